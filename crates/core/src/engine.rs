@@ -1,0 +1,1 @@
+//! The engine: partitions, order of rows.

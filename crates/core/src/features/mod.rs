@@ -1,0 +1,1 @@
+//! Features, group by group.

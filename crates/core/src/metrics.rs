@@ -1,0 +1,85 @@
+//! Where counts go: the sink that a run reports to, once per batch and never per packet.
+
+use crate::stats::StatsDelta;
+
+/// Where the packets of a run come from: the `mode` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Mode {
+    /// A capture file or standard input.
+    Pcap,
+    /// A live interface.
+    Live,
+    /// A remote sensor.
+    Remote,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Pcap, Self::Live, Self::Remote];
+
+    /// The value of the `mode` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pcap => "pcap",
+            Self::Live => "live",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// A stage of the pipeline: the `stage` label of errors and of batch durations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    /// Frames to packets.
+    Decode,
+    /// Packets into flows.
+    Track,
+    /// Flows to feature rows.
+    Extract,
+    /// Rows to the sink.
+    Output,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 4] = [Self::Decode, Self::Track, Self::Extract, Self::Output];
+
+    /// The value of the `stage` label of batch durations.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Decode => "decode",
+            Self::Track => "track",
+            Self::Extract => "extract",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// What a run tells its observer. Every method has a default that ignores the news, so a sink names only what it
+/// wants; none may block for long or panic, as they are called from the packet path (per batch).
+pub trait MetricsSink: Send + Sync {
+    /// Counts since the last call.
+    fn record(&self, _delta: &StatsDelta) {}
+    /// A batch spent `seconds` in `stage`.
+    fn batch_duration(&self, _stage: Stage, _seconds: f64) {}
+    /// An error at a stage of the page's vocabulary: `parsing`, `extraction`, `output` or a caller's own.
+    fn error(&self, _stage: &str) {}
+    /// A run began.
+    fn run_started(&self, _mode: Mode) {}
+    /// A run ended after `seconds`, well or not.
+    fn run_finished(&self, _mode: Mode, _seconds: f64, _ok: bool) {}
+    /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…).
+    fn output(&self, _sink: &str, _records: u64, _bytes: u64) {}
+    /// Bytes of input read so far, and in all where that is known.
+    fn input_progress(&self, _read: u64, _total: Option<u64>) {}
+    /// Room in the flow table, in flows.
+    fn table_capacity(&self, _flows: u64) {}
+}
+
+/// The sink that ignores everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMetrics;
+
+impl MetricsSink for NoMetrics {}

@@ -1,0 +1,16 @@
+//! PacketLog.
+
+use super::{Tracker, TrackerSettings};
+use crate::packet::{Packet, Side};
+
+/// PacketLog.
+#[derive(Clone, Debug, Default)]
+pub struct PacketLog {}
+
+impl Tracker for PacketLog {
+    const MAX_BYTES: usize = 0;
+    fn start(_settings: &TrackerSettings) -> Self {
+        Self::default()
+    }
+    fn update(&mut self, _packet: &Packet<'_>, _side: Side, _settings: &TrackerSettings) {}
+}

@@ -1,0 +1,16 @@
+//! Sizes.
+
+use super::{Tracker, TrackerSettings};
+use crate::packet::{Packet, Side};
+
+/// Sizes.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes {}
+
+impl Tracker for Sizes {
+    const MAX_BYTES: usize = 0;
+    fn start(_settings: &TrackerSettings) -> Self {
+        Self::default()
+    }
+    fn update(&mut self, _packet: &Packet<'_>, _side: Side, _settings: &TrackerSettings) {}
+}
