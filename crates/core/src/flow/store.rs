@@ -102,7 +102,10 @@ impl FlowStore {
     pub fn move_to(&mut self, at: usize, to: &mut FlowStore, settings: &TrackerSettings) {
         let Some(base) = self.base.get_mut(at) else { return };
         let outer = base.outer.take();
-        to.base.push(FlowBase { outer, ..base.clone() });
+        to.base.push(base.clone());
+        if let Some(moved) = to.base.last_mut() {
+            moved.outer = outer;
+        }
         self.sizes.move_to(at, &mut to.sizes, settings);
         self.tcp_flags.move_to(at, &mut to.tcp_flags, settings);
         self.log.move_to(at, &mut to.log, settings);
