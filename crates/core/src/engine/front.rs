@@ -71,8 +71,7 @@ impl Front {
 
     /// Decodes the frames of a batch and shares the packets out.
     pub fn decode(&mut self, batch: &mut PacketBatch) {
-        std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
-        self.decoded.packets.clear();
+        self.blank(batch);
         let FrameBatch { data, frames } = &batch.frames;
         let mut low = TimeNs::MAX;
         let mut high = TimeNs::MIN;
@@ -89,12 +88,19 @@ impl Front {
         self.deal(batch);
     }
 
+    /// Makes a batch without frames that only says that the time is now `now`, for a live source that is quiet.
+    pub fn idle(&mut self, now: TimeNs, batch: &mut PacketBatch) {
+        batch.frames.clear();
+        self.blank(batch);
+        self.deal(batch);
+        batch.watermark = Some(now);
+    }
+
     /// Gives out the fragments that still wait, as a last batch without frames. Whether there were any.
     pub fn finish(&mut self, batch: &mut PacketBatch) -> bool {
         batch.frames.clear();
         batch.watermark = None;
-        std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
-        self.decoded.packets.clear();
+        self.blank(batch);
         self.decoder.flush(self.last_ts.unwrap_or_default(), &mut self.decoded);
         self.deal(batch);
         !batch.packets.is_empty() || batch.stats != StatsDelta::default()
@@ -108,6 +114,12 @@ impl Front {
     /// The latest time seen.
     pub fn last_ts(&self) -> Option<TimeNs> {
         self.last_ts
+    }
+
+    /// Takes the memory of the batch's packets to decode into.
+    fn blank(&mut self, batch: &mut PacketBatch) {
+        std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
+        self.decoded.packets.clear();
     }
 
     fn deal(&mut self, batch: &mut PacketBatch) {
