@@ -1,1 +1,3 @@
 //! joyfuljay-io.
+
+pub mod sink;
