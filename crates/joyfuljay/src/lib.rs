@@ -1,1 +1,2 @@
 //! joyfuljay.
+pub mod config_file;
