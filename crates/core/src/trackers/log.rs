@@ -14,3 +14,10 @@ impl Tracker for PacketLog {
     }
     fn update(&mut self, _packet: &Packet<'_>, _side: Side, _settings: &TrackerSettings) {}
 }
+
+impl PacketLog {
+    /// Bytes that the records of a flow of so many packets take on the heap, roughly.
+    pub fn estimated_bytes(packets: u64) -> u64 {
+        packets.min(4096) * 16
+    }
+}
