@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod cancel;
+pub mod config_file;
 mod error;
 mod parallel;
 mod pipeline;
