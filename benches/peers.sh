@@ -24,7 +24,7 @@ args=("$@")
 [ $# -gt 0 ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 if [[ " $* " != *" --only-jj "* ]]; then
     environment nfstream nfstream
-    environment joyfuljay joyfuljay==0.1.6.1
+    environment joyfuljay "joyfuljay[graphs,fast]==0.1.6.1"
     args+=(--nfstream "$cache/nfstream/bin/python" --joyfuljay "$cache/joyfuljay/bin/joyfuljay")
 fi
 default_jj=${CARGO_TARGET_DIR:-$here/../target}/release/jj
