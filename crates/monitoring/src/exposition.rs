@@ -41,7 +41,9 @@ impl Format {
                 }
             }
             match media.as_str() {
-                "application/openmetrics-text" if matches!(version, None | Some("1.0.0" | "0.0.1")) => open = open.max(q),
+                "application/openmetrics-text" if matches!(version, None | Some("1.0.0" | "0.0.1")) => {
+                    open = open.max(q)
+                }
                 "text/plain" if matches!(version, None | Some("0.0.4")) => text = text.max(q),
                 "text/*" | "*/*" => text = text.max(q),
                 _ => {}
@@ -250,7 +252,10 @@ jj_flows_total{reason="a\"b\\c\nd"} 1
             ("", Format::Text),
             ("*/*", Format::Text),
             ("application/openmetrics-text;version=2.0.0", Format::Text),
-            ("application/openmetrics-text; version=\"1.0.0\"; escaping=allow-utf-8;q=0.2,text/plain;q=0.3", Format::Text),
+            (
+                "application/openmetrics-text; version=\"1.0.0\"; escaping=allow-utf-8;q=0.2,text/plain;q=0.3",
+                Format::Text,
+            ),
             ("application/openmetrics-text;q=0", Format::Text),
             ("APPLICATION/OpenMetrics-Text;Q=0.5,text/plain;q=0.5", Format::OpenMetrics),
         ] {

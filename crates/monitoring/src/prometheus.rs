@@ -154,7 +154,7 @@ impl MetricsSink for PrometheusMetrics {
         add(Id::CapturedBytes, &[], d.captured_bytes);
         add(Id::WireBytes, &[], d.wire_bytes);
         add(Id::DatagramsReassembled, &[], d.datagrams_reassembled);
-        add(Id::FlowsCreated, &[], d.flows_created);
+        add(Id::FlowsStarted, &[], d.flows_created);
         add(Id::Errors, &["parsing"], d.parsing_errors());
         add(Id::FlowEvictions, &["capacity"], d.flows_ended[EndReason::Evicted]);
         for r in SkipReason::ALL {
@@ -263,7 +263,14 @@ mod tests {
     #[test]
     fn a_delta_reaches_its_families() {
         let m = metrics();
-        let mut d = StatsDelta { packets: 5, bytes: 500, frames: 9, flows_created: 3, active_flows: 2, ..StatsDelta::default() };
+        let mut d = StatsDelta {
+            packets: 5,
+            bytes: 500,
+            frames: 9,
+            flows_created: 3,
+            active_flows: 2,
+            ..StatsDelta::default()
+        };
         d.flows_ended[EndReason::Idle] = 1;
         d.flows_ended[EndReason::Active] = 1;
         d.flows_ended[EndReason::Evicted] = 4;
@@ -294,7 +301,9 @@ mod tests {
         assert!(value(&m, "joyfuljay_last_run_success_timestamp_seconds", &["pcap"]) > 1.7e9);
         assert_eq!(value(&m, "joyfuljay_output_errors_total", &["csv", "write"]), 0.0);
         let s = m.registry().snapshot();
-        let Value::Histogram(h) = &s.family("joyfuljay_processing_duration_seconds").unwrap().samples[0].value else { panic!() };
+        let Value::Histogram(h) = &s.family("joyfuljay_processing_duration_seconds").unwrap().samples[0].value else {
+            panic!()
+        };
         assert_eq!((h.count, h.sum), (1, 2.5));
     }
 }

@@ -27,7 +27,9 @@ pub enum MetricsError {
     #[error("namespace {0:?} is not a metric name; use letters, digits and underscores, not a digit first")]
     Namespace(String),
     /// Two namespaces would give one name to two families.
-    #[error("namespace {namespace:?} would register {name} twice in this registry; use another namespace or another registry")]
+    #[error(
+        "namespace {namespace:?} would register {name} twice in this registry; use another namespace or another registry"
+    )]
     Clash {
         /// The namespace asked for.
         namespace: String,

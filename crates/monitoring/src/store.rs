@@ -141,12 +141,12 @@ impl Store {
 impl Slots {
     fn new(metric: &'static Metric) -> Self {
         let room = if metric.labels.is_empty() { 1 } else { MAX_LABEL_VALUES + 1 };
-        let slots =
-            Self { metric, children: (0..room).map(|_| OnceLock::new()).collect(), growing: Mutex::new(()) };
+        let slots = Self { metric, children: (0..room).map(|_| OnceLock::new()).collect(), growing: Mutex::new(()) };
         if metric.created == Created::AtStart {
             let mut rows: Vec<Vec<&str>> = vec![vec![]];
             for label in metric.labels {
-                rows = rows.iter().flat_map(|r| label.values.iter().map(move |v| [r.as_slice(), &[v]].concat())).collect();
+                rows =
+                    rows.iter().flat_map(|r| label.values.iter().map(move |v| [r.as_slice(), &[v]].concat())).collect();
             }
             for row in rows {
                 let _ = slots.child(&row);
@@ -255,7 +255,10 @@ mod tests {
         let s = snapshot(&Store::new("jj"));
         assert_eq!(s.value("jj_errors_total", &["parsing"]), Some(0.0));
         assert_eq!(s.value("jj_runs_total", &["remote", "failure"]), Some(0.0));
-        assert_eq!(s.value("jj_build_info", &[env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH]), Some(1.0));
+        assert_eq!(
+            s.value("jj_build_info", &[env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH]),
+            Some(1.0)
+        );
         assert!(s.family("jj_capture_drops_total").is_none());
         assert!(s.family("jj_input_read_bytes").is_none());
     }
@@ -282,7 +285,9 @@ mod tests {
             store.observe(Id::ProcessingDuration, &["pcap"], x);
         }
         let s = snapshot(&store);
-        let Value::Histogram(h) = &s.family("jj_processing_duration_seconds").unwrap().samples[0].value else { panic!() };
+        let Value::Histogram(h) = &s.family("jj_processing_duration_seconds").unwrap().samples[0].value else {
+            panic!()
+        };
         assert_eq!((h.buckets[0], h.buckets[1].1, h.buckets[h.buckets.len() - 2].1, h.count), ((0.001, 1), 2, 3, 4));
         assert_eq!(h.buckets.last(), Some(&(f64::INFINITY, 4)));
     }

@@ -109,7 +109,7 @@ pub enum Id {
     DatagramsReassembled,
     FlowTableCapacity,
     FlowTableBytes,
-    FlowsCreated,
+    FlowsStarted,
     FlowEvictions,
     BatchDuration,
     ActiveRuns,
@@ -157,8 +157,8 @@ impl Id {
 
 /// 1 ms to 24 h: a run lasts from an instant to a day.
 const RUN_BUCKETS: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
-    7200.0, 14400.0, 28800.0, 86400.0,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0,
 ];
 /// A batch of packets takes tens of microseconds; a slow sink may hold one for seconds.
 const BATCH_BUCKETS: &[f64] =
@@ -177,86 +177,166 @@ pub static METRICS: &[Metric] = &[
         .labels(&[Label { name: "reason", values: &["completed", "timeout", "rst", "fin", "kafka", "evicted"] }]),
     counter(Id::Errors, "errors_total", "Errors encountered, by pipeline stage.")
         .labels(&[Label { name: "stage", values: &["parsing", "extraction", "output"] }]),
-    histogram(Id::ProcessingDuration, "processing_duration_seconds", RUN_BUCKETS, "Processing duration in seconds, by mode.")
-        .labels(&[MODES]),
+    histogram(
+        Id::ProcessingDuration,
+        "processing_duration_seconds",
+        RUN_BUCKETS,
+        "Processing duration in seconds, by mode.",
+    )
+    .labels(&[MODES]),
     gauge(Id::ActiveFlows, "active_flows", "Current number of active flows."),
     // The engine.
     gauge(Id::BuildInfo, "build_info", "Always 1; the labels say which build this is.")
-        .labels(&[Label { name: "version", values: &[] }, Label { name: "os", values: &[] }, Label { name: "arch", values: &[] }])
+        .labels(&[
+            Label { name: "version", values: &[] },
+            Label { name: "os", values: &[] },
+            Label { name: "arch", values: &[] },
+        ])
         .on_use(),
     counter(Id::Frames, "frames_total", "Frames read from the capture, packets of flows or not."),
     counter(Id::CapturedBytes, "captured_bytes_total", "Bytes of the frames that the capture holds.").unit("bytes"),
     counter(Id::WireBytes, "wire_bytes_total", "Bytes that the frames had on the wire.").unit("bytes"),
-    counter(Id::PacketsSkipped, "packets_skipped_total", "Frames that did not become packets of a flow, by reason.").labels(&[
-        Label {
+    counter(Id::PacketsSkipped, "packets_skipped_total", "Frames that did not become packets of a flow, by reason.")
+        .labels(&[Label {
             name: "reason",
             values: &["non_ip", "unsupported_link_type", "truncated", "malformed", "too_deep", "fragment", "sampled"],
-        },
-    ]),
+        }]),
     counter(Id::DatagramsReassembled, "datagrams_reassembled_total", "IP datagrams put together from fragments."),
-    gauge(Id::FlowTableCapacity, "flow_table_capacity_flows", "Flows that the flow table has room for; absent when unbounded.")
-        .on_use(),
+    gauge(
+        Id::FlowTableCapacity,
+        "flow_table_capacity_flows",
+        "Flows that the flow table has room for; absent when unbounded.",
+    )
+    .on_use(),
     gauge(Id::FlowTableBytes, "flow_table_bytes", "Bytes that the flow table holds.").unit("bytes"),
-    counter(Id::FlowsCreated, "flows_created_total", "Flows begun."),
-    counter(Id::FlowEvictions, "flow_evictions_total", "Flows pushed out of the flow table before their end, by cause.")
-        .labels(&[Label { name: "cause", values: &["capacity"] }]),
-    histogram(Id::BatchDuration, "batch_duration_seconds", BATCH_BUCKETS, "Time that a batch of packets spent in a stage.")
-        .labels(&[Label { name: "stage", values: &["decode", "track", "extract", "output"] }]),
+    counter(Id::FlowsStarted, "flows_started_total", "Flows begun."),
+    counter(
+        Id::FlowEvictions,
+        "flow_evictions_total",
+        "Flows pushed out of the flow table before their end, by cause.",
+    )
+    .labels(&[Label { name: "cause", values: &["capacity"] }]),
+    histogram(
+        Id::BatchDuration,
+        "batch_duration_seconds",
+        BATCH_BUCKETS,
+        "Time that a batch of packets spent in a stage.",
+    )
+    .labels(&[Label { name: "stage", values: &["decode", "track", "extract", "output"] }]),
     gauge(Id::ActiveRuns, "active_runs", "Runs going on, by mode.").labels(&[MODES]),
     counter(Id::Runs, "runs_total", "Runs ended, by mode and result.")
         .labels(&[MODES, Label { name: "result", values: &["success", "failure"] }]),
     gauge(Id::LastRunDuration, "last_run_duration_seconds", "How long the last run of the mode took.")
-        .unit("seconds").labels(&[MODES]).float().on_use(),
-    gauge(Id::LastRunSuccess, "last_run_success_timestamp_seconds", "When a run of the mode last ended well, Unix time.")
-        .unit("seconds").labels(&[MODES]).float().on_use(),
+        .unit("seconds")
+        .labels(&[MODES])
+        .float()
+        .on_use(),
+    gauge(
+        Id::LastRunSuccess,
+        "last_run_success_timestamp_seconds",
+        "When a run of the mode last ended well, Unix time.",
+    )
+    .unit("seconds")
+    .labels(&[MODES])
+    .float()
+    .on_use(),
     gauge(Id::InputReadBytes, "input_read_bytes", "Bytes of the present input read so far.").unit("bytes").on_use(),
-    gauge(Id::InputSizeBytes, "input_size_bytes", "Bytes of the present input in all, where that is known.").unit("bytes").on_use(),
+    gauge(Id::InputSizeBytes, "input_size_bytes", "Bytes of the present input in all, where that is known.")
+        .unit("bytes")
+        .on_use(),
     counter(Id::OutputRecords, "output_records_total", "Rows handed to a sink.").labels(&[SINK]).on_use(),
     counter(Id::OutputBytes, "output_bytes_total", "Bytes written by a sink.").unit("bytes").labels(&[SINK]).on_use(),
     counter(Id::OutputErrors, "output_errors_total", "Failed writes of a sink, by kind.")
-        .labels(&[SINK, Label { name: "kind", values: &["write"] }]).on_use(),
+        .labels(&[SINK, Label { name: "kind", values: &["write"] }])
+        .on_use(),
     counter(Id::OutputRetries, "output_retries_total", "Writes that a sink tried again.").labels(&[SINK]).on_use(),
     gauge(Id::OutputQueueDepth, "output_queue_depth", "Rows that wait for a sink.").labels(&[SINK]).on_use(),
     gauge(Id::OutputLastSuccess, "output_last_success_timestamp_seconds", "When a sink last took rows, Unix time.")
-        .unit("seconds").labels(&[SINK]).float().on_use(),
+        .unit("seconds")
+        .labels(&[SINK])
+        .float()
+        .on_use(),
     // Capture, queues, workers, remote sensors: exposed when a source or sink that has them runs.
     counter(Id::CapturePackets, "capture_packets_total", "Packets that an interface delivered.")
-        .labels(&[Label { name: "interface", values: &[] }]).on_use(),
-    counter(Id::CaptureDrops, "capture_drops_total", "Packets lost before they were read, by interface and place.")
-        .labels(&[Label { name: "interface", values: &[] }, Label { name: "where", values: &["kernel", "interface", "queue"] }])
+        .labels(&[Label { name: "interface", values: &[] }])
         .on_use(),
-    gauge(Id::QueueDepth, "queue_depth", "Batches in an internal queue.").labels(&[Label { name: "queue", values: &[] }]).on_use(),
+    counter(Id::CaptureDrops, "capture_drops_total", "Packets lost before they were read, by interface and place.")
+        .labels(&[
+            Label { name: "interface", values: &[] },
+            Label { name: "where", values: &["kernel", "interface", "queue"] },
+        ])
+        .on_use(),
+    gauge(Id::QueueDepth, "queue_depth", "Batches in an internal queue.")
+        .labels(&[Label { name: "queue", values: &[] }])
+        .on_use(),
     gauge(Id::QueueCapacity, "queue_capacity", "Batches that an internal queue has room for.")
-        .labels(&[Label { name: "queue", values: &[] }]).on_use(),
+        .labels(&[Label { name: "queue", values: &[] }])
+        .on_use(),
     counter(Id::ExtractorSeconds, "extractor_seconds_total", "Time spent in an extractor.")
-        .unit("seconds").labels(&[Label { name: "extractor", values: &[] }]).float().on_use(),
+        .unit("seconds")
+        .labels(&[Label { name: "extractor", values: &[] }])
+        .float()
+        .on_use(),
     counter(Id::ExtractorFlows, "extractor_flows_total", "Flows that an extractor worked on.")
-        .labels(&[Label { name: "extractor", values: &[] }]).on_use(),
+        .labels(&[Label { name: "extractor", values: &[] }])
+        .on_use(),
     counter(Id::WorkerBusySeconds, "worker_busy_seconds_total", "Time that a worker was busy.")
-        .unit("seconds").labels(&[Label { name: "worker", values: &[] }]).float().on_use(),
+        .unit("seconds")
+        .labels(&[Label { name: "worker", values: &[] }])
+        .float()
+        .on_use(),
     gauge(Id::Watermark, "watermark_timestamp_seconds", "Time of the newest packet of a source, Unix time.")
-        .unit("seconds").labels(&[Label { name: "source", values: &[] }]).float().on_use(),
+        .unit("seconds")
+        .labels(&[Label { name: "source", values: &[] }])
+        .float()
+        .on_use(),
     gauge(Id::Lag, "lag_seconds", "How far a live or remote source is behind the wall clock.")
-        .unit("seconds").labels(&[Label { name: "source", values: &[] }]).float().on_use(),
+        .unit("seconds")
+        .labels(&[Label { name: "source", values: &[] }])
+        .float()
+        .on_use(),
     gauge(Id::RemoteConnections, "remote_connections", "Remote clients connected.").on_use(),
     counter(Id::RemoteMessages, "remote_messages_total", "Messages of the remote protocol, by direction.")
-        .labels(&[Label { name: "direction", values: &["sent", "received"] }]).on_use(),
-    counter(Id::RemoteAuthFailures, "remote_auth_failures_total", "Remote clients turned away for a wrong token.").on_use(),
+        .labels(&[Label { name: "direction", values: &["sent", "received"] }])
+        .on_use(),
+    counter(Id::RemoteAuthFailures, "remote_auth_failures_total", "Remote clients turned away for a wrong token.")
+        .on_use(),
     // The monitoring itself.
     counter(Id::Scrapes, "scrapes_total", "Answers of the metrics endpoint, by HTTP status code.")
         .labels(&[Label { name: "code", values: &["200", "401", "503"] }]),
-    histogram(Id::ScrapeDuration, "scrape_duration_seconds", SCRAPE_BUCKETS, "Time to render an answer of the metrics endpoint."),
-    counter(Id::LabelOverflow, "label_overflow_total", "Values counted as `other` because a family had too many label values."),
-    counter(Id::SinkErrors, "sink_errors_total", "Values that a metrics sink refused, or failures of a user's own sink."),
+    histogram(
+        Id::ScrapeDuration,
+        "scrape_duration_seconds",
+        SCRAPE_BUCKETS,
+        "Time to render an answer of the metrics endpoint.",
+    ),
+    counter(
+        Id::LabelOverflow,
+        "label_overflow_total",
+        "Values counted as `other` because a family had too many label values.",
+    ),
+    counter(
+        Id::SinkErrors,
+        "sink_errors_total",
+        "Values that a metrics sink refused, or failures of a user's own sink.",
+    ),
     // The process, under the names that every Prometheus client uses.
     counter(Id::ProcessCpuSeconds, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")
-        .unit("seconds").float().on_use(),
-    gauge(Id::ProcessResidentMemory, "process_resident_memory_bytes", "Resident memory size in bytes.").unit("bytes").on_use(),
-    gauge(Id::ProcessVirtualMemory, "process_virtual_memory_bytes", "Virtual memory size in bytes.").unit("bytes").on_use(),
+        .unit("seconds")
+        .float()
+        .on_use(),
+    gauge(Id::ProcessResidentMemory, "process_resident_memory_bytes", "Resident memory size in bytes.")
+        .unit("bytes")
+        .on_use(),
+    gauge(Id::ProcessVirtualMemory, "process_virtual_memory_bytes", "Virtual memory size in bytes.")
+        .unit("bytes")
+        .on_use(),
     gauge(Id::ProcessOpenFds, "process_open_fds", "Number of open file descriptors.").on_use(),
     gauge(Id::ProcessMaxFds, "process_max_fds", "Maximum number of open file descriptors.").on_use(),
     gauge(Id::ProcessStartTime, "process_start_time_seconds", "Start time of the process since unix epoch in seconds.")
-        .unit("seconds").float().on_use(),
+        .unit("seconds")
+        .float()
+        .on_use(),
 ];
 
 const fn counter(id: Id, name: &'static str, help: &'static str) -> Metric {
@@ -328,6 +408,18 @@ mod tests {
             assert_eq!(m.kind == Kind::Histogram, !m.buckets.is_empty(), "{}", m.name);
             assert!(m.buckets.windows(2).all(|w| w[0] < w[1]), "{}", m.name);
             assert!(m.help.ends_with('.'), "{}", m.name);
+        }
+    }
+
+    /// Clients reserve these beside a family's name: `flows_created` would be the creation time of `flows_total`.
+    #[test]
+    fn no_family_takes_a_name_that_another_reserves() {
+        let base = |m: &Metric| m.name.trim_end_matches("_total").to_owned();
+        for m in METRICS {
+            for suffix in ["_created", "_sum", "_count", "_bucket", "_info", "_total", "_gsum", "_gcount"] {
+                let reserved = base(m) + suffix;
+                assert!(METRICS.iter().all(|other| base(other) != reserved), "{reserved}");
+            }
         }
     }
 

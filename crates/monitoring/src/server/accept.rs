@@ -1,9 +1,9 @@
 //! The accept loop, and the table of connections that decides who makes room for whom.
 
+use super::ServerError;
 use super::deadline::Deadline;
 use super::http::App;
 use super::web_config::Web;
-use super::ServerError;
 use crate::process::max_fds;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;

@@ -1,9 +1,9 @@
 //! What is answered to whom.
 
+use super::ServerOptions;
 use super::auth::{Auth, Verdict};
 use super::encoding::{accepts_gzip, gzip, names};
 use super::web_config::Web;
-use super::ServerOptions;
 use crate::exposition::{Format, encode_named};
 use crate::live;
 use crate::registry::Registry;
@@ -55,13 +55,17 @@ impl App {
         let scrape = path == "/metrics";
         let mut reply = match self.auth.check(header(header::AUTHORIZATION)).await {
             Verdict::Busy => text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to check\n"),
-            Verdict::Denied => text(StatusCode::UNAUTHORIZED, "a user name and password of the web configuration file are needed\n"),
+            Verdict::Denied => {
+                text(StatusCode::UNAUTHORIZED, "a user name and password of the web configuration file are needed\n")
+            }
             Verdict::Allowed if request.method() != Method::GET && request.method() != Method::HEAD => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n")
             }
             Verdict::Allowed if scrape => {
-                let accept: Vec<_> = request.headers().get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
-                self.metrics(Format::negotiate(&accept.join(",")), names(request.uri().query().unwrap_or_default())).await
+                let accept: Vec<_> =
+                    request.headers().get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
+                self.metrics(Format::negotiate(&accept.join(",")), names(request.uri().query().unwrap_or_default()))
+                    .await
             }
             Verdict::Allowed => self.page(path),
         };

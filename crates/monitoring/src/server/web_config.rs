@@ -120,10 +120,15 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         assert_eq!(error(""), "");
-        assert_eq!(error("basic_auth_users:\n  ann: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n"), "");
+        assert_eq!(
+            error("basic_auth_users:\n  ann: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n"),
+            ""
+        );
         assert!(error("basic_auth_user: {}\n").contains("unknown field `basic_auth_user`"));
         assert!(error("basic_auth_users: {ann: plain}\n").contains("\"ann\" needs a bcrypt hash"));
         assert!(error("tls_server_config: {cert_file: a}\n").contains("key_file"));
-        assert!(load(Path::new("/nonexistent/web.yml")).err().unwrap().to_string().starts_with("/nonexistent/web.yml: "));
+        assert!(
+            load(Path::new("/nonexistent/web.yml")).err().unwrap().to_string().starts_with("/nonexistent/web.yml: ")
+        );
     }
 }
