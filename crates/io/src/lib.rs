@@ -3,4 +3,5 @@
 //! Everything that does I/O for the engine lives here, so that `joyfuljay-core` needs neither files nor codecs.
 #![forbid(unsafe_code)]
 
+pub mod sink;
 pub mod source;

@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Generates captures for the benches out of tests/data/demo.pcap. Python 3 alone; same arguments, same bytes.
+
+usage: make_capture.py OUT --packets N      the flows of demo.pcap again and again, from other hosts, ports and times
+       make_capture.py OUT --flows N        N TCP flows of two packets each, all open at once
+       make_capture.py OUT --one-flow N     one TCP flow of N packets, with gaps in its sequence numbers
+OUT may be - (standard output). --seed N changes the random choices.
+"""
+import argparse
+import collections
+import heapq
+import os
+import random
+import struct
+import sys
+
+DEMO = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "data", "demo.pcap")
+FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+RECORD = struct.Struct("<4I")
+START_US = 1_700_000_000_000_000
+CLIENT4, CLIENT6 = bytes([192, 0, 2, 100]), bytes.fromhex("20010db8000000000000000000000100")
+PACKETS_PER_SECOND = 10_000
+
+Template = collections.namedtuple("Template", "v6 protocol packets")  # packets: (µs since the first, frame, from client)
+
+
+# --- checksums ------------------------------------------------------------------------------------------------------
+
+
+def words(data):
+    return sum(struct.unpack(f">{len(data) // 2}H", data))
+
+
+def adjust(frame, at, difference, zero=0):
+    """Brings a checksum up to date after the words under it grew by `difference` (RFC 1624).
+
+    `zero` is what stands for 0: UDP sends 65535, as its 0 means "not computed" (RFC 768).
+    """
+    old = frame[at] << 8 | frame[at + 1]
+    new = (old - difference) % 65535 or zero
+    frame[at], frame[at + 1] = new >> 8, new & 255
+
+
+# --- replaying the demo ---------------------------------------------------------------------------------------------
+
+
+def templates():
+    """The flows of demo.pcap that can be moved to other addresses: TCP, UDP and ICMP echo, without fragments."""
+    data = open(DEMO, "rb").read()
+    flows = collections.OrderedDict()
+    at = 24
+    while at < len(data):
+        seconds, micros, captured, _ = RECORD.unpack_from(data, at)
+        frame = data[at + 16 : at + 16 + captured]
+        at += 16 + captured
+        if frame[12:14] == b"\x08\x00":
+            v6, protocol, l4 = False, frame[23], 14 + (frame[14] & 15) * 4
+            src, dst = frame[26:30], frame[30:34]
+            if frame[20] & 0x3F or frame[21]:
+                continue
+        elif frame[12:14] == b"\x86\xdd":
+            v6, protocol, l4 = True, frame[20], 54
+            src, dst = frame[22:38], frame[38:54]
+        else:
+            continue
+        if protocol not in (6, 17) and not (protocol == 1 and frame[l4] in (0, 8)):
+            continue
+        ports = (b"", b"") if protocol == 1 else (frame[l4 : l4 + 2], frame[l4 + 2 : l4 + 4])
+        from_client = src in (CLIENT4, CLIENT6)
+        if not from_client and dst not in (CLIENT4, CLIENT6):
+            continue
+        key = (protocol, dst, ports) if from_client else (protocol, src, ports[::-1])
+        flows.setdefault((v6, *key), []).append((seconds * 10**6 + micros, frame, from_client))
+    return [Template(key[0], key[1], [(ts - p[0][0], f, c) for ts, f, c in p]) for key, p in flows.items()]
+
+
+class Replay:
+    """One template with a client and a server of its own."""
+
+    def __init__(self, template, rng):
+        self.template = template
+        if template.v6:
+            self.client = bytes.fromhex("20010db80001000000000000") + rng.getrandbits(32).to_bytes(4, "big")
+            self.server = bytes.fromhex("20010db80002000000000000") + rng.getrandbits(12).to_bytes(4, "big")
+        else:
+            self.client = b"\x0a" + rng.getrandbits(24).to_bytes(3, "big")
+            self.server = b"\xc6\x12" + rng.getrandbits(12).to_bytes(2, "big")
+        self.port = rng.randrange(1024, 65536).to_bytes(2, "big")
+        frame = template.packets[0][1]
+        old = frame[22:54] if template.v6 else frame[26:34]
+        self.ip_difference = words(self.client + self.server) - words(old)
+
+    def packet(self, n):
+        """The n-th frame, moved to this replay's hosts."""
+        v6, protocol, packets = self.template
+        _, original, from_client = packets[n]
+        frame = bytearray(original)
+        pair = self.client + self.server if from_client else self.server + self.client
+        l4 = 54 if v6 else 14 + (frame[14] & 15) * 4
+        if v6:
+            frame[22:54] = pair
+        else:
+            frame[26:34] = pair
+            adjust(frame, 24, self.ip_difference)
+        if protocol != 1:
+            at = l4 if from_client else l4 + 2
+            difference = self.ip_difference + words(self.port) - words(original[at : at + 2])
+            frame[at : at + 2] = self.port
+            check = l4 + (16 if protocol == 6 else 6)
+            if protocol == 6 or frame[check] or frame[check + 1]:
+                adjust(frame, check, difference, 0 if protocol == 6 else 65535)
+        return frame
+
+
+def replayed(packets, rng):
+    """`packets` records in the order of time."""
+    known = templates()
+    planned, starts = 0, []
+    span = packets * 10**6 // PACKETS_PER_SECOND
+    while planned < packets:
+        template = rng.choice(known)
+        starts.append((rng.randrange(span), len(starts), template))
+        planned += len(template.packets)
+    starts.sort(reverse=True)
+    running, written = [], 0
+    while written < packets:
+        while starts and (not running or starts[-1][0] <= running[0][0]):
+            begin, number, template = starts.pop()
+            heapq.heappush(running, (begin, number, 0, begin, Replay(template, rng)))
+        ts, number, n, begin, replay = running[0]
+        frame = replay.packet(n)
+        yield RECORD.pack((START_US + ts) // 10**6, (START_US + ts) % 10**6, len(frame), len(frame)) + frame
+        written += 1
+        n += 1
+        if n < len(replay.template.packets):
+            # Never before the packet that precedes it: the demo has no such packet, a later one might.
+            heapq.heapreplace(running, (max(ts, begin + replay.template.packets[n][0]), number, n, begin, replay))
+        else:
+            heapq.heappop(running)
+
+
+# --- many flows, and one large one ----------------------------------------------------------------------------------
+
+
+def tcp_frame(src, dst, src_port, dst_port, seq, ack, flags, payload=b""):
+    length = 40 + len(payload)
+    ip = bytearray(struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, 0, 0x4000, 64, 6, 0, src, dst))
+    adjust(ip, 10, words(ip))
+    tcp = bytearray(struct.pack(">HHIIBBHHH", src_port, dst_port, seq, ack, 0x50, flags, 64240, 0, 0)) + payload
+    adjust(tcp, 16, words(tcp) + words(src + dst) + 6 + length - 20)
+    return bytearray(bytes.fromhex("02005e00000202005e0000010800")) + ip + tcp
+
+
+def many_flows(flows):
+    """Every SYN, then every SYN-ACK: when the first answer comes, all flows are open."""
+    server, gap_us = b"\xc6\x12\x00\x01", 10
+    for reply in (False, True):
+        client = b"\x0a\0\0\0"
+        frame = tcp_frame(server, client, 443, 40000, 7, 2, 0x12) if reply else tcp_frame(client, server, 40000, 443, 1, 0, 0x02)
+        at = 30 if reply else 26
+        template = bytes(frame)
+        for n in range(flows):
+            frame[:] = template
+            frame[at + 1 : at + 4] = n.to_bytes(3, "big")
+            difference = (n >> 16) + (n & 0xFFFF)
+            adjust(frame, 24, difference)
+            adjust(frame, 50, difference)
+            ts = START_US + (n + flows * reply) * gap_us
+            yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
+
+
+def one_flow(packets):
+    """16-byte segments, nine of ten from the client; every eleventh leaves a hole that is never filled."""
+    client, server = b"\x0a\0\0\x01", b"\xc6\x12\x00\x01"
+    forth = tcp_frame(client, server, 40000, 443, 0, 1, 0x18, b"joyfuljay bench.")
+    back = tcp_frame(server, client, 443, 40000, 1, 0, 0x10)
+    checks = [f[50] << 8 | f[51] for f in (forth, back)]
+    ts, seq = START_US, 1000
+    pack_seq, pack_check, pack_record = struct.Struct(">I").pack_into, struct.Struct(">H").pack_into, RECORD.pack
+    for n in range(packets):
+        ts += 20 + (n * 2654435761 >> 7) % 180
+        if n % 10 == 9:
+            frame, at, base = back, 42, checks[1]
+        else:
+            frame, at, base = forth, 38, checks[0]
+            seq = seq + (32 if n % 11 == 0 else 16) & 0xFFFFFFFF
+        pack_seq(frame, at, seq)
+        pack_check(frame, 50, (base - (seq >> 16) - (seq & 0xFFFF)) % 65535)
+        yield pack_record(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
+
+
+def write(out, records):
+    out.write(FILE_HEADER)
+    batch, size = [], 0
+    for record in records:
+        batch.append(record)
+        size += len(record)
+        if size > 1 << 20:
+            out.write(b"".join(batch))
+            batch, size = [], 0
+    out.write(b"".join(batch))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--packets", type=int)
+    kind.add_argument("--flows", type=int, help="at most 16777216")
+    kind.add_argument("--one-flow", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    if args.packets is not None:
+        records = replayed(args.packets, random.Random(args.seed))
+    elif args.flows is not None:
+        if args.flows > 1 << 24:
+            parser.error("--flows: at most 16777216, one client address each")
+        records = many_flows(args.flows)
+    else:
+        records = one_flow(args.one_flow)
+    if args.out == "-":
+        write(sys.stdout.buffer, records)
+    else:
+        with open(args.out, "wb") as out:
+            write(out, records)
+
+
+if __name__ == "__main__":
+    main()
