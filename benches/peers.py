@@ -57,6 +57,10 @@ def peer_cases(args, capture, head):
         command = [args.joyfuljay, "extract", head, "-f", "csv", "-o", args.scratch + "/old.csv", "--no-progress"]
         yield "joyfuljay 0.1.6.1, all", command, head, sink
         yield "joyfuljay 0.1.6.1, flow_meta", [*command, "--features", "flow_meta"], head, sink
+        dpkt = [os.path.join(os.path.dirname(args.joyfuljay), "python"), os.path.join(HERE, "peer_joyfuljay.py"), head]
+        yield "joyfuljay 0.1.6.1 with dpkt, all", [*dpkt, "all"], head, sink
+        yield "joyfuljay 0.1.6.1 with dpkt, flow_meta", [*dpkt, "flow_meta"], head, sink
+
 
 
 def machine():

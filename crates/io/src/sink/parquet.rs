@@ -160,9 +160,10 @@ impl RowSink for ParquetSink {
         if self.failed {
             return Err(SinkError::Incomplete { target: self.target.clone() });
         }
-        let result = self.append_pending().and_then(|()| self.file.finish().map(drop));
+        let result = self.append_pending();
         result.map_err(|e| SinkError::parquet(&self.target, e))?;
         let Self { file, target, rows, .. } = *self;
+        // `into_inner` writes the footer.
         let output = file.into_inner().map_err(|e| SinkError::parquet(&target, e))?;
         Ok(Written { rows, bytes: output.finish()? })
     }

@@ -77,3 +77,64 @@ impl<R: Read> Read for Lz4Frames<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Writer, frames, read_all};
+    use super::*;
+    use std::io::Write;
+
+    fn capture(records: u32) -> Vec<u8> {
+        let w = Writer { big: false };
+        let mut file = w.pcap(0xa1b2_c3d4, (2, 4), 65535, 1);
+        for i in 0..records {
+            // Bytes that do not compress, so that a cut stream still holds frames.
+            let bytes: Vec<u8> =
+                (0..500u32).map(|j| (i * 500 + j).wrapping_mul(0x9e37_79b1).to_be_bytes()[0]).collect();
+            file.extend(w.record(i, 0, 500, 0, &bytes));
+        }
+        file
+    }
+
+    fn compress(kind: Compression, bytes: &[u8]) -> Vec<u8> {
+        match kind {
+            Compression::None => bytes.to_vec(),
+            Compression::Gzip => {
+                let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                out.write_all(bytes).unwrap();
+                out.finish().unwrap()
+            }
+            Compression::Zstd => zstd::encode_all(bytes, 1).unwrap(),
+            Compression::Lz4 => {
+                let info = lz4_flex::frame::FrameInfo::new().block_size(lz4_flex::frame::BlockSize::Max64KB);
+                let mut out = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+                out.write_all(bytes).unwrap();
+                out.finish().unwrap()
+            }
+        }
+    }
+
+    #[test]
+    fn streams_of_several_members_are_one_capture() {
+        let plain = capture(100);
+        for kind in [Compression::Gzip, Compression::Zstd, Compression::Lz4] {
+            let (one, two) = plain.split_at(20_000);
+            let whole = [compress(kind, one), compress(kind, two)].concat();
+            assert_eq!(frames(whole), frames(plain.clone()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_cut_stream_gives_what_came_before_and_one_warning() {
+        let plain = capture(1000);
+        let all = frames(plain.clone());
+        for kind in [Compression::Gzip, Compression::Zstd, Compression::Lz4] {
+            let whole = compress(kind, &plain);
+            let (batches, warnings) = read_all(Cursor::new(whole[..whole.len() / 2].to_vec()));
+            let some = batches.concat();
+            assert!(some.len() > 100 && all.starts_with(&some), "{kind}: {}", some.len());
+            assert_eq!(warnings.len(), 1, "{kind}: {warnings:?}");
+            assert!(warnings[0].message.contains(&kind.to_string()), "{}", warnings[0]);
+        }
+    }
+}

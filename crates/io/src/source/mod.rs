@@ -11,6 +11,10 @@ mod pcap;
 mod pcapng;
 mod reader;
 mod set;
+mod sniff;
+mod step;
+#[cfg(test)]
+mod testing;
 
 use joyfuljay_core::frame::{FrameBatch, LinkType, TimeNs};
 use joyfuljay_core::metrics::Mode;

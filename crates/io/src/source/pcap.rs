@@ -3,7 +3,8 @@
 //! Format: draft-ietf-opsawg-pcap. What libpcap and Wireshark accept beside it is accepted too: the "modified" magic,
 //! Ixia's, and the order of lengths before version 2.4.
 
-use super::reader::{Limits, MAX_RECORD_BYTES, Step};
+use super::reader::MAX_RECORD_BYTES;
+use super::step::{Limits, MAX_WIRE_LEN, Step};
 use super::{CaptureFormat, CaptureInfo, Resolution};
 use joyfuljay_core::frame::{Frame, LinkType};
 
@@ -61,8 +62,10 @@ impl Pcap {
         let cut = || format!("the capture ends within its file header (24 bytes, {} are there)", header.len());
         let (big_endian, format, nanos) =
             header.first_chunk().and_then(|magic| variant(*magic)).ok_or_else(|| "no pcap magic".to_owned())?;
-        let u16_at = |at| field::<2>(header, at).map(|b| if big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) });
-        let u32_at = |at| field::<4>(header, at).map(|b| if big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) });
+        let u16_at =
+            |at| field::<2>(header, at).map(|b| if big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) });
+        let u32_at =
+            |at| field::<4>(header, at).map(|b| if big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) });
         let (major, minor) = (u16_at(4).ok_or_else(cut)?, u16_at(6).ok_or_else(cut)?);
         let (snaplen, network) = (u32_at(16).ok_or_else(cut)?, u32_at(20).ok_or_else(cut)?);
         let len = if format == CaptureFormat::PcapIxia { MAX_FILE_HEADER } else { 24 };
@@ -131,7 +134,7 @@ impl Pcap {
             // A fraction beyond one second is carried, as tshark does.
             let ts = i64::from(sec) * 1_000_000_000 + i64::from(fraction) * self.fraction_ns;
             let offset = (*pos + self.record_header) as u32;
-            frames.push(Frame { ts, offset, cap_len, wire_len, link: self.link });
+            frames.push(Frame { ts, offset, cap_len, wire_len: wire_len.min(MAX_WIRE_LEN), link: self.link });
             *pos += len;
         }
         Step::Full
@@ -150,4 +153,92 @@ fn words<const BIG: bool>(b: &[u8; 16]) -> [u32; 4] {
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Writer, frames, read_all};
+    use super::super::{CaptureFormat, CaptureReader, PacketSource, Resolution};
+    use std::io::Cursor;
+
+    #[test]
+    fn every_magic_in_both_byte_orders() {
+        for (magic, extra, nanos) in [
+            (0xa1b2_c3d4, 0, false),
+            (0xa1b2_3c4d, 0, true),
+            (0xa1b2_cd34, 8, false),
+            (0x1c00_01ac, 0, true),
+            (0x1c00_01ab, 0, false),
+        ] {
+            for big in [false, true] {
+                let w = Writer { big };
+                let mut file = w.pcap(magic, (2, 4), 65535, 1);
+                if magic >> 16 == 0x1c00 {
+                    file.extend([0; 4]);
+                }
+                file.extend(w.record(7, 5, 100, extra, b"hello"));
+                file.extend(w.record(4_000_000_000, 0, 3, extra, b"abc"));
+                let ts = if nanos { 7_000_000_005 } else { 7_000_005_000 };
+                let late = 4_000_000_000_000_000_000;
+                assert_eq!(frames(file), [(ts, 1, 100, b"hello".to_vec()), (late, 1, 3, b"abc".to_vec())], "{magic:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_change_places_before_version_2_4() {
+        let w = Writer { big: false };
+        for (version, swapped) in [((2, 2), true), ((2, 3), true), ((543, 0), true), ((2, 3), false), ((2, 4), false)] {
+            let mut file = w.pcap(0xa1b2_c3d4, version, 100, 1);
+            let lengths = if swapped { [1, 0, 9, 2] } else { [1, 0, 2, 9] };
+            file.extend(w.words(&lengths));
+            file.extend(b"ab");
+            assert_eq!(frames(file), [(1_000_000_000, 1, 9, b"ab".to_vec())], "{version:?}");
+        }
+    }
+
+    #[test]
+    fn fractions_beyond_a_second_are_carried() {
+        let w = Writer { big: false };
+        let mut file = w.pcap(0xa1b2_3c4d, (2, 4), 100, 1);
+        file.extend(w.record(1, 3_000_000_001, 0, 0, b""));
+        assert_eq!(frames(file)[0].0, 4_000_000_001);
+    }
+
+    #[test]
+    fn absurd_lengths_end_the_capture_with_the_place() {
+        let w = Writer { big: false };
+        let mut file = w.pcap(0xa1b2_c3d4, (2, 4), 65535, 1);
+        file.extend(w.record(1, 0, 2, 0, b"ab"));
+        file.extend(w.words(&[2, 0, 262_145, 262_145]));
+        file.extend(vec![0; 300_000]);
+        let (batches, warnings) = read_all(Cursor::new(file));
+        assert_eq!(batches.concat().len(), 1);
+        assert_eq!(warnings[0].offset, 42);
+        assert!(warnings[0].message.contains("offset 42") && warnings[0].message.contains("262145"), "{}", warnings[0]);
+    }
+
+    #[test]
+    fn headers_that_cannot_be_read_are_refused() {
+        let w = Writer { big: true };
+        for (file, text) in [
+            (w.pcap(0xa1b2_c3d4, (1, 0), 1, 1), "major version 1"),
+            (w.pcap(0xa1b2_c3d4, (2, 4), 1, 0x0001_0001), "link type"),
+            (w.pcap(0xa1b2_c3d4, (2, 4), 1, 1)[..20].to_vec(), "20 are there"),
+            (w.pcap(0x1c00_01ac, (2, 4), 1, 1), "24 are there"),
+        ] {
+            let error = CaptureReader::from_reader("x.pcap", Cursor::new(file)).unwrap_err().to_string();
+            assert!(error.starts_with("x.pcap: ") && error.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_told() {
+        let w = Writer { big: true };
+        // The bits of the frame check sequence's length are no part of the link type.
+        let file = w.pcap(0xa1b2_3c4d, (2, 4), 96, 0x2400_0071);
+        let info = CaptureReader::from_reader("x", Cursor::new(file)).unwrap().info();
+        assert_eq!((info.format, info.big_endian, info.snaplen), (CaptureFormat::Pcap, true, 96));
+        assert_eq!((info.resolution, info.link_types[0].0, info.interfaces), (Resolution::Decimal(9), 113, 1));
+    }
 }

@@ -3,7 +3,8 @@
 //! Section lengths are ignored, as writers leave them unset and readers disbelieve them. Blocks that carry no packets
 //! (names, statistics, keys, custom ones) are stepped over.
 
-use super::reader::{Limits, MAX_RECORD_BYTES, Step};
+use super::reader::MAX_RECORD_BYTES;
+use super::step::{Limits, MAX_WIRE_LEN, Step};
 use super::{CaptureFormat, CaptureInfo, Resolution};
 use joyfuljay_core::frame::{Frame, LinkType, TimeNs};
 
@@ -88,7 +89,9 @@ impl Pcapng {
                 return Step::Damaged(format!("pcapng block claims {claimed} bytes, the smallest has 12"));
             }
             if len > MAX_RECORD_BYTES {
-                return Step::Damaged(format!("pcapng block claims {claimed} bytes, more than the {MAX_RECORD_BYTES} that are read"));
+                return Step::Damaged(format!(
+                    "pcapng block claims {claimed} bytes, more than the {MAX_RECORD_BYTES} that are read"
+                ));
             }
             let len = len as usize;
             let Some(block) = rest.get(..len) else {
@@ -181,6 +184,7 @@ impl Pcapng {
             return Some(Err(format!("packet claims {cap_len} bytes, its block has room for {room}")));
         }
         self.last_ts = interface.clock.nanoseconds(u64::from(high) << 32 | u64::from(low));
+        let wire_len = wire_len.min(MAX_WIRE_LEN);
         frames.push(Frame { ts: self.last_ts, offset: (at + 20) as u32, cap_len, wire_len, link: interface.link });
         Some(Ok(()))
     }
@@ -202,6 +206,7 @@ impl Pcapng {
         if cap_len as usize > room {
             return Some(Err(format!("packet claims {cap_len} bytes, its block has room for {room}")));
         }
+        let wire_len = wire_len.min(MAX_WIRE_LEN);
         frames.push(Frame { ts: self.last_ts, offset: (at + 4) as u32, cap_len, wire_len, link: interface.link });
         Some(Ok(()))
     }
@@ -211,8 +216,8 @@ impl Clock {
     fn new(resolution: Resolution, offset_seconds: i64) -> Self {
         let tick = match resolution {
             Resolution::Decimal(n @ 0..=9) => Tick::Multiply(10u64.pow(9 - u32::from(n))),
-            // Ticks finer than 10^-28 s cannot reach a nanosecond in 64 bits.
-            Resolution::Decimal(n) => Tick::Divide(10u64.checked_pow(u32::from(n) - 9).unwrap_or(u64::MAX)),
+            // Ticks finer than 10^-28 s: 64 bits of them are less than a nanosecond.
+            Resolution::Decimal(n) => 10u64.checked_pow(u32::from(n) - 9).map_or(Tick::Shift(127), Tick::Divide),
             Resolution::Binary(n) => Tick::Shift(n),
         };
         Self { tick, offset: i128::from(offset_seconds) * 1_000_000_000 }
@@ -295,5 +300,114 @@ impl<'a> Iterator for Options<'a> {
         };
         self.rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
         Some(Ok((code, value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Writer, frames, read_all};
+    use super::super::{CaptureReader, PacketSource};
+    use super::*;
+    use std::io::Cursor;
+
+    #[test]
+    fn sections_of_both_byte_orders_and_several_interfaces() {
+        let mut file = Vec::new();
+        for big in [false, true] {
+            let w = Writer { big };
+            file.extend(w.section());
+            file.extend(w.interface(1, 0, &[]));
+            file.extend(w.interface(113, 0, &[(2, b"eth0"), (9, &[9]), (0, &[])]));
+            file.extend(w.block(5, &[0; 12]));
+            file.extend(w.enhanced(1, 5_000_000_007, 60, b"first"));
+            file.extend(w.block(0x0bad, b"custom"));
+            file.extend(w.enhanced(0, 3, 2, b"ab"));
+        }
+        let section = [(5_000_000_007, 113, 60, b"first".to_vec()), (3_000, 1, 2, b"ab".to_vec())];
+        assert_eq!(frames(file.clone()), [section.clone(), section].concat());
+        let mut reader = CaptureReader::from_reader("x", Cursor::new(file)).unwrap();
+        reader.next_batch(&mut joyfuljay_core::FrameBatch::new()).unwrap();
+        let info = reader.info();
+        assert_eq!((info.sections, info.interfaces, info.link_types), (2, 4, vec![LinkType(1), LinkType(113)]));
+    }
+
+    #[test]
+    fn old_and_simple_packet_blocks() {
+        let w = Writer { big: true };
+        let mut file = w.section();
+        file.extend(w.interface(1, 4, &[]));
+        // Interface 0, 7 drops.
+        let mut old = w.words(&[7, 0, 9, 3, 3]);
+        old.extend(b"old");
+        file.extend(w.block(2, &old));
+        let mut simple = w.words(&[10]);
+        simple.extend(b"simp");
+        file.extend(w.block(3, &simple));
+        assert_eq!(frames(file), [(9_000, 1, 3, b"old".to_vec()), (9_000, 1, 10, b"simp".to_vec())]);
+    }
+
+    #[test]
+    fn clocks_of_any_resolution() {
+        let ns = |resolution, offset, ticks| Clock::new(resolution, offset).nanoseconds(ticks);
+        assert_eq!(ns(Resolution::Decimal(0), 0, 3), 3_000_000_000);
+        assert_eq!(ns(Resolution::Decimal(12), 0, 5_999), 5);
+        assert_eq!(ns(Resolution::Decimal(127), 0, u64::MAX), 0);
+        assert_eq!(ns(Resolution::Binary(32), 0, 1 << 31), 500_000_000);
+        assert_eq!(ns(Resolution::Binary(127), 0, u64::MAX), 0);
+        assert_eq!(ns(Resolution::Decimal(6), -2, 1_000_000), -1_000_000_000);
+        assert_eq!(ns(Resolution::Decimal(0), i64::MAX, u64::MAX), i64::MAX);
+        assert_eq!(ns(Resolution::Decimal(0), i64::MIN, 0), i64::MIN);
+    }
+
+    #[test]
+    fn damage_is_named_with_its_place() {
+        let w = Writer { big: false };
+        let mut sound = w.section();
+        sound.extend(w.interface(1, 0, &[]));
+        sound.extend(w.enhanced(0, 1, 1, b"a"));
+        let offset = sound.len() as u64;
+        let mut trailer = w.enhanced(0, 1, 1, b"b");
+        let last = trailer.len() - 1;
+        trailer[last] = 9;
+        let mut packet = w.words(&[0, 0, 0, 9, 9]);
+        packet.extend(b"short");
+        for (block, text) in [
+            (w.words(&[6, 8, 0]), "claims 8 bytes"),
+            (w.words(&[6, 0xffff_fff0, 0]), "more than"),
+            (w.words(&[0x0a0d_0d0a, 28, 0x1234_5678]), "byte-order magic"),
+            (trailer, "lengths differ"),
+            (w.enhanced(7, 1, 1, b"b"), "interface 7"),
+            (w.block(6, &packet), "room for 8"),
+            (w.block(6, &[0; 4]), "too short"),
+            (
+                w.interface(1, 0, &[])[..8]
+                    .iter()
+                    .copied()
+                    .chain(w.interface(1, 0, &[(0x2222, b"")])[8..].to_vec())
+                    .collect(),
+                "lengths differ",
+            ),
+        ] {
+            let mut file = sound.clone();
+            file.extend(&block);
+            file.extend([0; 64]);
+            let (batches, warnings) = read_all(Cursor::new(file));
+            assert_eq!(batches.concat().len(), 1, "{text}");
+            assert!(warnings[0].message.contains(text), "{}", warnings[0]);
+            assert_eq!(warnings[0].offset, offset);
+        }
+    }
+
+    #[test]
+    fn options_that_do_not_fit_are_refused() {
+        let w = Writer { big: false };
+        let mut section = w.section();
+        // Replace the first four bytes behind the version by an option in a longer section header.
+        let mut body = section[8..section.len() - 4].to_vec();
+        body.extend(w.u16(4));
+        body.extend(w.u16(12336));
+        section = w.block(0x0a0d_0d0a, &body);
+        let error = CaptureReader::from_reader("x.pcapng", Cursor::new(section)).unwrap_err().to_string();
+        assert!(error.contains("option 4 claims 12336 bytes"), "{error}");
     }
 }

@@ -9,6 +9,8 @@ use super::error::{SourceError, SourceWarning};
 use super::input::{ByteCount, Counting, read_full};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
+use super::sniff::describe;
+use super::step::{Limits, Part, Step};
 use super::{CaptureInfo, PacketSource, Position, Progress};
 use joyfuljay_core::frame::{BATCH_FRAMES, FrameBatch};
 use joyfuljay_core::metrics::Mode;
@@ -320,75 +322,114 @@ const FIRST_READ: usize = 256 * 1024;
 /// Bytes read when a batch lacks a little.
 const SMALL_READ: usize = 32 * 1024;
 
-/// Where a batch ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    frames: usize,
-    bytes: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Chunks, Owned, Writer, read_all};
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
 
-impl Limits {
-    pub(super) fn reached(self, frames: usize, bytes: usize) -> bool {
-        frames >= self.frames || bytes >= self.bytes
-    }
-}
-
-/// Why a parser stopped.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// The batch is full.
-    Full,
-    /// The data end within something that is `want` bytes long from where the parser stopped.
-    More { want: usize, part: Part },
-    /// What follows cannot be read, for this reason.
-    Damaged(String),
-}
-
-/// What the data may end in.
-#[derive(Debug)]
-pub(super) enum Part {
-    Header(usize),
-    /// By the length that it claims, without its header.
-    Record(u32),
-    Block(usize),
-}
-
-impl Step {
-    pub(super) fn header(len: usize) -> Self {
-        Self::More { want: len, part: Part::Header(len) }
+    /// A capture with the offset of the end of every record that holds a frame, and of every other boundary.
+    fn capture(ng: bool, big: bool, sizes: &[usize]) -> (Vec<u8>, Vec<usize>, Vec<usize>) {
+        let w = Writer { big };
+        let mut file = if ng { w.section() } else { w.pcap(0xa1b2_c3d4, (2, 4), 65535, 1) };
+        let (mut ends, mut boundaries) = (Vec::new(), vec![file.len()]);
+        if ng {
+            file.extend(w.interface(1, 0, &[(9, &[6])]));
+            boundaries.push(file.len());
+        }
+        for (i, size) in sizes.iter().enumerate() {
+            let bytes = vec![i as u8; *size];
+            file.extend(if ng { w.enhanced(0, i as u64, 99, &bytes) } else { w.record(0, i as u32, 99, 0, &bytes) });
+            ends.push(file.len());
+        }
+        boundaries.extend(&ends);
+        (file, ends, boundaries)
     }
 
-    pub(super) fn record(len: usize, claimed: u32) -> Self {
-        Self::More { want: len, part: Part::Record(claimed) }
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_batches(
+            ng: bool, big: bool,
+            sizes in prop::collection::vec(0usize..300, 0..40),
+            repeat in 1usize..120,
+            chunks in prop::collection::vec(1usize..5000, 1..8),
+        ) {
+            let sizes = sizes.repeat(repeat);
+            let (file, ends, _) = capture(ng, big, &sizes);
+            let whole = read_all(Cursor::new(file.clone()));
+            let pieces = read_all(Chunks { bytes: Cursor::new(file), sizes: chunks, turn: 0 });
+            prop_assert_eq!(&whole, &pieces);
+            let lengths: Vec<usize> = whole.0.iter().map(Vec::len).collect();
+            prop_assert_eq!(lengths.iter().sum::<usize>(), ends.len());
+            let full = lengths.split_last().map_or(&[][..], |(_, full)| full);
+            prop_assert!(full.iter().all(|n| *n == BATCH_FRAMES));
+        }
+
+        #[test]
+        fn a_cut_gives_a_prefix_and_a_warning(
+            ng: bool, big: bool,
+            sizes in prop::collection::vec(0usize..60, 1..12),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let (file, ends, boundaries) = capture(ng, big, &sizes);
+            let at = boundaries[0] + at.index(file.len() - boundaries[0] + 1);
+            let whole: Vec<Owned> = read_all(Cursor::new(file.clone())).0.concat();
+            let (cut, warnings) = read_all(Cursor::new(file[..at].to_vec()));
+            let kept = ends.iter().filter(|end| **end <= at).count();
+            prop_assert_eq!(cut.concat(), &whole[..kept]);
+            if boundaries.contains(&at) {
+                prop_assert_eq!(warnings, []);
+            } else {
+                let start = boundaries.iter().rev().find(|b| **b < at).copied().unwrap_or(0);
+                prop_assert_eq!(warnings.len(), 1);
+                prop_assert_eq!(warnings[0].offset, start as u64);
+                prop_assert!(warnings[0].message.contains("in the middle of"));
+            }
+        }
+
+        #[test]
+        fn anything_ends_without_a_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), ng: bool, big: bool) {
+            let (mut file, _, _) = capture(ng, big, &[5, 9]);
+            file.append(&mut bytes);
+            let (batches, _) = read_all(Cursor::new(file));
+            prop_assert!(batches.concat().len() >= 2);
+        }
     }
 
-    pub(super) fn block(len: usize) -> Self {
-        Self::More { want: len, part: Part::Block(len) }
+    #[test]
+    fn batches_of_large_frames_end_by_bytes() {
+        let (file, ends, _) = capture(false, false, &[60_000; 200]);
+        let (batches, _) = read_all(Cursor::new(file));
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), ends.len());
+        assert_eq!(batches[0].len(), MAX_BATCH_BYTES.div_ceil(60_016));
     }
-}
 
-/// What a file that is no capture looks like, and what to do with it where that is known.
-fn describe(head: &[u8], compression: Compression) -> String {
-    let known: &[(&[u8], &str)] = &[
-        (b"\xfd7zXZ\0", "it is xz-compressed: decompress it first, as in `xz -dc FILE | jj … -`"),
-        (b"BZh", "it is bzip2-compressed: decompress it first, as in `bzip2 -dc FILE | jj … -`"),
-        (b"PK\x03\x04", "it is a zip archive: unpack it first"),
-        (b"snoop\0\0\0", "it is a snoop capture: convert it first, as in `editcap -F pcapng FILE OUT`"),
-        (b"GMBU", "it is a Network Monitor capture: convert it first, as in `editcap -F pcapng FILE OUT`"),
-        (b"PAR1", "it is a Parquet file"),
-        (b"\x7fELF", "it is a program"),
-    ];
-    let inside = if compression == Compression::None { String::new() } else { format!("{compression} data; inside, ") };
-    if head.is_empty() {
-        return format!("{inside}it is empty");
+    #[test]
+    fn blocks_without_packets_do_not_pile_up() {
+        let w = Writer { big: false };
+        let (mut file, _, _) = capture(true, false, &[]);
+        for _ in 0..64 {
+            file.extend(w.block(5, &vec![0; 1 << 18]));
+        }
+        file.extend(w.enhanced(0, 1, 1, b"x"));
+        let mut reader = CaptureReader::from_reader("x", Cursor::new(file)).unwrap();
+        let mut batch = FrameBatch::new();
+        assert_eq!(reader.next_batch(&mut batch).unwrap(), Progress::Frames);
+        assert_eq!(batch.frames.len(), 1);
+        assert!(batch.data.capacity() < 3 * MAX_BATCH_BYTES, "{}", batch.data.capacity());
     }
-    if let Some((_, text)) = known.iter().find(|(magic, _)| head.starts_with(magic)) {
-        return format!("{inside}{text}");
+
+    #[test]
+    fn what_is_no_capture_is_described() {
+        for (bytes, text) in [
+            (&b""[..], "it is empty"),
+            (b"time,length\n1,2\n", "looks like text"),
+            (b"\xfd7zXZ\0 and more", "xz"),
+            (b"\0\x01\x02", "00 01 02"),
+        ] {
+            let error = CaptureReader::from_reader("f", Cursor::new(bytes)).unwrap_err().to_string();
+            assert!(error.starts_with("f: not a capture") && error.contains(text), "{error}");
+        }
     }
-    let start = head.get(..head.len().min(16)).unwrap_or_default();
-    if start.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) {
-        return format!("{inside}it looks like text: {:?}", String::from_utf8_lossy(start));
-    }
-    let hex: Vec<String> = start.iter().map(|b| format!("{b:02x}")).collect();
-    format!("{inside}it begins with the bytes {}", hex.join(" "))
 }

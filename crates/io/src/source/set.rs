@@ -196,3 +196,74 @@ impl Pending {
         Some(SourceError::NoCapture { name: self.name.clone(), files: self.files_total, first })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Writer;
+    use super::*;
+    use std::path::Path;
+
+    fn capture(dir: &Path, name: &str, frames: u32) -> String {
+        let w = Writer { big: false };
+        let mut file = w.pcap(0xa1b2_c3d4, (2, 4), 100, 1);
+        for i in 0..frames {
+            file.extend(w.record(i, 0, 1, 0, b"x"));
+        }
+        let path = dir.join(name);
+        fs::write(&path, file).unwrap();
+        path.display().to_string()
+    }
+
+    fn drain(set: &mut CaptureSet) -> Result<Vec<usize>, SourceError> {
+        let (mut batch, mut sizes) = (FrameBatch::new(), Vec::new());
+        while set.next_batch(&mut batch)? == Progress::Frames {
+            sizes.push(batch.frames.len());
+        }
+        Ok(sizes)
+    }
+
+    #[test]
+    fn files_follow_each_other_and_the_position_adds_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let inputs = [capture(dir.path(), "b", 3), capture(dir.path(), "empty", 0), capture(dir.path(), "a", 2050)];
+        let mut set = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap();
+        assert_eq!(drain(&mut set).unwrap(), [3, 2048, 2]);
+        let position = set.position();
+        assert_eq!((position.files_done, position.files_total), (3, 3));
+        assert_eq!(Some(position.read), position.total);
+        assert_eq!(set.take_warnings(), []);
+    }
+
+    #[test]
+    fn in_a_directory_other_files_are_skipped_with_a_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        capture(dir.path(), "a.pcap", 1);
+        fs::write(dir.path().join("notes.txt"), "notes on a.pcap").unwrap();
+        let inputs = [dir.path().display().to_string()];
+        let mut set = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap();
+        assert_eq!(drain(&mut set).unwrap(), [1]);
+        let warnings = set.take_warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].message.contains("notes.txt: not a capture"), "{}", warnings[0]);
+    }
+
+    #[test]
+    fn a_directory_without_captures_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("notes.txt"), "notes").unwrap();
+        let mut set = CaptureSet::open(&[dir.path().display().to_string()], &CaptureOptions::default()).unwrap();
+        let error = drain(&mut set).unwrap_err().to_string();
+        assert!(error.contains("none of its 1 files") && error.contains("notes.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_no_capture_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = capture(dir.path(), "a.pcap", 1);
+        let bad = dir.path().join("notes.txt");
+        fs::write(&bad, "notes").unwrap();
+        let inputs = [good, bad.display().to_string()];
+        let error = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap_err();
+        assert!(matches!(error, SourceError::NotCapture { .. }), "{error}");
+    }
+}

@@ -1,0 +1,58 @@
+"""Runs the built `jj` as a user does. JJ names the binary; scripts/test sets it."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+DATA = pathlib.Path(__file__).parent.parent / "data"
+FOUR_GROUPS = ["--features", "flow_meta", "--features", "timing", "--features", "size", "--features", "tcp"]
+
+
+def binary():
+    path = os.environ.get("JJ")
+    if not path or not os.access(path, os.X_OK):
+        pytest.exit("set JJ to the path of the jj binary (scripts/test does)", returncode=2)
+    return path
+
+
+@pytest.fixture(scope="session")
+def jj():
+    """jj(*arguments, stdin=bytes, ok=True) -> CompletedProcess with text outputs; checks the exit code."""
+    path = binary()
+
+    def run(*arguments, ok=True, **options):
+        done = subprocess.run([path, *map(str, arguments)], capture_output=True, timeout=120, check=False, **options)
+        done.out, done.err = done.stdout.decode(), done.stderr.decode()
+        assert "panicked" not in done.err, done.err
+        if ok:
+            assert done.returncode == 0, f"exit {done.returncode}: {done.err}"
+        else:
+            assert done.returncode > 0, f"exit {done.returncode}, expected a failure; stdout: {done.out[:500]}"
+        return done
+
+    run.path = path
+    return run
+
+
+@pytest.fixture(scope="session")
+def rows(jj):
+    """rows(*arguments) -> the rows of `jj extract … -f json -o -` as dicts; strict JSON."""
+
+    def run(*arguments, **options):
+        return parse_lines(jj("extract", *arguments, "-f", "json", "-o", "-", "--no-progress", **options).out)
+
+    return run
+
+
+def parse_lines(text):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def packets(found):
+    return sum(r["total_packets"] for r in found)

@@ -1,0 +1,122 @@
+"""Options and configuration files."""
+
+import ipaddress
+import json
+
+import pytest
+from conftest import DATA, FOUR_GROUPS
+
+DEMO = DATA / "demo.pcap"
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "arrow"])
+def test_the_same_bytes_for_any_number_of_workers(jj, tmp_path, form):
+    outs = []
+    for workers in (1, 2, 7):
+        out = tmp_path / f"{workers}.{form}"
+        jj("extract", DEMO, *FOUR_GROUPS, "--include-splt", "-f", form, "-o", out, "-w", workers)
+        outs.append(out.read_bytes())
+    assert outs[0] == outs[1] == outs[2]
+
+
+def test_groups_choose_columns(rows):
+    meta = set(rows(DEMO, "--features", "flow_meta")[0])
+    timing = set(rows(DEMO, "--features", "timing")[0])
+    both = set(rows(DEMO, "--features", "flow_meta", "--features", "timing")[0])
+    assert "iat_mean" in timing and "iat_mean" not in meta
+    assert both == meta | timing
+
+
+def test_single_features(rows):
+    found = rows(DEMO, "--feature", "duration", "--feature", "total_packets")
+    assert {"duration", "total_packets"} <= set(found[0])
+    assert "iat_mean" not in found[0]
+
+
+def test_profile_narrows(rows):
+    assert len(rows(DEMO, "--profile", "JJ-CORE")[0]) < len(rows(DEMO, "--profile", "JJ-EXPERIMENTAL")[0])
+
+
+def test_no_ips_and_no_ports(jj):
+    out = jj("extract", DEMO, "--no-ips", "--no-ports", "-f", "json", "-o", "-").out
+    assert "192.0.2." not in out and "2001:db8" not in out
+    assert not {"src_ip", "dst_ip", "src_port", "dst_port"} & set(json.loads(out.splitlines()[0]))
+
+
+def test_anonymised_addresses_are_keyed(jj, rows):
+    plain, one, again, two = (
+        [r["src_ip"] for r in rows(DEMO, *extra)]
+        for extra in ((), ("--anonymize-ips", "--salt", "a"), ("--anonymize-ips", "--salt", "a"), ("--anonymize-ips", "--salt", "b"))
+    )
+    assert one == again != two
+    assert len(set(one)) == len(set(plain))
+    assert not set(one) & set(plain)
+    assert "salt" in jj("extract", DEMO, "--anonymize-ips", "--salt", "", ok=False).err
+
+
+def test_flow_ids_are_unique(rows):
+    ids = [r["flow_id"] for r in rows(DEMO, "--flow-id")]
+    assert len(set(ids)) == len(ids) and None not in ids
+
+
+def test_timeout_splits_flows(rows):
+    assert len(rows(DEMO, "--timeout", "0.1")) > len(rows(DEMO))
+
+
+def test_split_by_direction(rows):
+    whole = rows(DEMO, *FOUR_GROUPS)
+    split = rows(DEMO, *FOUR_GROUPS, "--bidir-split")
+    assert split != whole
+    assert len(split) >= len(whole)
+
+
+def test_sequences_are_lists(rows):
+    found = rows(DEMO, "--include-sequences", "--include-splt")
+    lists = {k for r in found for k, v in r.items() if isinstance(v, list)}
+    assert any(k.startswith("splt") for k in lists) and len(lists) >= 3
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        ("c.toml", "flow_timeout = 0.1\nfeatures = ['flow_meta']\n"),
+        ("c.yaml", "flow_timeout: 0.1\nfeatures: [flow_meta]\n"),
+        ("c.json", '{"flow_timeout": 0.1, "features": ["flow_meta"]}'),
+    ],
+)
+def test_config_file_is_the_options(rows, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert rows(DEMO, "-c", tmp_path / name) == rows(DEMO, "--timeout", "0.1", "--features", "flow_meta")
+
+
+def test_an_option_overrides_the_file(rows, tmp_path):
+    (tmp_path / "c.toml").write_text("flow_timeout = 0.1\n")
+    assert rows(DEMO, "-c", tmp_path / "c.toml", "--timeout", "60") == rows(DEMO)
+
+
+def test_unknown_key_is_refused_with_the_nearest(jj, tmp_path):
+    (tmp_path / "c.toml").write_text("flow_timeoot = 5\n")
+    err = jj("extract", DEMO, "-c", tmp_path / "c.toml", ok=False).err
+    assert "flow_timeoot" in err and "flow_timeout" in err
+
+
+def test_no_fin_split_is_the_nfstream_definition(rows, tmp_path):
+    (tmp_path / "c.json").write_text('{"terminate_on_fin_rst": false, "flow_timeout": 1e9}')
+    found = rows(DEMO, "-c", tmp_path / "c.json")
+    keys = [(r["protocol"], frozenset([(r["src_ip"], r["src_port"]), (r["dst_ip"], r["dst_port"])])) for r in found]
+    assert len(set(keys)) == len(keys)
+
+
+def test_unknown_feature_is_refused_with_the_nearest(jj):
+    err = jj("extract", DEMO, "--feature", "iat_maen", ok=False).err
+    assert "iat_maen" in err and "iat_mean" in err
+
+
+def test_unknown_group_is_refused_with_the_nearest(jj):
+    err = jj("extract", DEMO, "--features", "timming", ok=False).err
+    assert "timming" in err and "timing" in err
+
+
+def test_addresses_are_addresses(rows):
+    for r in rows(DEMO, "--features", "flow_meta"):
+        ipaddress.ip_address(r["src_ip"])

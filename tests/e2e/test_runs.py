@@ -1,0 +1,150 @@
+"""Runs as they go: progress, summary, kills, metrics."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from conftest import DATA, FOUR_GROUPS
+
+DEMO = DATA / "demo.pcap"
+MAKE = DATA.parent.parent / "benches" / "make_capture.py"
+
+
+def test_quiet_in_a_pipe(jj):
+    err = jj("extract", DEMO, "-f", "csv", "-o", "-").err
+    assert "\r" not in err and "\x1b" not in err
+
+
+def test_summary_on_stderr_only(jj, tmp_path):
+    done = jj("extract", DEMO, "-o", tmp_path / "out.csv", "-f", "csv")
+    assert done.out == ""
+    assert "652" in done.err.replace(",", ""), "packets of the run"
+
+
+def test_broken_pipe_is_no_crash(jj):
+    done = subprocess.run(["sh", "-c", f"'{jj.path}' extract '{DEMO}' -f csv -o - | head -1"], capture_output=True, timeout=60, check=False)
+    assert done.stdout.count(b"\n") == 1
+    assert b"panicked" not in done.stderr
+
+
+@pytest.fixture
+def feeding(jj):
+    """A run that reads standard input and waits for more; closed and ended afterwards."""
+    started = []
+
+    def start(*arguments):
+        child = subprocess.Popen(
+            [jj.path, "extract", "-", *map(str, arguments), "--no-progress"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "arrow"])
+def test_a_killed_run_leaves_nothing_that_looks_whole(feeding, tmp_path, form):
+    out = tmp_path / f"out.{form}"
+    child = feeding("-f", form, "-o", out)
+    child.stdin.write(DEMO.read_bytes())
+    child.stdin.flush()
+    wait_for(lambda: list(tmp_path.iterdir()))
+    child.send_signal(signal.SIGKILL)
+    child.wait(10)
+    assert not out.exists()
+
+
+def test_an_older_result_survives_a_killed_run(feeding, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("the result of yesterday\n")
+    child = feeding("-f", "csv", "-o", out)
+    child.stdin.write(DEMO.read_bytes())
+    child.stdin.flush()
+    wait_for(lambda: len(list(tmp_path.iterdir())) > 1)
+    child.kill()
+    child.wait(10)
+    assert out.read_text() == "the result of yesterday\n"
+
+
+def test_metrics_while_running_and_exact_at_the_end(feeding, tmp_path):
+    capture = subprocess.run([sys.executable, MAKE, "-", "--packets", "60000"], stdout=subprocess.PIPE, check=True).stdout
+    port = free_port()
+    out = tmp_path / "out.csv"
+    child = feeding(*FOUR_GROUPS, "-f", "csv", "-o", out, "--prometheus-port", port, "--prometheus-linger", "30")
+    seen = []
+    half = len(capture) // 2
+    child.stdin.write(capture[:half])
+    child.stdin.flush()
+    wait_for(lambda: seen.append(value(scrape(port), "joyfuljay_packets_total")) or seen[-1] > 0)
+    child.stdin.write(capture[half:])
+    child.stdin.close()
+    child.stdin = None
+    # The output appears under its name when the run is over; the metrics linger.
+    wait_for(out.exists)
+    wait_for(lambda: seen.append(value(scrape(port), "joyfuljay_packets_total")) or seen[-1] == 60000)
+    assert seen == sorted(seen)
+    text = scrape(port)
+    flows = sum(1 for _ in out.open()) - 1
+    assert total(text, "joyfuljay_flows_total") == flows
+    assert total(text, "joyfuljay_errors_total") == 0
+    assert value(text, "joyfuljay_active_flows") == 0
+    assert value(text, "joyfuljay_processing_duration_seconds_count", 'mode="pcap"') == 1
+    child.terminate()
+    child.wait(10)
+
+
+def test_taken_port_is_an_error_with_a_way_out(jj):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        err = jj("extract", DEMO, "-o", os.devnull, "-f", "csv", "--prometheus-port", port, ok=False).err
+    assert str(port) in err
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def scrape(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+def samples(text, name, label=""):
+    return [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}(\{{|\s)", line) and label in line]
+
+
+def value(text, name, label=""):
+    found = samples(text, name, label)
+    return found[0] if found else 0.0
+
+
+def total(text, name):
+    return sum(samples(text, name))
+
+
+def wait_for(what, seconds=30):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.05)
