@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use joyfuljay::CancelToken;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 /// What was asked for from outside while a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -17,9 +15,12 @@ impl Interrupt {
     /// Pulls the token at SIGINT, SIGTERM or SIGHUP; a second signal ends the process at once.
     ///
     /// Where handlers cannot be installed, the signals keep their default: the process just ends.
+    #[cfg(unix)]
     pub fn watch(cancel: CancelToken) -> Self {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
         let interrupt = Self::default();
-        let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return interrupt };
+        let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return interrupt };
         let seen = Arc::clone(&interrupt.signal);
         std::thread::spawn(move || {
             for signal in signals.forever() {
@@ -30,6 +31,12 @@ impl Interrupt {
             }
         });
         interrupt
+    }
+
+    /// Signals keep their default: the process just ends.
+    #[cfg(not(unix))]
+    pub fn watch(_cancel: CancelToken) -> Self {
+        Self::default()
     }
 
     /// The signal that came, if one did.
