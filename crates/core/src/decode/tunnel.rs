@@ -30,6 +30,15 @@ fn by_protocol(w: &mut Walk<'_>, upper: &Upper, protocol: u8) -> Option<Next> {
         // SRv6 and others: an Ethernet frame as it is (RFC 8986).
         143 => Step::Ethernet,
         137 => Step::Mpls,
+        // PIM register (RFC 7761 section 4.9.3), unless the null-register bit says that only a header follows.
+        103 => match *w.upper_bytes(upper).first_chunk::<8>()? {
+            [0x21, _, _, _, flags, ..] if flags & 0x40 == 0 => {
+                w.enter(upper);
+                w.at += 8;
+                return Some(Ok(Step::Ip));
+            }
+            _ => return None,
+        },
         97 => {
             w.enter(upper);
             w.push(Layer::Etherip);
@@ -174,7 +183,9 @@ fn vxlan(w: &mut Walk<'_>, generic: bool) -> Next {
     w.push(Layer::Vxlan);
     name(w, tunnel_kind::VXLAN, u32::from_be_bytes([0, a, b, c]));
     match next {
-        _ if !generic || flags & 0x04 == 0 => Ok(Step::Ethernet),
+        // Senders forget the P bit; on the port of the extension the next protocol is meant all the same.
+        0 if flags & 0x04 == 0 => Ok(Step::Ethernet),
+        _ if !generic => Ok(Step::Ethernet),
         1 => Ok(Step::Ip4),
         2 => Ok(Step::Ip6),
         3 => Ok(Step::Ethernet),
