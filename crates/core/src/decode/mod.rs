@@ -5,6 +5,7 @@
 //! the last sound IP packet where the inside turns out not to be IP. Every frame ends as exactly one packet or one
 //! [`SkipReason`]; a fragment may do so later than its frame.
 
+mod fast;
 mod fragments;
 mod ip;
 mod link;
@@ -16,12 +17,14 @@ mod wifi;
 #[cfg(test)]
 mod tests;
 
-use crate::frame::{Frame, TimeNs};
+use crate::frame::{Frame, LinkType, TimeNs};
 use crate::packet::{FlowKey, Fragment, NO_OFFSET, PacketInfo};
 use crate::stats::{SkipReason, StatsDelta};
 use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
 use transport::Transport;
 use walk::{Upper, Walk};
+
+const ETHERNET: LinkType = LinkType(1);
 
 /// Turns frames into packets: link layers, tunnels, IP, fragments, TCP/UDP/ICMP headers.
 ///
@@ -67,6 +70,21 @@ impl Decoder {
         if self.reassembly.is_due(frame.ts) {
             self.give_up(frame.ts, out);
         }
+        if frame.link == ETHERNET
+            && let Some(info) = fast::packet(bytes, index, frame, self.secret)
+        {
+            let is_v6 = u64::from(info.key.is_v6());
+            out.stats.ipv6_packets += is_v6;
+            out.stats.ipv4_packets += 1 - is_v6;
+            out.stats.ip_bytes += u64::from(info.ip_len);
+            push(out, info);
+            return;
+        }
+        self.walk(data.len(), bytes, index, frame, out);
+    }
+
+    #[inline(never)]
+    fn walk(&mut self, data_len: usize, bytes: &[u8], index: u32, frame: &Frame, out: &mut Decoded) {
         let Some(step) = link::first_step(frame.link) else {
             out.stats.skipped[SkipReason::UnsupportedLinkType] += 1;
             return;
@@ -85,7 +103,7 @@ impl Decoder {
                 let info = self.info(frame.ts, index, &mut walk, &upper, &l4);
                 push(out, info);
             }
-            Ok(upper) => self.fragment(data.len(), frame.ts, index, &mut walk, &upper, out),
+            Ok(upper) => self.fragment(data_len, frame.ts, index, &mut walk, &upper, out),
             Err(reason) => out.stats.skipped[reason] += 1,
         }
     }
@@ -247,6 +265,7 @@ impl Decoder {
     }
 }
 
+#[inline]
 fn push(out: &mut Decoded, info: PacketInfo) {
     out.stats.packets += 1;
     out.stats.bytes += u64::from(info.ip_len);

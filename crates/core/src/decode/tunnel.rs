@@ -128,24 +128,27 @@ enum Udp {
     Mpls,
 }
 
-/// The tunnel that a port stands for. VXLAN, Geneve and MPLS are one-way by design (RFC 7348, RFC 8926, RFC 7510): their
-/// source port is entropy, which must not be taken for a tunnel of the other direction.
+/// Whether UDP with these ports may be a tunnel.
+#[inline]
+pub(super) fn is_tunnel_port(src: u16, dst: u16) -> bool {
+    udp_kind(src, dst).is_some()
+}
+
+/// The tunnel that a port stands for, on either side: some senders answer from the tunnel's port.
 #[inline]
 fn udp_kind(src: u16, dst: u16) -> Option<Udp> {
-    match dst {
-        4789 | 8472 => return Some(Udp::Vxlan),
-        4790 => return Some(Udp::VxlanGpe),
-        6081 => return Some(Udp::Geneve),
-        6635 => return Some(Udp::Mpls),
-        _ => {}
-    }
-    match (src, dst) {
-        (2152, _) | (_, 2152) => Some(Udp::Gtp),
-        (3386, _) | (_, 3386) => Some(Udp::GtpV0),
-        (3544, _) | (_, 3544) => Some(Udp::Teredo),
-        (1701, _) | (_, 1701) => Some(Udp::L2tp),
+    let kind = |port: u16| match port {
+        1701 => Some(Udp::L2tp),
+        2152 => Some(Udp::Gtp),
+        3386 => Some(Udp::GtpV0),
+        3544 => Some(Udp::Teredo),
+        4789 | 8472 => Some(Udp::Vxlan),
+        4790 => Some(Udp::VxlanGpe),
+        6081 => Some(Udp::Geneve),
+        6635 => Some(Udp::Mpls),
         _ => None,
-    }
+    };
+    kind(dst).or(kind(src))
 }
 
 #[cold]
