@@ -186,7 +186,7 @@ impl Decoder {
             // IPv6 fragments of one datagram may differ in their next header; only the first one's counts.
             protocol: if upper.v6 { None } else { Some(upper.protocol) },
         };
-        let identity = first.then(|| Identity {
+        let identity = first.then_some(Identity {
             protocol: inner.protocol,
             has_ports: l4.has_ports,
             src_port: l4.src_port,
@@ -200,7 +200,9 @@ impl Decoder {
             p
         };
         let part = Piece { offset: piece.offset, more: piece.more, wire_len: upper.l4_len, bytes };
-        match self.reassembly.add(datagram, ts, part, identity, &info, |p| push(out, p)) {
+        // One that waits may come out after its batch is gone.
+        let kept = PacketInfo { frame: NO_OFFSET, outer_l3: NO_OFFSET, l3: NO_OFFSET, l4: NO_OFFSET, ..info };
+        match self.reassembly.add(datagram, ts, part, identity, &kept, |p| push(out, p)) {
             Added::Waits => {}
             Added::Loose => push(out, info),
             Added::Known { identity, waiting, datagram } => {

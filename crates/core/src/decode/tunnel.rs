@@ -13,7 +13,7 @@ pub(super) fn enter(w: &mut Walk<'_>, upper: &Upper) -> Option<Next> {
     match upper.protocol {
         ip_proto::TCP | ip_proto::ICMP | ip_proto::ICMPV6 => None,
         ip_proto::UDP => {
-            let Some(&[a, b, c, d]) = w.upper_bytes(upper).first_chunk::<4>() else { return None };
+            let &[a, b, c, d] = w.upper_bytes(upper).first_chunk::<4>()?;
             let kind = udp_kind(u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))?;
             if upper.piece.is_some() { None } else { udp(w, upper, kind) }
         }
@@ -160,6 +160,7 @@ fn udp(w: &mut Walk<'_>, upper: &Upper, kind: Udp) -> Option<Next> {
         w.limit(len);
     }
     w.at += 8;
+    w.push(Layer::Udp);
     Some(match kind {
         Udp::Vxlan => vxlan(w, false),
         Udp::VxlanGpe => vxlan(w, true),

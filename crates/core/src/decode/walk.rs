@@ -253,9 +253,7 @@ impl<'a> Walk<'a> {
 
     #[inline]
     fn is_too_deep(&self) -> bool {
-        self.headers > MAX_HEADERS
-            || self.context.ip_headers > MAX_IP_HEADERS
-            || self.reassembled > MAX_REASSEMBLED
+        self.headers > MAX_HEADERS || self.context.ip_headers > MAX_IP_HEADERS || self.reassembled > MAX_REASSEMBLED
     }
 
     /// Notes what claims to be IP and is not: the frame counts as IP on the link, as it does for TShark.
