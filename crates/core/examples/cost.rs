@@ -2,6 +2,7 @@
 //!
 //! Not a test: numbers depend on the machine. 12 packets a flow, 512 flows open at a time, packets of flows mixed.
 
+use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ const FLOWS: usize = 512;
 const PACKETS: usize = 12;
 const ROUNDS: usize = 400;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let packets: Vec<PacketInfo> = (0..FLOWS * PACKETS).map(packet).collect();
     tracker::<PacketLog>("PacketLog", &packets);
     tracker::<Sizes>("Sizes", &packets);
@@ -23,8 +24,9 @@ fn main() {
     for groups in
         [&["flow_meta"][..], &["timing"], &["size"], &["tcp"], &["flow_meta", "timing", "size", "tcp"], &["all"]]
     {
-        rows(groups, &packets);
+        rows(groups, &packets)?;
     }
+    Ok(())
 }
 
 fn tracker<T: Tracker>(name: &str, packets: &[PacketInfo]) {
@@ -45,9 +47,9 @@ fn tracker<T: Tracker>(name: &str, packets: &[PacketInfo]) {
     println!("{name:10} {:5.2} ns a packet, {:5.2} with its end", per_packet[0], per_packet[1]);
 }
 
-fn rows(groups: &[&str], packets: &[PacketInfo]) {
+fn rows(groups: &[&str], packets: &[PacketInfo]) -> Result<(), Box<dyn Error>> {
     let config = Config { features: groups.iter().map(|g| (*g).to_owned()).collect(), ..Config::default() };
-    let plan = RowPlan::new(&config).expect("the groups exist");
+    let plan = RowPlan::new(&config)?;
     let settings = plan.tracker_settings();
     let mut store = FlowStore::new(plan.trackers());
     let (mut best, mut best_update) = (f64::MAX, f64::MAX);
@@ -65,7 +67,7 @@ fn rows(groups: &[&str], packets: &[PacketInfo]) {
         best_update = best_update.min(start.elapsed().as_secs_f64());
         let flows: Vec<_> = (0..FLOWS).filter_map(|i| store.get(i)).collect();
         let start = Instant::now();
-        black_box(plan.build(&flows, &mut scratch).expect("rows"));
+        black_box(plan.build(&flows, &mut scratch)?);
         best = best.min(start.elapsed().as_secs_f64());
     }
     println!(
@@ -75,6 +77,7 @@ fn rows(groups: &[&str], packets: &[PacketInfo]) {
         best * 1e6 / FLOWS as f64,
         best_update * 1e9 / packets.len() as f64
     );
+    Ok(())
 }
 
 fn packet(i: usize) -> PacketInfo {
