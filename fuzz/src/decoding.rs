@@ -14,7 +14,8 @@ const MAX_DECODER_BYTES: usize = 16 << 20;
 
 /// Takes the input apart: a link type, a cut, then frames, each behind its length in two bytes (big-endian).
 pub fn parse(data: &[u8]) -> Option<(LinkType, u8, Vec<&[u8]>)> {
-    let [link, cut, mut rest @ ..] = data else { return None };
+    let [link, cut, rest @ ..] = data else { return None };
+    let mut rest = rest;
     let mut frames = Vec::new();
     while let [high, low, tail @ ..] = rest {
         let len = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
@@ -56,7 +57,12 @@ pub fn decode(batch: &FrameBatch) -> (Decoded, Vec<u8>) {
     let frames = batch.frames.len() as u64;
     assert_eq!(out.stats.frames, frames);
     assert_eq!(out.stats.packets, out.packets.len() as u64);
-    assert_eq!(out.stats.packets + out.stats.skipped.total(), frames, "a frame was lost or counted twice: {:?}", out.stats);
+    assert_eq!(
+        out.stats.packets + out.stats.skipped.total(),
+        frames,
+        "a frame was lost or counted twice: {:?}",
+        out.stats
+    );
     let mut data = batch.data.clone();
     data.extend_from_slice(&out.extra);
     for packet in &out.packets {

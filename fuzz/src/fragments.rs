@@ -21,11 +21,11 @@ pub fn laws(input: &[u8]) {
     let datagram = udp(len);
     let blocks = datagram.len().div_ceil(8);
     let mut batch = FrameBatch::new();
-    let (mut seen, mut liar) = (vec![false; blocks], false);
+    let mut seen = vec![false; blocks];
     let mut lies = false;
     for (i, step) in script.chunks_exact(3).take(MAX_FRAGMENTS).enumerate() {
         let place = usize::from(u16::from_be_bytes([step[0], step[1]]));
-        liar = place & 0x8000 != 0;
+        let liar = place & 0x8000 != 0;
         lies |= liar;
         let start = (place & 0x7fff) % blocks;
         let end = (start + usize::from(step[2]).max(1)).min(blocks);
@@ -44,7 +44,8 @@ pub fn laws(input: &[u8]) {
     for packet in &out.packets {
         let payload = data.get(packet.payload_start as usize..packet.payload_end as usize).unwrap_or_default();
         // A first fragment shows its own bytes; only what was put together, or sent whole, is a whole payload.
-        if packet.payload_start as usize >= batch.data.len() || packet.payload_len as usize == len && payload.len() == len {
+        if packet.payload_end as usize > batch.data.len() || packet.payload_len as usize == len && payload.len() == len
+        {
             given += 1;
             assert_eq!(payload.len(), len, "a datagram of another length came back");
             let lie = |(at, b): (usize, &u8)| *b == datagram[8 + at] || lies && *b == datagram[8 + at] ^ 0x5a;
