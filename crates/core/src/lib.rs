@@ -13,6 +13,7 @@ pub mod features;
 pub mod flow;
 pub mod frame;
 pub mod metrics;
+pub mod nearest;
 pub mod packet;
 pub mod rows;
 pub mod stats;

@@ -31,6 +31,14 @@ pub mod ip_proto {
     pub const ICMPV6: u8 = 58;
 }
 
+/// Values of [`Scope::tunnel_kind`].
+pub mod tunnel_kind {
+    #![allow(missing_docs)]
+    pub const VXLAN: u8 = 1;
+    pub const GENEVE: u8 = 2;
+    pub const NVGRE: u8 = 3;
+}
+
 /// "There is no such header in this packet", where an offset is expected.
 pub const NO_OFFSET: u32 = u32::MAX;
 
@@ -89,7 +97,7 @@ pub struct FlowKey {
 }
 
 /// One end of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     addr: [u64; 2],
     port: u16,

@@ -1,1 +1,7 @@
-//! joyfuljay-io.
+//! Where JoyfulJay meets files: captures in, rows out.
+//!
+//! Everything that does I/O for the engine lives here, so that `joyfuljay-core` needs neither files nor codecs.
+#![forbid(unsafe_code)]
+
+pub mod sink;
+pub mod source;

@@ -1,1 +1,39 @@
-//! joyfuljay.
+//! Network traffic to ML-ready flow features.
+//!
+//! A [`Pipeline`] takes packets from a source, assembles flows, computes features and hands rows to a sink, while a
+//! metrics sink is told what happens.
+//!
+//! ```
+//! use joyfuljay::{Config, Pipeline, sink::MemorySink, source::CaptureSet};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/demo.pcap").to_string();
+//! let config = Config { features: vec!["flow_meta".into(), "timing".into()], ..Config::default() };
+//! let pipeline = Pipeline::new(config)?;
+//! let source = CaptureSet::open(&[capture], Default::default())?;
+//! let (sink, rows) = MemorySink::new();
+//! let summary = pipeline.run(Box::new(source), Box::new(sink))?;
+//! assert_eq!(rows.batches().iter().map(|b| b.num_rows() as u64).sum::<u64>(), summary.rows);
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod cancel;
+pub mod config_file;
+mod error;
+mod parallel;
+mod pipeline;
+mod progress;
+mod run;
+mod serial;
+mod summary;
+
+pub use cancel::CancelToken;
+pub use error::Error;
+pub use joyfuljay_core::{self as core, Config, ConfigError};
+pub use joyfuljay_io::{sink, source};
+pub use joyfuljay_monitoring as monitoring;
+pub use pipeline::{Pipeline, scan};
+pub use progress::Progress;
+pub use summary::Summary;

@@ -1,1 +1,26 @@
-//! joyfuljay-monitoring.
+//! Monitoring of JoyfulJay: one table of metric families, and everything that is made from it.
+//!
+//! - [`PrometheusMetrics`] counts; attach it to a pipeline or call its `observe_*`.
+//! - [`start_server`] shows a [`Registry`] to Prometheus at `/metrics`, and to people at `/`.
+//! - [`encode`] prints a [`Snapshot`] as Prometheus text or OpenMetrics.
+
+#![forbid(unsafe_code)]
+
+mod exposition;
+mod label;
+mod live;
+mod process;
+mod prometheus;
+mod registry;
+pub mod server;
+mod snapshot;
+mod store;
+mod table;
+
+pub use exposition::{Format, encode, encode_named};
+pub use label::{MAX_LABEL_CHARS, MAX_LABEL_VALUES, OTHER};
+pub use prometheus::PrometheusMetrics;
+pub use registry::{MetricsError, Registry, default_registry};
+pub use server::{ServerError, ServerHandle, ServerOptions, start_server};
+pub use snapshot::{Family, Histogram, Sample, Snapshot, Value};
+pub use table::{Created, DEFAULT_NAMESPACE, Id, Kind, Label, METRICS, Metric, Number};

@@ -1,15 +1,42 @@
 //! Frames to packets.
+//!
+//! The outermost IP header is what an operator counts (bytes on the link), the innermost one is whose flow it is. So the
+//! walk goes through every link layer and tunnel it can prove, notes the first IP header on the way, and falls back to
+//! the last sound IP packet where the inside turns out not to be IP. Every frame ends as exactly one packet or one
+//! [`SkipReason`]; a fragment may do so later than its frame.
+
+mod fragments;
+mod ip;
+mod link;
+mod transport;
+mod tunnel;
+mod walk;
+mod wifi;
+
+#[cfg(test)]
+mod tests;
 
 use crate::frame::{Frame, TimeNs};
-use crate::packet::PacketInfo;
-use crate::stats::StatsDelta;
+use crate::packet::{FlowKey, Fragment, NO_OFFSET, PacketInfo};
+use crate::stats::{SkipReason, StatsDelta};
+use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
+use transport::Transport;
+use walk::{Upper, Walk};
 
 /// Turns frames into packets: link layers, tunnels, IP, fragments, TCP/UDP/ICMP headers.
 ///
 /// Holds the only state that decoding needs, the datagrams that are being put together.
+///
+/// Fragments are packets of their own. The ports come from the first fragment; later ones that come before it wait (at
+/// most 30 s of packet time, in bounded memory) and are given out when it comes, or without ports when it does not.
+/// They then point at no bytes, for their frame may lie in an earlier batch: `frame`, `l3`, `l4` and `outer_l3` are
+/// [`NO_OFFSET`]. The fragment that completes a datagram carries the whole upper-layer payload, in
+/// [`Decoded::extra`]; where fragments overlap, the bytes that came first win. If a completed datagram holds a tunnel,
+/// its inner packet takes the place of the completing fragment, the others stay packets of the outer flow.
 #[derive(Debug)]
 pub struct Decoder {
     secret: [u64; 2],
+    reassembly: Reassembly,
 }
 
 /// Where the decoder puts what it finds.
@@ -27,16 +54,201 @@ pub struct Decoded {
 impl Decoder {
     /// A decoder that hashes keys under `secret`.
     pub fn new(secret: [u64; 2]) -> Self {
-        Self { secret }
+        Self { secret, reassembly: Reassembly::default() }
     }
 
     /// Decodes one frame, which lies in `data` (the data of its batch).
     pub fn decode(&mut self, data: &[u8], index: u32, frame: &Frame, out: &mut Decoded) {
-        let _ = (data, index, frame, out, self.secret);
+        let start = frame.offset as usize;
+        let bytes = data.get(start..start.saturating_add(frame.cap_len as usize)).unwrap_or_default();
+        out.stats.frames += 1;
+        out.stats.captured_bytes += u64::from(frame.cap_len);
+        out.stats.wire_bytes += u64::from(frame.wire_len);
+        if self.reassembly.is_due(frame.ts) {
+            self.give_up(frame.ts, out);
+        }
+        let Some(step) = link::first_step(frame.link) else {
+            out.stats.skipped[SkipReason::UnsupportedLinkType] += 1;
+            return;
+        };
+        let mut walk = Walk::new(bytes, frame.offset, frame.wire_len as usize);
+        let found = walk.run(step);
+        match walk.outermost {
+            4 => out.stats.ipv4_packets += 1,
+            6 => out.stats.ipv6_packets += 1,
+            _ => {}
+        }
+        out.stats.ip_bytes += u64::from(walk.outermost_len);
+        match found {
+            Ok(upper) if upper.piece.is_none() => {
+                let l4 = transport::parse(upper.protocol, walk.upper_bytes(&upper), upper.l4_len);
+                let info = self.info(frame.ts, index, &mut walk, &upper, &l4);
+                push(out, info);
+            }
+            Ok(upper) => self.fragment(data.len(), frame.ts, index, &mut walk, &upper, out),
+            Err(reason) => out.stats.skipped[reason] += 1,
+        }
     }
 
     /// Gives out the fragments that still wait for their first sibling, as packets without ports.
     pub fn flush(&mut self, now: TimeNs, out: &mut Decoded) {
-        let _ = (now, out);
+        let _ = now;
+        self.reassembly.flush(|info| push(out, info));
     }
+
+    /// Datagrams that were given up before their time because the reassembly buffers were full.
+    pub fn datagrams_evicted(&self) -> u64 {
+        self.reassembly.evicted()
+    }
+
+    fn info(&self, ts: TimeNs, frame: u32, walk: &mut Walk<'_>, upper: &Upper, l4: &Transport) -> PacketInfo {
+        let (src, dst) = (upper.src.with_port(l4.src_port), upper.dst.with_port(l4.dst_port));
+        let (key, from_lo) = FlowKey::new(upper.v6, upper.protocol, l4.has_ports, src, dst, walk.context.scope);
+        walk.context.layers.push(transport::layer(upper.protocol));
+        let at = |n: usize| walk.base.saturating_add(n as u32);
+        let payload_start = (upper.l4 + l4.header_len).min(upper.end);
+        PacketInfo {
+            ts,
+            hash: key.keyed_hash(self.secret),
+            key,
+            layers: walk.context.layers,
+            frame,
+            outer_l3: walk.context.outer_l3,
+            l3: upper.l3,
+            l4: at(upper.l4),
+            payload_start: at(payload_start),
+            payload_end: at(upper.end.min(payload_start.saturating_add(l4.payload_len as usize))),
+            ip_len: upper.ip_len,
+            payload_len: l4.payload_len,
+            seq: l4.seq,
+            ack: l4.ack,
+            window: l4.window,
+            tcp_flags: l4.tcp_flags,
+            from_lo,
+            has_tcp: l4.has_tcp,
+            ttl: upper.ttl,
+            fragment: Fragment::Whole,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fragment(
+        &mut self,
+        data_len: usize,
+        ts: TimeNs,
+        index: u32,
+        walk: &mut Walk<'_>,
+        upper: &Upper,
+        out: &mut Decoded,
+    ) {
+        let Some(piece) = upper.piece else { return };
+        let bytes = walk.upper_bytes(upper);
+        let outer = walk.context;
+        let first = piece.offset == 0;
+        // The fragmentable part of IPv6 may begin with more extension headers (RFC 8200 section 4.5).
+        let whole = Upper { piece: None, ..*upper };
+        let inner = if first && upper.v6 { ip::skip_extensions(walk, whole) } else { whole };
+        let l4 = match first {
+            true => transport::parse(inner.protocol, walk.upper_bytes(&inner), inner.l4_len),
+            false => Transport { payload_len: upper.l4_len, ..Transport::default() },
+        };
+        let mut info = self.info(ts, index, walk, &inner, &l4);
+        info.fragment = if first { Fragment::First } else { Fragment::Later };
+        if !first {
+            info.layers = outer.layers;
+            info.l4 = NO_OFFSET;
+            (info.payload_start, info.payload_end) = (0, 0);
+        }
+        let datagram = DatagramKey {
+            src: upper.src,
+            dst: upper.dst,
+            scope: (outer.scope.vlan, outer.scope.tunnel_kind, outer.scope.tunnel_id),
+            id: piece.id,
+            // IPv6 fragments of one datagram may differ in their next header; only the first one's counts.
+            protocol: if upper.v6 { None } else { Some(upper.protocol) },
+        };
+        let identity = first.then(|| Identity {
+            protocol: inner.protocol,
+            has_ports: l4.has_ports,
+            src_port: l4.src_port,
+            dst_port: l4.dst_port,
+        });
+        let secret = self.secret;
+        let name = |mut p: PacketInfo, id: &Identity| {
+            let (src, dst) = (upper.src.with_port(id.src_port), upper.dst.with_port(id.dst_port));
+            (p.key, p.from_lo) = FlowKey::new(upper.v6, id.protocol, id.has_ports, src, dst, outer.scope);
+            p.hash = p.key.keyed_hash(secret);
+            p
+        };
+        let part = Piece { offset: piece.offset, more: piece.more, wire_len: upper.l4_len, bytes };
+        match self.reassembly.add(datagram, ts, part, identity, &info, |p| push(out, p)) {
+            Added::Waits => {}
+            Added::Loose => push(out, info),
+            Added::Known { identity, waiting, datagram } => {
+                for p in waiting {
+                    push(out, name(p, &identity));
+                }
+                let info = name(info, &identity);
+                match datagram {
+                    None => push(out, info),
+                    Some(bytes) => self.complete(data_len, info, outer, &whole, &bytes, walk, out),
+                }
+            }
+        }
+    }
+
+    /// The packet of the frame that completed a datagram: what the datagram tunnels, or the fragment with the payload.
+    #[allow(clippy::too_many_arguments)]
+    fn complete(
+        &mut self,
+        data_len: usize,
+        mut info: PacketInfo,
+        context: walk::Context,
+        upper: &Upper,
+        bytes: &[u8],
+        walk: &Walk<'_>,
+        out: &mut Decoded,
+    ) {
+        out.stats.datagrams_reassembled += 1;
+        let base = u32::try_from(data_len + out.extra.len()).unwrap_or(NO_OFFSET);
+        out.extra.extend_from_slice(bytes);
+        let mut inner = Walk::new(bytes, base, bytes.len());
+        inner.resume(walk, context);
+        let datagram =
+            Upper { l4: 0, end: bytes.len(), l4_len: bytes.len() as u32, protocol: upper.protocol, ..*upper };
+        let datagram = if upper.v6 { ip::skip_extensions(&inner, datagram) } else { datagram };
+        let found = inner.run(walk::Step::Upper(datagram));
+        if inner.context.ip_headers > context.ip_headers {
+            match found {
+                Ok(u) if u.piece.is_some() => return self.fragment(data_len, info.ts, info.frame, &mut inner, &u, out),
+                Ok(u) => {
+                    let l4 = transport::parse(u.protocol, inner.upper_bytes(&u), u.l4_len);
+                    let info = self.info(info.ts, info.frame, &mut inner, &u, &l4);
+                    return push(out, info);
+                }
+                Err(reason) => return out.stats.skipped[reason] += 1,
+            }
+        }
+        let l4 = transport::parse(datagram.protocol, inner.upper_bytes(&datagram), datagram.l4_len);
+        let at = |n: usize| base.saturating_add(n as u32);
+        let payload_start = (datagram.l4 + l4.header_len).min(datagram.end);
+        if info.fragment == Fragment::First {
+            info.l4 = at(datagram.l4);
+        }
+        info.payload_start = at(payload_start);
+        info.payload_end = at(datagram.end.min(payload_start + l4.payload_len as usize));
+        push(out, info);
+    }
+
+    #[cold]
+    fn give_up(&mut self, now: TimeNs, out: &mut Decoded) {
+        self.reassembly.expire(now, |info| push(out, info));
+    }
+}
+
+fn push(out: &mut Decoded, info: PacketInfo) {
+    out.stats.packets += 1;
+    out.stats.bytes += u64::from(info.ip_len);
+    out.packets.push(info);
 }

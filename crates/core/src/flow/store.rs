@@ -53,6 +53,9 @@ impl<T: Tracker> Column<T> {
     fn get(&self, at: usize) -> Option<&T> {
         self.flows.get(at)
     }
+    fn flow_bytes(&self) -> usize {
+        if self.used { size_of::<T>() } else { 0 }
+    }
     fn move_to(&mut self, at: usize, to: &mut Self, settings: &TrackerSettings) {
         if let Some(t) = self.flows.get_mut(at) {
             to.flows.push(std::mem::replace(t, T::start(settings)));
@@ -129,6 +132,22 @@ impl FlowStore {
             tcp_flags: self.tcp_flags.get(at),
             log: self.log.get(at),
         })
+    }
+
+    /// Loads the cache lines of a flow that an update will need, and returns something made of them.
+    pub fn touch(&self, at: usize) -> u64 {
+        let Some(base) = self.base.get(at) else { return 0 };
+        base.first_seq ^ base.bytes[0] ^ u64::from(base.closed) ^ base.key.scope().tunnel_id as u64
+    }
+
+    /// Bytes of one flow, without what lies on the heap beside it.
+    pub fn flow_bytes(&self) -> usize {
+        size_of::<FlowBase>() + self.sizes.flow_bytes() + self.tcp_flags.flow_bytes() + self.log.flow_bytes()
+    }
+
+    /// The bases of all places.
+    pub fn bases(&self) -> &[FlowBase] {
+        &self.base
     }
 
     /// How many places there are, moved-out ones included.

@@ -1,37 +1,206 @@
 //! Rows: Arrow schema and record batches from the selected features.
+//!
+//! With `bidirectional_split` a flow has two rows, told apart by the column `direction`: the row `fwd` has nulls in
+//! the features of the backward direction (`..._bwd...`) and the row `bwd` in those of the forward one; what is about
+//! the whole flow is in both.
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+mod column;
+mod selection;
 
-use crate::config::Config;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+
+pub use column::{Block, Column};
+pub use selection::PROFILE_NAMES;
+
+use crate::config::{Config, Missing};
 use crate::error::ConfigError;
+use crate::features::{AnyGroup, Direction, FeatureInfo, GROUPS, Pseudonyms, RowSettings, Scratch};
 use crate::flow::FlowRef;
-use crate::trackers::TrackerMask;
+use crate::trackers::{MAX_SEQUENCE_LEN, TrackerMask, TrackerSettings};
 
 /// The selected columns, validated.
 #[derive(Clone, Debug)]
-pub struct RowPlan {}
+pub struct RowPlan {
+    features: Vec<FeatureInfo>,
+    groups: Vec<PlannedGroup>,
+    schema: SchemaRef,
+    settings: RowSettings,
+    flow_id: bool,
+    split: bool,
+    missing: Missing,
+}
+
+/// Memory for [`RowPlan::build`], reused from batch to batch.
+#[derive(Debug, Default)]
+pub struct RowScratch(Scratch);
+
+/// A group and its wanted features: their index in the group and that of their column.
+#[derive(Clone)]
+struct PlannedGroup {
+    group: &'static dyn AnyGroup,
+    wanted: Vec<(usize, usize)>,
+}
 
 impl RowPlan {
     /// Resolves the selection of a configuration.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        let _ = config;
-        Ok(Self {})
+        let features = selection::select(config)?;
+        let groups: Vec<_> = GROUPS.iter().filter_map(|&g| PlannedGroup::new(g, &features)).collect();
+        let sequences = groups.iter().any(|g| g.group.opt_in());
+        let settings = RowSettings {
+            trackers: TrackerSettings {
+                burst_threshold_ns: burst_threshold(config)?,
+                sequence_len: if sequences { sequence_len(config)? } else { 0 },
+                ..TrackerSettings::default()
+            },
+            pseudonyms: pseudonyms(config)?,
+            id_secret: salt(config).map(Pseudonyms::new),
+        };
+        let (flow_id, split) = (config.include_flow_id, config.bidirectional_split);
+        let schema = schema(&features, flow_id, split);
+        Ok(Self { features, groups, schema, settings, flow_id, split, missing: config.missing })
     }
 
     /// The trackers that the selected columns read.
     pub fn trackers(&self) -> TrackerMask {
-        TrackerMask::NONE
+        self.groups.iter().fold(TrackerMask::NONE, |m, g| m.union(g.group.uses()))
     }
 
-    /// The schema of the rows.
+    /// The settings that these trackers must run with.
+    pub fn tracker_settings(&self) -> TrackerSettings {
+        self.settings.trackers
+    }
+
+    /// The selected features, in the order of columns (which `flow_id` and `direction` may precede).
+    pub fn features(&self) -> &[FeatureInfo] {
+        &self.features
+    }
+
+    /// The schema of the rows. Each field has metadata: `unit`, `group`, `profile`, `description`, `privacy`.
     pub fn schema(&self) -> SchemaRef {
-        arrow_schema::Schema::empty().into()
+        Arc::clone(&self.schema)
     }
 
-    /// One batch of rows for these flows, in their order.
-    pub fn build(&self, flows: &[FlowRef<'_>]) -> RecordBatch {
-        let _ = flows;
-        RecordBatch::new_empty(self.schema())
+    /// One batch of rows for these flows, in their order. Fails only where a column of strings or lists would exceed
+    /// 2 GiB.
+    pub fn build(&self, flows: &[FlowRef<'_>], scratch: &mut RowScratch) -> Result<RecordBatch, ArrowError> {
+        let rows = flows.len() << u32::from(self.split);
+        let mut columns: Vec<_> = self.features.iter().map(|f| Column::new(f.dtype, f.direction, rows)).collect();
+        for flows in flows.chunks(Block::ROWS >> u32::from(self.split)) {
+            let block = Block::new(flows, self.split);
+            for g in &self.groups {
+                g.group.fill(&block, &g.wanted, &mut columns, &mut scratch.0, &self.settings);
+            }
+        }
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        if self.flow_id {
+            arrays.push(self.flow_ids(flows, scratch));
+        }
+        if self.split {
+            let both = [Direction::Fwd, Direction::Bwd].map(Direction::name);
+            arrays.push(Arc::new(StringArray::from_iter_values(flows.iter().flat_map(|_| both))));
+        }
+        for column in columns {
+            arrays.push(column.finish(self.missing)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema(), arrays, &options)
+    }
+
+    fn flow_ids(&self, flows: &[FlowRef<'_>], scratch: &mut RowScratch) -> ArrayRef {
+        let copies = 1 + usize::from(self.split);
+        Arc::new(StringArray::from_iter_values(flows.iter().flat_map(|flow| {
+            let id = format!("{:016x}", self.settings.flow_id(flow.base, &mut scratch.0));
+            std::iter::repeat_n(id, copies)
+        })))
     }
 }
+
+impl PlannedGroup {
+    fn new(group: &'static dyn AnyGroup, selected: &[FeatureInfo]) -> Option<Self> {
+        let column = |f: &FeatureInfo| selected.iter().position(|s| s.name == f.name);
+        let wanted: Vec<_> = group.features().iter().enumerate().filter_map(|(i, f)| Some((i, column(f)?))).collect();
+        (!wanted.is_empty()).then_some(Self { group, wanted })
+    }
+}
+
+impl std::fmt::Debug for PlannedGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlannedGroup").field("group", &self.group.id()).field("wanted", &self.wanted).finish()
+    }
+}
+
+fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
+    let mut fields = Vec::with_capacity(features.len() + 2);
+    let mut own = |name: &str, doc: &str| {
+        let meta = [("description", doc), ("privacy", "public")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        fields.push(Field::new(name, DataType::Utf8, false).with_metadata(HashMap::from(meta)));
+    };
+    if flow_id {
+        own("flow_id", "Identifier of the flow, the same in every run.");
+    }
+    if split {
+        own("direction", "Direction that the row tells of: fwd, bwd.");
+    }
+    for f in features {
+        let meta = [
+            ("unit", f.unit.name()),
+            ("group", f.group),
+            ("profile", f.profile.name()),
+            ("description", f.doc),
+            ("privacy", f.privacy.name()),
+        ];
+        let meta = meta.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        fields.push(Field::new(f.name, column::data_type(f.dtype), true).with_metadata(HashMap::from(meta)));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+fn burst_threshold(config: &Config) -> Result<i64, ConfigError> {
+    let ms = config.burst_threshold_ms;
+    if !(0.0..=1e12).contains(&ms) {
+        return Err(ConfigError::Value {
+            option: "burst_threshold_ms",
+            value: ms.to_string(),
+            expected: "a number of milliseconds from 0 to 1e12, such as 50".into(),
+        });
+    }
+    Ok((ms * 1e6).round() as i64)
+}
+
+fn sequence_len(config: &Config) -> Result<usize, ConfigError> {
+    let len = config.max_sequence_length as usize;
+    if !(1..=MAX_SEQUENCE_LEN).contains(&len) {
+        return Err(ConfigError::Value {
+            option: "max_sequence_length",
+            value: len.to_string(),
+            expected: format!("a number of packets from 1 to {MAX_SEQUENCE_LEN}"),
+        });
+    }
+    Ok(len)
+}
+
+fn salt(config: &Config) -> Option<&str> {
+    config.anonymization_salt.as_deref().filter(|s| !s.is_empty())
+}
+
+fn pseudonyms(config: &Config) -> Result<Option<Pseudonyms>, ConfigError> {
+    if !config.anonymize_ips {
+        return Ok(None);
+    }
+    let Some(key) = salt(config) else {
+        return Err(ConfigError::Value {
+            option: "anonymization_salt",
+            value: "empty".into(),
+            expected: "anonymize_ips needs a secret here, or everyone could undo it by hashing all addresses".into(),
+        });
+    };
+    Ok(Some(Pseudonyms::new(key)))
+}
+
+#[cfg(test)]
+mod tests;

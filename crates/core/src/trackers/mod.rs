@@ -1,24 +1,53 @@
 //! Bounded per-flow state, updated packet by packet. Features read trackers; nothing else does.
 //!
-//! A tracker is started for a flow only when a selected feature reads it (see [`TrackerMask`]).
+//! A tracker is started for a flow only when a selected feature reads it (see [`TrackerMask`]). To add one: a file
+//! here, its lines in this file, and one line for each function of [`crate::flow::FlowStore`].
 
 use crate::packet::{Packet, Side};
 
+mod gaps;
+mod lengths;
 mod log;
+mod order;
+mod record;
 mod sizes;
+mod sketch;
 mod tcp_flags;
+#[cfg(test)]
+pub(crate) mod testing;
 
-pub use log::PacketLog;
-pub use sizes::Sizes;
-pub use tcp_flags::TcpFlags;
+pub use gaps::{GapRun, GapSummary};
+pub use lengths::LengthSummary;
+pub use log::{LogScratch, PacketLog};
+pub use order::{mean, population_std};
+pub use record::Record;
+pub use sizes::{SideSizes, Sizes};
+pub use tcp_flags::{TcpFlags, TcpTotals};
+
+/// Most packets that sequences may be asked to hold: 1 MiB a flow.
+pub const MAX_SEQUENCE_LEN: usize = 65_536;
+
+/// Records that a flow's log holds before the older half is folded: 64 KiB, and twice the number of packets by which
+/// packets may be out of order.
+pub const LOG_CAP: usize = 4096;
 
 /// What trackers need to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrackerSettings {
     /// Gap from which on a burst ends, in nanoseconds.
     pub burst_threshold_ns: i64,
-    /// How many of the first packets to keep for sequences, whatever else is folded away.
+    /// How many of the first packets to keep for sequences, whatever else is folded away; at most
+    /// [`MAX_SEQUENCE_LEN`].
     pub sequence_len: usize,
+    /// Records that a flow's [`PacketLog`] holds at most (2 to [`LOG_CAP`]).
+    pub log_cap: usize,
+}
+
+impl Default for TrackerSettings {
+    /// A burst threshold of 50 ms, no sequences.
+    fn default() -> Self {
+        Self { burst_threshold_ns: 50_000_000, sequence_len: 0, log_cap: LOG_CAP }
+    }
 }
 
 /// Per-flow state of bounded size.

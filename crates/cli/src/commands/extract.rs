@@ -1,0 +1,240 @@
+//! `jj extract`: the main job.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use joyfuljay::{CancelToken, Pipeline};
+use joyfuljay_io::sink::{self, Compression, Format, SinkOptions, Target};
+use joyfuljay_io::source::{CaptureOptions, CaptureSet};
+use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
+
+use crate::error::CliError;
+use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::progress::Bar;
+use crate::signals::Interrupt;
+use crate::summary::{self, Report};
+
+/// Captures in, one row of features per flow out.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  jj extract capture.pcap                                all features as CSV to standard \
+                        output\n  jj extract a.pcap b.pcapng.gz -o flows.parquet         several captures, one Parquet \
+                        file\n  jj extract captures/ --features flow_meta,tcp -o -     a directory with all below it\n  \
+                        tcpdump -w - | jj extract - -f json                    from a pipe\n  jj extract big.pcap -o \
+                        f.arrow --prometheus-port 9090  metrics at http://127.0.0.1:9090/metrics\n\nA file appears under \
+                        its name when it is whole; an interrupted run leaves none.")]
+pub struct Extract {
+    /// Captures: files, directories (with all below them), globs, or - for standard input.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
+    features: FeatureArgs,
+    #[command(flatten)]
+    flows: FlowArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    how: HowArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArgs {
+    /// Where rows go: a file, or - for standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: String,
+    /// Format of the rows: csv, json (one object a line), parquet or arrow [default: by the extension of the output,
+    /// else csv].
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Compression of Parquet pages: none, snappy or zstd.
+    #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
+    compression: Compression,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+struct HowArgs {
+    /// Show the progress bar although standard error is no terminal.
+    #[arg(long, overrides_with = "no_progress")]
+    progress: bool,
+    /// Show no progress bar.
+    #[arg(long, overrides_with = "progress")]
+    no_progress: bool,
+    /// The form of the summary on standard error.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SummaryForm::Text)]
+    summary: SummaryForm,
+    /// Neither progress nor summary; warnings and errors stay.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Show every warning.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Read directories with all that is below them: the default.
+    #[arg(long, overrides_with = "no_recursive")]
+    recursive: bool,
+    /// Read only the files of a directory itself.
+    #[arg(long, overrides_with = "recursive")]
+    no_recursive: bool,
+    /// Accepted for older scripts: rows are always streamed, memory does not grow with the capture.
+    #[arg(long, hide_short_help = true)]
+    streaming: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SummaryForm {
+    Text,
+    Json,
+    None,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+struct MetricsArgs {
+    /// Serve Prometheus metrics on this port while the run goes on; 0 takes any free one.
+    #[arg(long, value_name = "PORT")]
+    prometheus_port: Option<u16>,
+    /// The address to serve them on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    prometheus_addr: String,
+    /// Keep serving for so long after the end, so that a last scrape sees the final counts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    prometheus_linger: f64,
+    /// Prometheus web configuration file: TLS and basic authentication for the metrics.
+    #[arg(long, value_name = "FILE")]
+    prometheus_web_config: Option<PathBuf>,
+}
+
+impl Extract {
+    pub fn run(self) -> Result<(), CliError> {
+        let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let (format, target) = self.output.resolve()?;
+        let cancel = CancelToken::new();
+        let mut pipeline = Pipeline::new(config)?.with_cancel(cancel.clone());
+        let source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
+        let mut sink_options = SinkOptions::default();
+        sink_options.compression = self.output.compression;
+        let sink = sink::open_sink(format, target, pipeline.schema(), &sink_options)?;
+
+        let interrupt = Interrupt::watch(cancel);
+        let server = match self.metrics.start(self.how.quiet)? {
+            Some((server, metrics)) => {
+                pipeline = pipeline.with_metrics(Arc::new(metrics));
+                Some(server)
+            }
+            None => None,
+        };
+        let bar = Bar::new(self.how.wants_progress());
+        let shown = bar.clone();
+        pipeline = pipeline.with_progress(Box::new(move |p| shown.update(p)));
+
+        let result = pipeline.run(Box::new(source), sink);
+        bar.finish();
+        let summary = match result {
+            Ok(summary) => summary,
+            Err(e) => return Err(e.into()),
+        };
+        summary::print_warnings(&summary, self.how.verbose);
+        if summary.cancelled {
+            return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
+        }
+        let report = Report { summary: &summary, output: &self.output.output, format: format.name() };
+        match self.how.summary {
+            _ if self.how.quiet => {}
+            SummaryForm::Text => eprint!("{}", report.text()),
+            SummaryForm::Json => eprintln!("{}", report.json()),
+            SummaryForm::None => {}
+        }
+        if let Some(server) = server {
+            self.metrics.linger(server, &interrupt);
+        }
+        Ok(())
+    }
+}
+
+const SIGINT: i32 = 2;
+
+impl OutputArgs {
+    fn resolve(&self) -> Result<(Format, Target), CliError> {
+        if self.output == "-" {
+            let format = self.format.unwrap_or(Format::Csv);
+            if matches!(format, Format::Parquet | Format::Arrow) && std::io::stdout().is_terminal() {
+                return Err(CliError::Usage(format!(
+                    "{format} is binary and standard output is a terminal: add -o FILE.{format}, or pipe it into a program"
+                )));
+            }
+            return Ok((format, Target::Stdout));
+        }
+        let path = PathBuf::from(&self.output);
+        let format = match self.format {
+            Some(format) => format,
+            // A device or a pipe has no extension to tell; a file without one gets an error that asks for -f.
+            None if path.extension().is_none() && path.exists() && !path.is_file() && !path.is_dir() => Format::Csv,
+            None => Format::from_path(&path)
+                .map_err(|e| CliError::Usage(format!("{e} (with -f, or as the extension of -o)")))?,
+        };
+        Ok((format, Target::File(path)))
+    }
+}
+
+impl HowArgs {
+    fn wants_progress(&self) -> Option<bool> {
+        match (self.quiet || self.no_progress, self.progress) {
+            (true, _) => Some(false),
+            (_, true) => Some(true),
+            _ => None,
+        }
+    }
+
+    fn capture_options(&self) -> CaptureOptions {
+        let mut options = CaptureOptions::default();
+        options.recursive = !self.no_recursive;
+        options
+    }
+}
+
+impl MetricsArgs {
+    fn start(&self, quiet: bool) -> Result<Option<(ServerHandle, PrometheusMetrics)>, CliError> {
+        let Some(port) = self.prometheus_port else { return Ok(None) };
+        if !(0.0..=MAX_LINGER).contains(&self.prometheus_linger) {
+            return Err(CliError::Usage(format!("--prometheus-linger takes 0 to {MAX_LINGER} seconds")));
+        }
+        let failed = |e: &dyn std::fmt::Display| CliError::Failed(e.to_string());
+        let registry = Registry::new().with_process();
+        let metrics = PrometheusMetrics::new(&registry, joyfuljay_monitoring::DEFAULT_NAMESPACE)
+            .map_err(|e| failed(&e))?;
+        let mut options = ServerOptions::default();
+        options.web_config.clone_from(&self.prometheus_web_config);
+        let server = joyfuljay_monitoring::start_server(&self.prometheus_addr, port, &registry, options)
+            .map_err(|e| failed(&e))?;
+        if let Some(warning) = server.warning() {
+            eprintln!("warning: {warning}");
+        }
+        if !quiet {
+            eprintln!("metrics at {}metrics", server.url());
+        }
+        Ok(Some((server, metrics)))
+    }
+
+    fn linger(&self, server: ServerHandle, interrupt: &Interrupt) {
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = Duration::from_secs_f64(self.prometheus_linger);
+        while !left.is_zero() && interrupt.signal().is_none() {
+            let step = left.min(STEP);
+            std::thread::sleep(step);
+            left -= step;
+        }
+        server.close();
+    }
+}
+
+/// A day: who wants more wants a sensor.
+const MAX_LINGER: f64 = 86_400.0;

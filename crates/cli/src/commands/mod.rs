@@ -1,0 +1,35 @@
+//! The subcommands, one file each.
+
+mod completions;
+mod extract;
+mod features;
+mod info;
+mod profiles;
+mod schema;
+
+use crate::error::CliError;
+
+/// A subcommand with its arguments.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    Extract(Box<extract::Extract>),
+    Info(info::Info),
+    Features(features::Features),
+    Schema(schema::Schema),
+    Profiles(profiles::Profiles),
+    Completions(completions::Completions),
+}
+
+impl Subcommand {
+    /// Does it.
+    pub fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Extract(c) => c.run(),
+            Self::Info(c) => c.run(),
+            Self::Features(c) => c.run(),
+            Self::Schema(c) => c.run(),
+            Self::Profiles(c) => c.run(),
+            Self::Completions(c) => c.run(),
+        }
+    }
+}

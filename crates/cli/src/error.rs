@@ -1,0 +1,86 @@
+//! How a command ends when it does not end well: one line on standard error, and an exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use joyfuljay::ConfigError;
+use joyfuljay_io::sink::SinkError;
+use joyfuljay_io::source::SourceError;
+
+/// Why the command did not do what was asked.
+#[derive(Debug)]
+pub enum CliError {
+    /// The arguments or the configuration are wrong: nothing was begun.
+    Usage(String),
+    /// It failed on the way.
+    Failed(String),
+    /// The reader of our output went away: nobody is left to tell.
+    Closed,
+    /// A signal of this number asked for the end.
+    Interrupted(i32),
+}
+
+impl CliError {
+    /// Says it, and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        match self {
+            Self::Usage(message) => say(&message, 2),
+            Self::Failed(message) => say(&message, 1),
+            Self::Closed => ExitCode::SUCCESS,
+            Self::Interrupted(signal) => {
+                let code = ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
+                eprintln!("interrupted: no output file was written");
+                code
+            }
+        }
+    }
+}
+
+fn say(message: &str, code: u8) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}
+
+impl From<ConfigError> for CliError {
+    fn from(e: ConfigError) -> Self {
+        Self::Usage(e.to_string())
+    }
+}
+
+impl From<SourceError> for CliError {
+    fn from(e: SourceError) -> Self {
+        Self::Failed(e.to_string())
+    }
+}
+
+impl From<SinkError> for CliError {
+    fn from(e: SinkError) -> Self {
+        match e {
+            SinkError::Closed { .. } => Self::Closed,
+            SinkError::UnknownFormat { .. } | SinkError::NoDirectory { .. } | SinkError::IsDirectory { .. } => {
+                Self::Usage(e.to_string())
+            }
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<joyfuljay::Error> for CliError {
+    fn from(e: joyfuljay::Error) -> Self {
+        match e {
+            joyfuljay::Error::Config(e) => e.into(),
+            joyfuljay::Error::Source(e) => e.into(),
+            joyfuljay::Error::Sink(e) => e.into(),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(e: io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Failed(format!("standard output: {e}")),
+        }
+    }
+}

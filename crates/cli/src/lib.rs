@@ -1,0 +1,77 @@
+//! The command `jj`, alias `joyfuljay`: one file per subcommand in `commands`, and what they share.
+//!
+//! Results go to standard output, everything said to people to standard error. Exit codes: 0 done (also where a capture
+//! was cut short, with a warning), 1 failed, 2 wrong use or configuration, 128 + signal when interrupted.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod error;
+mod human;
+mod options;
+mod out;
+mod progress;
+mod signals;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use crate::commands::Subcommand;
+
+/// Network captures to flows to ML-ready feature rows.
+///
+/// Reads pcap and pcapng (plain, .gz, .zst, .lz4, or from a pipe), puts packets into bidirectional flows and writes one
+/// row of features per flow, without decrypting anything. Memory does not grow with the capture.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jj",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = "Examples:\n  jj extract capture.pcap -o flows.parquet\n  jj extract captures/ --features flow_meta,timing \
+                  > flows.csv\n  jj info capture.pcap\n  jj features --group tcp\n\nEach subcommand has its own --help."
+)]
+struct Jj {
+    #[command(subcommand)]
+    command: Subcommand,
+}
+
+/// Runs the command on the arguments of this process.
+pub fn main() -> ExitCode {
+    // The name that was called stays in usage lines and completions.
+    let matches = command().get_matches();
+    let jj = match Jj::from_arg_matches(&matches) {
+        Ok(jj) => jj,
+        Err(e) => e.exit(),
+    };
+    match jj.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => e.report(),
+    }
+}
+
+/// The definition of the command, for completions and reference pages.
+pub fn command() -> clap::Command {
+    Jj::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_config_key_that_is_an_argument_is_a_key() {
+        // Arguments bear the name of their key as id, so that the reference page can tell which option sets which key.
+        let extract = command();
+        let extract = extract.find_subcommand("extract").unwrap();
+        for key in ["flow_timeout", "features", "include_ports", "num_workers", "anonymization_salt"] {
+            assert!(extract.get_arguments().any(|a| a.get_id() == key), "{key}");
+        }
+    }
+}

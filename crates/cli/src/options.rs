@@ -1,0 +1,275 @@
+//! Options that set the configuration. Each argument's id is the key that it sets, and its help is that key's doc
+//! comment, so an option says the same here, in `--help` and on the reference page.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use joyfuljay::config_file;
+use joyfuljay_core::Config;
+use joyfuljay_core::config::{Eviction, Key, Missing};
+use serde_json::Value;
+
+use crate::error::CliError;
+
+/// Where the configuration comes from, apart from options of its own.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct BaseArgs {
+    /// Configuration file: TOML, YAML or JSON. Options override what it says.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set any key of the configuration, e.g. --set burst_threshold_ms=20. Overrides everything else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Which columns rows have.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Features")]
+pub struct FeatureArgs {
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',', help = help("features"))]
+    pub features: Option<Vec<String>>,
+    #[arg(long = "feature", value_name = "NAME", value_delimiter = ',', help = help("specific_features"))]
+    pub specific_features: Option<Vec<String>>,
+    #[arg(long, value_name = "NAME", help = help("profile"))]
+    pub profile: Option<String>,
+    #[arg(long = "no-ips", help = "Rows without addresses.")]
+    pub include_ip_addresses: bool,
+    #[arg(long = "no-ports", help = "Rows without ports.")]
+    pub include_ports: bool,
+    #[arg(long = "anonymize-ips", help = help("anonymize_ips"))]
+    pub anonymize_ips: bool,
+    #[arg(long = "salt", value_name = "SECRET", env = "JJ_ANON_SALT", hide_env_values = true,
+          help = help("anonymization_salt"))]
+    pub anonymization_salt: Option<String>,
+    #[arg(long = "flow-id", help = help("include_flow_id"))]
+    pub include_flow_id: bool,
+    #[arg(long = "include-sequences", help = help("include_raw_sequences"))]
+    pub include_raw_sequences: bool,
+    #[arg(long = "splt", help = help("include_splt"))]
+    pub include_splt: bool,
+    #[arg(long = "max-sequence-length", value_name = "PACKETS", help = help("max_sequence_length"))]
+    pub max_sequence_length: Option<u32>,
+    #[arg(long = "bidir-split", help = help("bidirectional_split"))]
+    pub bidirectional_split: bool,
+    #[arg(long, value_enum, help = help("missing"))]
+    pub missing: Option<MissingArg>,
+}
+
+/// What a flow is.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Flows")]
+pub struct FlowArgs {
+    #[arg(long = "timeout", value_name = "SECONDS", help = help("flow_timeout"))]
+    pub flow_timeout: Option<f64>,
+    #[arg(long = "active-timeout", value_name = "SECONDS", help = help("active_timeout"))]
+    pub active_timeout: Option<f64>,
+    #[arg(long = "max-flows", value_name = "FLOWS", help = help("max_concurrent_flows"))]
+    pub max_concurrent_flows: Option<u64>,
+    #[arg(long = "eviction", value_enum, help = help("flow_eviction_strategy"))]
+    pub flow_eviction_strategy: Option<EvictionArg>,
+    #[arg(long = "no-fin-rst", help = "Neither FIN nor RST ends a flow (the NFStream definition).")]
+    pub terminate_on_fin_rst: bool,
+    #[arg(long = "sampling-rate", value_name = "SHARE", help = help("sampling_rate"))]
+    pub sampling_rate: Option<f64>,
+    #[arg(long = "sampling-seed", value_name = "NUMBER", help = help("sampling_seed"))]
+    pub sampling_seed: Option<u64>,
+}
+
+/// How the work is done.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Run")]
+pub struct RunArgs {
+    #[arg(short = 'w', long = "workers", value_name = "THREADS", help = help("num_workers"))]
+    pub num_workers: Option<u32>,
+}
+
+/// [`Eviction`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EvictionArg {
+    Lru,
+    Oldest,
+}
+
+/// [`Missing`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MissingArg {
+    Null,
+    Zero,
+}
+
+/// The doc comment of a key, without the full stop, as help texts have it.
+fn help(key: &str) -> &'static str {
+    Key::find(key).map_or("", |k| k.help)
+}
+
+/// Defaults, then the file, then options, then `--set`; validated.
+pub fn configuration(
+    base: &BaseArgs,
+    features: &FeatureArgs,
+    flows: &FlowArgs,
+    run: &RunArgs,
+) -> Result<Config, CliError> {
+    let mut config = match &base.config {
+        Some(path) => config_file::load(path)?,
+        None => Config::default(),
+    };
+    features.apply(&mut config);
+    flows.apply(&mut config);
+    run.apply(&mut config);
+    let config = set_keys(config, &base.set)?;
+    config.validate()?;
+    Ok(config)
+}
+
+impl FeatureArgs {
+    fn apply(&self, c: &mut Config) {
+        set(&mut c.features, &self.features);
+        set_some(&mut c.specific_features, &self.specific_features);
+        set_some(&mut c.profile, &self.profile);
+        c.include_ip_addresses &= !self.include_ip_addresses;
+        c.include_ports &= !self.include_ports;
+        c.anonymize_ips |= self.anonymize_ips;
+        set_some(&mut c.anonymization_salt, &self.anonymization_salt);
+        c.include_flow_id |= self.include_flow_id;
+        c.include_raw_sequences |= self.include_raw_sequences;
+        c.include_splt |= self.include_splt;
+        set(&mut c.max_sequence_length, &self.max_sequence_length);
+        c.bidirectional_split |= self.bidirectional_split;
+        if let Some(missing) = self.missing {
+            c.missing = match missing {
+                MissingArg::Null => Missing::Null,
+                MissingArg::Zero => Missing::Zero,
+            };
+        }
+    }
+}
+
+impl FlowArgs {
+    fn apply(&self, c: &mut Config) {
+        set(&mut c.flow_timeout, &self.flow_timeout);
+        set_some(&mut c.active_timeout, &self.active_timeout);
+        set(&mut c.max_concurrent_flows, &self.max_concurrent_flows);
+        if let Some(eviction) = self.flow_eviction_strategy {
+            c.flow_eviction_strategy = match eviction {
+                EvictionArg::Lru => Eviction::Lru,
+                EvictionArg::Oldest => Eviction::Oldest,
+            };
+        }
+        c.terminate_on_fin_rst &= !self.terminate_on_fin_rst;
+        set_some(&mut c.sampling_rate, &self.sampling_rate);
+        set(&mut c.sampling_seed, &self.sampling_seed);
+    }
+}
+
+impl RunArgs {
+    fn apply(&self, c: &mut Config) {
+        set_some(&mut c.num_workers, &self.num_workers);
+    }
+}
+
+fn set<T: Clone>(slot: &mut T, value: &Option<T>) {
+    if let Some(v) = value {
+        slot.clone_from(v);
+    }
+}
+
+fn set_some<T: Clone>(slot: &mut Option<T>, value: &Option<T>) {
+    if value.is_some() {
+        slot.clone_from(value);
+    }
+}
+
+/// Applies `KEY=VALUE` pairs: a value is JSON (`5`, `true`, `null`, `["a"]`), else text; a list may be `a,b`.
+fn set_keys(config: Config, pairs: &[String]) -> Result<Config, CliError> {
+    if pairs.is_empty() {
+        return Ok(config);
+    }
+    let usage = |what: String| CliError::Usage(what);
+    let mut value = serde_json::to_value(config).map_err(|e| usage(e.to_string()))?;
+    for pair in pairs {
+        let (name, text) = pair
+            .split_once('=')
+            .ok_or_else(|| usage(format!("--set {pair}: write KEY=VALUE, as in --set flow_timeout=120")))?;
+        let key = Key::require(name.trim())?;
+        if let Some(slot) = value.get_mut(key.name) {
+            *slot = json_value(key, text.trim());
+        }
+        // Each pair is judged by itself, so that the error names it.
+        serde_json::from_value::<Config>(value.clone())
+            .map_err(|e| usage(format!("--set {pair}: {e}; {} takes {}", key.name, key.file_type())))?;
+    }
+    serde_json::from_value(value).map_err(|e| usage(e.to_string()))
+}
+
+fn json_value(key: &Key, text: &str) -> Value {
+    let list = key.rust_type.contains("Vec<");
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Null | Value::Array(_))) => value,
+        Ok(value) if !list && !key.rust_type.contains("String") && key.name != "missing" => value,
+        _ if list => text.split(',').map(|s| Value::from(s.trim())).collect(),
+        _ => Value::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_set(pairs: &[&str]) -> Result<Config, CliError> {
+        set_keys(Config::default(), &pairs.iter().map(|s| s.to_string()).collect::<Vec<_>>())
+    }
+
+    fn message(e: CliError) -> String {
+        match e {
+            CliError::Usage(m) => m,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_override_defaults() {
+        let features = FeatureArgs {
+            features: Some(vec!["timing".into()]),
+            include_ports: true,
+            missing: Some(MissingArg::Zero),
+            ..FeatureArgs::default()
+        };
+        let flows = FlowArgs { flow_timeout: Some(5.0), terminate_on_fin_rst: true, ..FlowArgs::default() };
+        let run = RunArgs { num_workers: Some(2) };
+        let c = configuration(&BaseArgs::default(), &features, &flows, &run).unwrap();
+        let want = Config {
+            features: vec!["timing".into()],
+            include_ports: false,
+            missing: Missing::Zero,
+            flow_timeout: 5.0,
+            terminate_on_fin_rst: false,
+            num_workers: Some(2),
+            ..Config::default()
+        };
+        assert_eq!(c, want);
+    }
+
+    #[test]
+    fn any_key_can_be_set() {
+        let c = with_set(&[
+            "burst_threshold_ms=20",
+            "include_ports=false",
+            "features=tcp,size",
+            "profile=JJ-CORE",
+            "missing=zero",
+            "active_timeout=null",
+            "anonymization_salt=123",
+        ])
+        .unwrap();
+        assert_eq!((c.burst_threshold_ms, c.include_ports, c.missing), (20.0, false, Missing::Zero));
+        assert_eq!((c.features.len(), c.anonymization_salt.as_deref()), (2, Some("123")));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_set_says_why() {
+        assert!(message(with_set(&["burst_treshold_ms=2"]).unwrap_err()).contains("'burst_threshold_ms'"));
+        assert!(message(with_set(&["flow_timeout=long"]).unwrap_err()).contains("takes number"));
+        assert!(message(with_set(&["flow_timeout"]).unwrap_err()).contains("KEY=VALUE"));
+    }
+}

@@ -1,0 +1,64 @@
+//! The progress bar: on standard error, and only where a person looks at it.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use joyfuljay::Progress;
+
+use crate::human;
+
+/// A bar, or nothing.
+#[derive(Clone, Debug)]
+pub struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    /// `wanted`: as the user said, else when standard error is a terminal.
+    pub fn new(wanted: Option<bool>) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        if !wanted.unwrap_or(terminal) {
+            return Self(None);
+        }
+        let bar = ProgressBar::no_length();
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        Self(Some(bar))
+    }
+
+    /// Shows how far the run has come.
+    pub fn update(&self, p: &Progress) {
+        let Some(bar) = &self.0 else { return };
+        if bar.length() != p.position.total || bar.position() == 0 {
+            bar.set_style(style(p.position.total.is_some()));
+            if let Some(total) = p.position.total {
+                bar.set_length(total);
+            }
+        }
+        bar.set_position(p.position.read);
+        let rate = p.stats.frames as f64 / p.elapsed.as_secs_f64().max(1e-3);
+        let files = match p.position.files_total {
+            0 | 1 => String::new(),
+            n => format!(", file {} of {n}", (p.position.files_done + 1).min(n)),
+        };
+        bar.set_message(format!(
+            "{} packets, {} packets/s, {} flows{files}",
+            human::count(p.stats.frames),
+            human::scaled(rate),
+            human::count(p.stats.flows_created),
+        ));
+    }
+
+    /// Takes the bar off the screen: the summary says it all.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(total_known: bool) -> ProgressStyle {
+    let template = if total_known {
+        "{bar:24} {percent:>3}% {bytes}/{total_bytes} {binary_bytes_per_sec}, {msg}, {eta} left"
+    } else {
+        "{spinner} {bytes} {binary_bytes_per_sec}, {msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

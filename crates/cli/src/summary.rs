@@ -1,0 +1,151 @@
+//! What a run did, for people and for machines, on standard error.
+
+use joyfuljay::Summary;
+use joyfuljay_core::stats::{EndReason, SkipReason};
+use serde_json::{Map, Value, json};
+
+use crate::human;
+
+/// A run and where its rows went.
+pub struct Report<'a> {
+    /// Totals.
+    pub summary: &'a Summary,
+    /// The output as named by the user, `-` for standard output.
+    pub output: &'a str,
+    /// Name of the format.
+    pub format: &'a str,
+}
+
+impl Report<'_> {
+    /// Packets a second of wall-clock time.
+    fn rate(&self) -> f64 {
+        self.summary.stats.frames as f64 / self.summary.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// A few lines.
+    pub fn text(&self) -> String {
+        let (s, stats) = (self.summary, &self.summary.stats);
+        let mut out = format!(
+            "{} packets ({}) in {} with {}: {} packets/s\n",
+            human::count(stats.frames),
+            human::bytes(stats.captured_bytes),
+            human::seconds(s.elapsed.as_secs_f64()),
+            plural(s.workers as u64, "worker"),
+            human::scaled(self.rate()),
+        );
+        out.push_str(&plural(stats.flows_created, "flow"));
+        let ended = EndReason::ALL.map(|r| (r.name(), stats.flows_ended[r]));
+        if let Some(list) = list(&ended) {
+            out.push_str(&format!(" ({list})"));
+        }
+        out.push_str(&format!(", {}\n", plural(s.rows, "row")));
+        if let Some(list) = list(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))) {
+            out.push_str(&format!("skipped {} packets: {list}\n", human::count(stats.skipped.total())));
+        }
+        let output = if self.output == "-" { "standard output" } else { self.output };
+        out.push_str(&format!("{output}: {} of {}\n", human::bytes(s.output_bytes), self.format));
+        out
+    }
+
+    /// One JSON object.
+    pub fn json(&self) -> Value {
+        let mut value = summary_json(self.summary);
+        if let Value::Object(map) = &mut value {
+            map.insert("rows".into(), json!(self.summary.rows));
+            map.insert("output".into(), json!(self.output));
+            map.insert("format".into(), json!(self.format));
+            map.insert("output_bytes".into(), json!(self.summary.output_bytes));
+            map.insert("workers".into(), json!(self.summary.workers));
+            map.insert("packets_per_second".into(), json!(self.rate()));
+        }
+        value
+    }
+}
+
+/// Counts of a run, by the names that metrics and rows use.
+pub fn summary_json(s: &Summary) -> Value {
+    let stats = &s.stats;
+    json!({
+        "frames": stats.frames,
+        "captured_bytes": stats.captured_bytes,
+        "wire_bytes": stats.wire_bytes,
+        "ip_packets": stats.ipv4_packets + stats.ipv6_packets,
+        "ipv4_packets": stats.ipv4_packets,
+        "ipv6_packets": stats.ipv6_packets,
+        "ip_bytes": stats.ip_bytes,
+        "flow_packets": stats.packets,
+        "flow_bytes": stats.bytes,
+        "datagrams_reassembled": stats.datagrams_reassembled,
+        "flows": stats.flows_created,
+        "flows_ended": counts(&EndReason::ALL.map(|r| (r.name(), stats.flows_ended[r]))),
+        "skipped": counts(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))),
+        "first_time": s.first_ts.map(human::utc),
+        "last_time": s.last_ts.map(human::utc),
+        "elapsed_seconds": s.elapsed.as_secs_f64(),
+        "warnings": s.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Those that are not 0: `3 fin, 1 rst`; none where all are.
+pub fn list(counts: &[(&str, u64)]) -> Option<String> {
+    let parts: Vec<_> = counts
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(name, n)| format!("{} {}", human::count(*n), name.replace('_', " ")))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// 1 flow, 2 flows.
+pub fn plural(n: u64, what: &str) -> String {
+    format!("{} {what}{}", human::count(n), if n == 1 { "" } else { "s" })
+}
+
+/// Says what went wrong without ending the run: the first few, or all.
+pub fn print_warnings(s: &Summary, all: bool) {
+    const FEW: usize = 5;
+    let shown = if all { s.warnings.len() } else { FEW };
+    for warning in s.warnings.iter().take(shown) {
+        eprintln!("warning: {warning}");
+    }
+    if s.warnings.len() > shown {
+        eprintln!("warning: {} more (-v shows all)", s.warnings.len() - shown);
+    }
+}
+
+fn counts(counts: &[(&str, u64)]) -> Value {
+    counts.iter().map(|(name, n)| ((*name).to_owned(), Value::from(*n))).collect::<Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use joyfuljay_core::StatsDelta;
+    use std::time::Duration;
+
+    #[test]
+    fn a_report_has_the_numbers_that_matter() {
+        let mut stats = StatsDelta { frames: 2_000_000, flows_created: 1, ..StatsDelta::default() };
+        stats.skipped[SkipReason::NonIp] = 7;
+        stats.flows_ended[EndReason::EndOfInput] = 1;
+        let summary = Summary {
+            stats,
+            rows: 1,
+            output_bytes: 1500,
+            elapsed: Duration::from_secs(2),
+            warnings: vec![],
+            first_ts: None,
+            last_ts: None,
+            cancelled: false,
+            workers: 1,
+        };
+        let report = Report { summary: &summary, output: "-", format: "csv" };
+        assert_eq!(
+            report.text(),
+            "2,000,000 packets (0 B) in 2.00 s with 1 worker: 1.0 M packets/s\n1 flow (1 end of input), 1 row\nskipped 7 \
+             packets: 7 non ip\nstandard output: 1.5 kB of csv\n"
+        );
+        assert_eq!(report.json()["skipped"]["non_ip"], 7);
+        assert_eq!(report.json()["first_time"], Value::Null);
+    }
+}

@@ -1,0 +1,293 @@
+//! Datagrams that arrive in fragments (RFC 791, RFC 8200 section 4.5).
+//!
+//! Two services with different needs: the ports, which every fragment wants and only the first one has; and the whole
+//! payload, which parsers want. The first works without the second (a snap length cuts every fragment), so a datagram
+//! that cannot be put together is still followed until all of it was seen. All of it is bounded, because anybody can
+//! send fragments that never complete.
+
+use std::collections::{HashMap, VecDeque};
+use std::mem::size_of;
+
+use crate::frame::TimeNs;
+use crate::packet::{Endpoint, PacketInfo};
+
+/// How long a datagram may take: RFC 8200 says 60 s, RFC 791 15 s, Linux does 30 s.
+const MAX_AGE: TimeNs = 30_000_000_000;
+/// Most datagrams under way.
+const MAX_DATAGRAMS: usize = 4096;
+/// Most bytes held, counted with what describes them.
+const MAX_BYTES: usize = 4 << 20;
+/// Most pieces of one datagram; 64 KiB in the smallest MTU of IPv4 in use (576) are 119.
+const MAX_PIECES: usize = 256;
+/// Longest datagram.
+const MAX_DATAGRAM: u32 = 65_535;
+
+/// What fragments of one datagram have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DatagramKey {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    /// VLAN and tunnel.
+    pub scope: (u32, u8, u32),
+    pub id: u32,
+    pub protocol: Option<u8>,
+}
+
+/// What only the first fragment tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub protocol: u8,
+    pub has_ports: bool,
+    pub src_port: u16,
+    pub dst_port: u16,
+}
+
+/// One fragment's part of the datagram.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece<'a> {
+    pub offset: u32,
+    pub more: bool,
+    /// Length on the wire.
+    pub wire_len: u32,
+    /// What was captured of it.
+    pub bytes: &'a [u8],
+}
+
+/// What became of a fragment.
+#[derive(Debug)]
+pub(super) enum Added {
+    /// It is kept until its flow is known.
+    Waits,
+    /// It belongs to no datagram that can be: a packet without ports.
+    Loose,
+    /// Its flow is known.
+    Known {
+        identity: Identity,
+        /// Fragments that waited for it, in order of arrival.
+        waiting: Vec<PacketInfo>,
+        /// The whole datagram, if this was its last missing piece.
+        datagram: Option<Vec<u8>>,
+    },
+}
+
+/// The datagrams under way.
+#[derive(Debug, Default)]
+pub(super) struct Reassembly {
+    datagrams: HashMap<DatagramKey, Datagram>,
+    /// In order of arrival; entries whose serial number is gone are stale.
+    order: VecDeque<(DatagramKey, u64)>,
+    serial: u64,
+    bytes: usize,
+    /// Time of arrival of the oldest entry.
+    oldest: TimeNs,
+    evicted: u64,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    serial: u64,
+    started: TimeNs,
+    identity: Option<Identity>,
+    waiting: Vec<PacketInfo>,
+    /// In order of offset, without overlap.
+    pieces: Vec<Held>,
+    /// Length of the datagram, once the last fragment was seen.
+    total: Option<u32>,
+    /// Bytes are missing from the capture, or fragments contradict each other: there will be no payload.
+    broken: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    start: u32,
+    end: u32,
+    bytes: Vec<u8>,
+}
+
+impl Reassembly {
+    /// Whether the oldest datagram is out of time at `now` (time may jump either way).
+    #[inline]
+    pub fn is_due(&self, now: TimeNs) -> bool {
+        !self.order.is_empty() && now.abs_diff(self.oldest) > MAX_AGE as u64
+    }
+
+    /// Datagrams given up because there was no more room.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Takes a fragment in. `identity` is known for the first one; `info` is kept if the fragment must wait;
+    /// `give_up` gets the waiting fragments of datagrams that have to make room.
+    pub fn add(
+        &mut self,
+        key: DatagramKey,
+        ts: TimeNs,
+        piece: Piece<'_>,
+        identity: Option<Identity>,
+        info: &PacketInfo,
+        mut give_up: impl FnMut(PacketInfo),
+    ) -> Added {
+        let end = piece.offset.saturating_add(piece.wire_len);
+        if end > MAX_DATAGRAM || piece.wire_len == 0 && piece.offset == 0 {
+            return Added::Loose;
+        }
+        if !self.datagrams.contains_key(&key) {
+            self.open(key, ts);
+        }
+        let Some(d) = self.datagrams.get_mut(&key) else { return Added::Loose };
+        let before = d.cost();
+        d.put(piece, end);
+        d.identity = d.identity.or(identity);
+        let known = d.identity;
+        let waiting = match known {
+            Some(_) => std::mem::take(&mut d.waiting),
+            None => {
+                d.waiting.push(*info);
+                Vec::new()
+            }
+        };
+        let (after, done) = (d.cost(), d.is_covered());
+        self.bytes = self.bytes - before + after;
+        let datagram = if done { self.close(&key).and_then(Datagram::assemble) } else { None };
+        while self.bytes > MAX_BYTES || self.datagrams.len() > MAX_DATAGRAMS {
+            self.evicted += 1;
+            self.drop_oldest(&mut give_up);
+        }
+        match known {
+            Some(identity) => Added::Known { identity, waiting, datagram },
+            None => Added::Waits,
+        }
+    }
+
+    /// Gives up what is older than its time.
+    pub fn expire(&mut self, now: TimeNs, mut give_up: impl FnMut(PacketInfo)) {
+        while self.is_due(now) {
+            self.drop_oldest(&mut give_up);
+        }
+    }
+
+    /// Gives up everything.
+    pub fn flush(&mut self, mut give_up: impl FnMut(PacketInfo)) {
+        while !self.order.is_empty() {
+            self.drop_oldest(&mut give_up);
+        }
+    }
+
+    fn open(&mut self, key: DatagramKey, ts: TimeNs) {
+        self.serial += 1;
+        if self.order.is_empty() {
+            self.oldest = ts;
+        }
+        self.order.push_back((key, self.serial));
+        let d = Datagram {
+            serial: self.serial,
+            started: ts,
+            identity: None,
+            waiting: Vec::new(),
+            pieces: Vec::new(),
+            total: None,
+            broken: false,
+        };
+        self.bytes += d.cost();
+        self.datagrams.insert(key, d);
+        if self.order.len() > 2 * MAX_DATAGRAMS {
+            let live = &self.datagrams;
+            self.order.retain(|(k, serial)| live.get(k).is_some_and(|d| d.serial == *serial));
+        }
+    }
+
+    fn close(&mut self, key: &DatagramKey) -> Option<Datagram> {
+        let d = self.datagrams.remove(key)?;
+        self.bytes -= d.cost();
+        self.trim();
+        Some(d)
+    }
+
+    fn drop_oldest(&mut self, give_up: &mut impl FnMut(PacketInfo)) {
+        let Some((key, serial)) = self.order.pop_front() else {
+            // Nothing is left, so nothing can be held: keeps the loops above finite whatever the counts say.
+            self.datagrams.clear();
+            self.bytes = 0;
+            return;
+        };
+        if self.datagrams.get(&key).is_some_and(|d| d.serial == serial)
+            && let Some(d) = self.close(&key)
+        {
+            d.waiting.into_iter().for_each(give_up);
+        }
+        self.trim();
+    }
+
+    /// Takes stale entries off the front, so that `oldest` is the time of one that is there.
+    fn trim(&mut self) {
+        while let Some((key, serial)) = self.order.front() {
+            match self.datagrams.get(key) {
+                Some(d) if d.serial == *serial => {
+                    self.oldest = d.started;
+                    return;
+                }
+                _ => self.order.pop_front(),
+            };
+        }
+    }
+}
+
+impl Datagram {
+    /// Memory held, near enough.
+    fn cost(&self) -> usize {
+        let held: usize = self.pieces.iter().map(|p| p.bytes.len() + size_of::<Held>()).sum();
+        held + self.waiting.len() * size_of::<PacketInfo>() + 2 * size_of::<Self>()
+    }
+
+    fn put(&mut self, piece: Piece<'_>, end: u32) {
+        let last = self.pieces.last().map_or(0, |p| p.end);
+        if !piece.more {
+            // A second end elsewhere, or data beyond the end: a contradiction.
+            self.broken |= self.total.is_some_and(|t| t != end) || last > end;
+            self.total = Some(self.total.unwrap_or(end));
+        }
+        self.broken |= self.total.is_some_and(|t| end > t);
+        self.broken |= piece.bytes.len() < piece.wire_len as usize;
+        if self.pieces.len() >= MAX_PIECES {
+            self.broken = true;
+            return;
+        }
+        if self.broken {
+            self.pieces.iter_mut().for_each(|p| p.bytes = Vec::new());
+        }
+        // What came first stays: a later copy cannot change what was already seen.
+        let mut start = piece.offset;
+        let mut i = self.pieces.partition_point(|p| p.end <= start);
+        while start < end {
+            let stop = match self.pieces.get(i) {
+                Some(p) if p.start <= start => {
+                    start = p.end;
+                    i += 1;
+                    continue;
+                }
+                Some(p) => p.start.min(end),
+                None => end,
+            };
+            let range = (start - piece.offset) as usize..(stop - piece.offset) as usize;
+            let bytes = if self.broken { &[][..] } else { piece.bytes.get(range).unwrap_or_default() };
+            self.pieces.insert(i, Held { start, end: stop, bytes: bytes.to_vec() });
+            i += 1;
+            start = stop;
+        }
+    }
+
+    /// Whether every byte up to the end was seen.
+    fn is_covered(&self) -> bool {
+        let mut next = 0;
+        let gapless = self.pieces.iter().all(|p| {
+            let joined = p.start == next;
+            next = p.end;
+            joined
+        });
+        gapless && self.total.is_some_and(|t| next >= t)
+    }
+
+    fn assemble(self) -> Option<Vec<u8>> {
+        (!self.broken).then(|| self.pieces.into_iter().flat_map(|p| p.bytes).collect())
+    }
+}

@@ -1,0 +1,149 @@
+//! IPv4 and IPv6 headers.
+//!
+//! Lengths are those of the wire: the header's, bounded by the frame around it, never by the snap length.
+
+use super::walk::{Next, Piece, Step, Upper, Walk};
+use crate::packet::{Endpoint, ip_proto};
+use crate::stats::SkipReason;
+
+/// Most extension headers that are followed in one IPv6 packet; RFC 8200 section 4.1 names six kinds.
+const MAX_EXTENSIONS: usize = 12;
+
+/// IP of whichever version.
+pub(super) fn by_version(w: &mut Walk<'_>) -> Next {
+    match w.peek::<1>()?[0] >> 4 {
+        4 => Ok(Step::Ip4),
+        6 => Ok(Step::Ip6),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+/// IPv4 (RFC 791).
+#[inline]
+pub(super) fn v4(w: &mut Walk<'_>) -> Next {
+    let h = w.peek::<20>()?;
+    let header_len = usize::from(h[0] & 15) * 4;
+    let ip_len = u16::from_be_bytes([h[2], h[3]]);
+    let wire = w.wire_rest();
+    // Total length 0 is what a capture before segmentation offload shows: then the frame tells the length.
+    let len = if ip_len == 0 { wire } else { usize::from(ip_len).min(wire) };
+    if h[0] >> 4 != 4 || header_len < 20 {
+        return Err(SkipReason::Malformed);
+    }
+    if w.is_inside() && usize::from(ip_len) > wire {
+        return Err(SkipReason::Malformed);
+    }
+    let l3 = w.note_ip(4, u32::from(ip_len));
+    if len < header_len {
+        return Err(SkipReason::Malformed);
+    }
+    let l4 = w.at + header_len;
+    let end = (w.at + len).min(w.bytes.len());
+    let flags = u16::from_be_bytes([h[6], h[7]]);
+    let upper = Upper {
+        src: Endpoint::v4([h[12], h[13], h[14], h[15]], 0),
+        dst: Endpoint::v4([h[16], h[17], h[18], h[19]], 0),
+        v6: false,
+        protocol: h[9],
+        ttl: h[8],
+        l3,
+        l4: l4.min(end),
+        end,
+        ip_len: u32::from(ip_len),
+        l4_len: (len - header_len) as u32,
+        piece: None,
+    };
+    if flags & 0x3fff != 0 {
+        let id = u32::from(u16::from_be_bytes([h[4], h[5]]));
+        let piece = Piece { id, offset: u32::from(flags & 0x1fff) * 8, more: flags & 0x2000 != 0 };
+        return Ok(Step::Upper(Upper { piece: Some(piece), ..upper }));
+    }
+    if upper.protocol == AH {
+        return Ok(Step::Upper(skip_extensions(w, upper)));
+    }
+    Ok(Step::Upper(upper))
+}
+
+/// IPv6 (RFC 8200).
+#[inline]
+pub(super) fn v6(w: &mut Walk<'_>) -> Next {
+    let h = w.peek::<40>()?;
+    if h[0] >> 4 != 6 {
+        return Err(SkipReason::Malformed);
+    }
+    let claimed = u16::from_be_bytes([h[4], h[5]]);
+    let wire = w.wire_rest();
+    if w.is_inside() && 40 + usize::from(claimed) > wire {
+        return Err(SkipReason::Malformed);
+    }
+    let ip_len = 40 + u32::from(claimed);
+    let l3 = w.note_ip(6, ip_len);
+    // Payload length 0: a jumbogram (RFC 2675), or a capture before segmentation offload. The frame tells the length.
+    let len = if claimed == 0 && h[6] != NO_NEXT { wire } else { (ip_len as usize).min(wire) };
+    let end = (w.at + len).min(w.bytes.len());
+    let (mut src, mut dst) = ([0; 16], [0; 16]);
+    src.copy_from_slice(&h[8..24]);
+    dst.copy_from_slice(&h[24..40]);
+    let upper = Upper {
+        src: Endpoint::v6(src, 0),
+        dst: Endpoint::v6(dst, 0),
+        v6: true,
+        protocol: h[6],
+        ttl: h[7],
+        l3,
+        l4: w.at + 40,
+        end,
+        ip_len,
+        l4_len: (len - 40) as u32,
+        piece: None,
+    };
+    match h[6] {
+        ip_proto::TCP | ip_proto::UDP | ip_proto::ICMPV6 => Ok(Step::Upper(upper)),
+        _ => Ok(Step::Upper(skip_extensions(w, upper))),
+    }
+}
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AH: u8 = 51;
+const NO_NEXT: u8 = 59;
+const DESTINATION: u8 = 60;
+const HIP: u8 = 139;
+const SHIM6: u8 = 140;
+
+/// Walks over extension headers up to the upper layer, a fragment header (unless atomic, RFC 6946), or where the bytes
+/// end; then the protocol is that of the last header reached.
+pub(super) fn skip_extensions(w: &Walk<'_>, mut upper: Upper) -> Upper {
+    for _ in 0..MAX_EXTENSIONS {
+        let bytes = w.upper_bytes(&upper);
+        let Some(&[next, size, a, b]) = bytes.first_chunk::<4>() else { return upper };
+        let len = match upper.protocol {
+            HOP_BY_HOP | ROUTING | DESTINATION if upper.v6 => 8 + usize::from(size) * 8,
+            // These two may end the chain; then they are what the packet is about.
+            HIP | SHIM6 if upper.v6 && next != NO_NEXT => 8 + usize::from(size) * 8,
+            AH => 8 + usize::from(size) * 4,
+            FRAGMENT if upper.v6 => {
+                let Some(&[_, _, _, _, i, j, k, l]) = bytes.first_chunk::<8>() else { return upper };
+                let field = u16::from_be_bytes([a, b]);
+                if field & 0xfff9 != 0 {
+                    let id = u32::from_be_bytes([i, j, k, l]);
+                    upper.piece = Some(Piece { id, offset: u32::from(field & 0xfff8), more: field & 1 != 0 });
+                }
+                8
+            }
+            _ => return upper,
+        };
+        if len as u64 > u64::from(upper.l4_len) {
+            return upper;
+        }
+        // The capture may end inside the header: what follows is then known by its number only.
+        upper.protocol = next;
+        upper.l4 = (upper.l4 + len).min(upper.end);
+        upper.l4_len -= len as u32;
+        if upper.piece.is_some() {
+            return upper;
+        }
+    }
+    upper
+}

@@ -1,0 +1,263 @@
+//! The walk over the headers of one frame: where it stands, what it has seen, and the loop over the kinds of headers.
+//!
+//! A loop and not recursion: nesting is chosen by whoever sent the frame, so it must not be able to choose our stack.
+
+use super::{ip, link, tunnel, wifi};
+use crate::packet::{Endpoint, Layer, Layers, NO_OFFSET, Scope};
+use crate::stats::SkipReason;
+
+/// Most headers that are followed in a frame, VLAN tags and labels included. Real nestings (QinQ, MPLS, pseudo-wire,
+/// VXLAN) stay below 16.
+const MAX_HEADERS: u8 = 24;
+
+/// The header that the walk stands before.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    Ethernet,
+    /// What follows a type field of Ethernet.
+    EtherType(u16),
+    Llc,
+    Ppp,
+    /// PPP in HDLC-like framing, or Cisco HDLC.
+    PppHdlc,
+    CiscoHdlc,
+    Pppoe,
+    Mpls,
+    /// IP of the version its first nibble says.
+    Ip,
+    Ip4,
+    Ip6,
+    Wifi,
+    Radiotap,
+    /// The first header of a link type, by its number.
+    Link(u16),
+    /// An IP payload: done, unless a tunnel begins here.
+    Upper(Upper),
+}
+
+/// What one header led to.
+pub(super) type Next = Result<Step, SkipReason>;
+
+/// An IP header, and where its upper layer lies in the walk's bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Upper {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+    pub v6: bool,
+    pub protocol: u8,
+    pub ttl: u8,
+    /// Offset of the IP header in the data of the batch.
+    pub l3: u32,
+    /// Start of the upper layer in the walk's bytes.
+    pub l4: usize,
+    /// End of its captured part.
+    pub end: usize,
+    /// Length by the IP header.
+    pub ip_len: u32,
+    /// Bytes of the upper layer on the wire.
+    pub l4_len: u32,
+    /// Set for a fragment.
+    pub piece: Option<Piece>,
+}
+
+/// Where a fragment belongs in its datagram.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub id: u32,
+    pub offset: u32,
+    pub more: bool,
+}
+
+/// What the headers so far have said; put back when a tunnel turns out not to be one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    pub layers: Layers,
+    pub scope: Scope,
+    /// Offset of the outermost IP header, once there is an inner one.
+    pub outer_l3: u32,
+    pub ip_headers: u8,
+}
+
+/// The state of the walk over one frame.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    /// The captured bytes, cut back as lengths and trailers become known.
+    pub bytes: &'a [u8],
+    /// Where the next header starts.
+    pub at: usize,
+    /// Length of `bytes` on the wire.
+    pub wire: usize,
+    /// Offset of `bytes` in the data of the batch.
+    pub base: u32,
+    pub context: Context,
+    /// Version of the outermost network layer, 0 before there is one.
+    pub outermost: u8,
+    /// Its length by its header.
+    pub outermost_len: u32,
+    first_l3: u32,
+    headers: u8,
+    /// The IP packet around the tunnel that the walk is in.
+    around: Option<(Upper, Context)>,
+}
+
+impl<'a> Walk<'a> {
+    #[inline]
+    pub fn new(bytes: &'a [u8], base: u32, wire: usize) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            wire: wire.max(bytes.len()),
+            base,
+            context: Context { layers: Layers::default(), scope: Scope::default(), outer_l3: NO_OFFSET, ip_headers: 0 },
+            outermost: 0,
+            outermost_len: 0,
+            first_l3: NO_OFFSET,
+            headers: 0,
+            around: None,
+        }
+    }
+
+    /// Goes on in other bytes (a reassembled datagram) where `before` stood.
+    pub fn resume(&mut self, before: &Walk<'_>, context: Context) {
+        self.context = context;
+        self.outermost = before.outermost;
+        self.outermost_len = before.outermost_len;
+        self.first_l3 = before.first_l3;
+        self.headers = before.headers;
+    }
+
+    /// Follows headers until the innermost IP packet.
+    #[inline]
+    pub fn run(&mut self, mut step: Step) -> Result<Upper, SkipReason> {
+        loop {
+            let next = match step {
+                Step::Ip4 => ip::v4(self),
+                Step::Ip6 => ip::v6(self),
+                Step::Upper(upper) => {
+                    let context = self.context;
+                    match tunnel::enter(self, &upper) {
+                        None => return Ok(upper),
+                        Some(next) => {
+                            self.around = Some((upper, context));
+                            next
+                        }
+                    }
+                }
+                Step::Ethernet => link::ethernet(self),
+                Step::EtherType(t) => link::ether_type(self, t),
+                other => self.rare(other),
+            };
+            self.headers += 1;
+            step = match next {
+                Ok(_) if self.headers > MAX_HEADERS => return Err(SkipReason::TooDeep),
+                Ok(step) => step,
+                Err(reason) => match self.around.take() {
+                    Some((upper, context)) => {
+                        self.context = context;
+                        return Ok(upper);
+                    }
+                    None => return Err(reason),
+                },
+            };
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rare(&mut self, step: Step) -> Next {
+        match step {
+            Step::Llc => link::llc(self),
+            Step::Ppp => link::ppp(self),
+            Step::PppHdlc => link::ppp_hdlc(self),
+            Step::CiscoHdlc => link::cisco_hdlc(self),
+            Step::Pppoe => link::pppoe(self),
+            Step::Mpls => link::mpls(self),
+            Step::Ip => ip::by_version(self),
+            Step::Wifi => wifi::dot11(self, false),
+            Step::Radiotap => wifi::radiotap(self),
+            Step::Link(number) => link::other(self, number),
+            Step::Ip4 | Step::Ip6 | Step::Upper(_) | Step::Ethernet | Step::EtherType(_) => Ok(step),
+        }
+    }
+
+    /// The captured bytes from here on.
+    #[inline]
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// The first `N` captured bytes from here on.
+    #[inline]
+    pub fn peek<const N: usize>(&self) -> Result<&'a [u8; N], SkipReason> {
+        self.bytes.get(self.at..).and_then(|b| b.first_chunk()).ok_or(SkipReason::Truncated)
+    }
+
+    /// Takes a header of `N` bytes.
+    #[inline]
+    pub fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], SkipReason> {
+        let header = self.peek()?;
+        self.at += N;
+        Ok(header)
+    }
+
+    /// Bytes on the wire from here on.
+    pub fn wire_rest(&self) -> usize {
+        self.wire.saturating_sub(self.at)
+    }
+
+    /// The next `len` bytes are all that belongs to this layer; the rest is padding or a trailer.
+    pub fn limit(&mut self, len: usize) {
+        let end = self.at.saturating_add(len);
+        self.wire = self.wire.min(end);
+        self.bytes = self.bytes.get(..end).unwrap_or(self.bytes);
+    }
+
+    /// The last `len` bytes on the wire are a trailer.
+    pub fn drop_trailer(&mut self, len: usize) {
+        let len = self.wire_rest().saturating_sub(len);
+        self.limit(len);
+    }
+
+    /// The captured bytes of an upper layer.
+    #[inline]
+    pub fn upper_bytes(&self, upper: &Upper) -> &'a [u8] {
+        self.bytes.get(upper.l4..upper.end).unwrap_or_default()
+    }
+
+    pub fn push(&mut self, layer: Layer) {
+        self.context.layers.push(layer);
+    }
+
+    /// Notes an IP header at the present position.
+    #[inline]
+    pub fn note_ip(&mut self, version: u8, len: u32) -> u32 {
+        let l3 = self.base.saturating_add(self.at as u32);
+        self.push(if version == 4 { Layer::Ip } else { Layer::Ip6 });
+        if self.outermost == 0 {
+            self.outermost = version;
+            self.outermost_len = len;
+            self.first_l3 = l3;
+        } else {
+            self.context.outer_l3 = self.first_l3;
+        }
+        self.context.ip_headers += 1;
+        l3
+    }
+
+    /// Whether the walk is inside an IP packet.
+    pub fn is_inside(&self) -> bool {
+        self.around.is_some()
+    }
+
+    /// Puts the walk at an upper layer, cut to its end.
+    pub fn enter(&mut self, upper: &Upper) {
+        self.at = upper.l4;
+        self.bytes = self.bytes.get(..upper.end).unwrap_or(self.bytes);
+        self.wire = upper.l4.saturating_add(upper.l4_len as usize).max(upper.end);
+    }
+}
+
+/// A big-endian number of two bytes.
+pub(super) fn be16(b: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*b.get(at..)?.first_chunk()?))
+}

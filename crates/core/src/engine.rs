@@ -1,1 +1,0 @@
-//! The engine: partitions, order of rows.

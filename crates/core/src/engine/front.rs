@@ -1,0 +1,148 @@
+//! Decoding, and sharing packets out to partitions: the part of the work that is done in the order of the input.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::EngineSettings;
+use crate::decode::{Decoded, Decoder};
+use crate::flow::{FlowStore, FlowTable};
+use crate::frame::{FrameBatch, TimeNs};
+use crate::packet::PacketInfo;
+use crate::stats::{SkipReason, StatsDelta};
+
+/// A batch of frames and what became of them. Reused from batch to batch, so that its memory is allocated once.
+#[derive(Debug, Default)]
+pub struct PacketBatch {
+    /// The frames; the source fills them in.
+    pub frames: FrameBatch,
+    /// Counts of decoding.
+    pub stats: StatsDelta,
+    packets: Vec<PacketInfo>,
+    parts: Vec<Vec<u32>>,
+    first_seq: u64,
+    /// The earliest time in the batch: the clock by which quiet flows are given up. The earliest, so that a single
+    /// frame from the far future (a broken clock) cannot end every flow.
+    watermark: Option<TimeNs>,
+}
+
+impl PacketBatch {
+    /// Takes the packets of one partition into its table, then gives up its quiet flows.
+    pub fn track(&self, partition: usize, table: &mut FlowTable, ended: &mut FlowStore) {
+        let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
+        table.process(&self.packets, chosen, &self.frames.data, self.first_seq, ended);
+        if let Some(now) = self.watermark {
+            table.expire(now, ended);
+        }
+    }
+
+    /// The decoded packets, all partitions together.
+    pub fn packets(&self) -> &[PacketInfo] {
+        &self.packets
+    }
+}
+
+/// Decoder, sampler and dealer.
+#[derive(Debug)]
+pub struct Front {
+    decoder: Decoder,
+    decoded: Decoded,
+    partitions: usize,
+    sample_below: u64,
+    sample_key: [u64; 2],
+    next_seq: u64,
+    first_ts: Option<TimeNs>,
+    last_ts: Option<TimeNs>,
+}
+
+impl Front {
+    /// At the start of an input.
+    pub fn new(settings: &EngineSettings) -> Self {
+        let random = RandomState::new();
+        Self {
+            decoder: Decoder::new([random.hash_one(1u8), random.hash_one(2u8) | 1]),
+            decoded: Decoded::default(),
+            partitions: settings.partitions,
+            sample_below: settings.sample_below,
+            sample_key: [settings.sample_seed ^ 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89],
+            next_seq: 0,
+            first_ts: None,
+            last_ts: None,
+        }
+    }
+
+    /// Decodes the frames of a batch and shares the packets out.
+    pub fn decode(&mut self, batch: &mut PacketBatch) {
+        self.blank(batch);
+        let FrameBatch { data, frames } = &batch.frames;
+        let mut low = TimeNs::MAX;
+        let mut high = TimeNs::MIN;
+        for (i, frame) in frames.iter().enumerate() {
+            low = low.min(frame.ts);
+            high = high.max(frame.ts);
+            self.decoder.decode(data, i as u32, frame, &mut self.decoded);
+        }
+        batch.watermark = (!frames.is_empty()).then_some(low);
+        if !frames.is_empty() {
+            self.first_ts = Some(self.first_ts.map_or(low, |t| t.min(low)));
+            self.last_ts = Some(self.last_ts.map_or(high, |t| t.max(high)));
+        }
+        self.deal(batch);
+    }
+
+    /// Makes a batch without frames that only says that the time is now `now`, for a live source that is quiet.
+    pub fn idle(&mut self, now: TimeNs, batch: &mut PacketBatch) {
+        batch.frames.clear();
+        self.blank(batch);
+        self.deal(batch);
+        batch.watermark = Some(now);
+    }
+
+    /// Gives out the fragments that still wait, as a last batch without frames. Whether there were any.
+    pub fn finish(&mut self, batch: &mut PacketBatch) -> bool {
+        batch.frames.clear();
+        batch.watermark = None;
+        self.blank(batch);
+        self.decoder.flush(self.last_ts.unwrap_or_default(), &mut self.decoded);
+        self.deal(batch);
+        !batch.packets.is_empty() || batch.stats != StatsDelta::default()
+    }
+
+    /// The earliest time seen.
+    pub fn first_ts(&self) -> Option<TimeNs> {
+        self.first_ts
+    }
+
+    /// The latest time seen.
+    pub fn last_ts(&self) -> Option<TimeNs> {
+        self.last_ts
+    }
+
+    /// Takes the memory of the batch's packets to decode into.
+    fn blank(&mut self, batch: &mut PacketBatch) {
+        std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
+        self.decoded.packets.clear();
+    }
+
+    fn deal(&mut self, batch: &mut PacketBatch) {
+        batch.frames.data.extend_from_slice(&self.decoded.extra);
+        self.decoded.extra.clear();
+        std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
+        batch.stats = std::mem::take(&mut self.decoded.stats);
+        batch.first_seq = self.next_seq;
+        self.next_seq += batch.packets.len() as u64;
+        batch.parts.resize_with(self.partitions, Vec::new);
+        for part in &mut batch.parts {
+            part.clear();
+        }
+        let sampling = self.sample_below != u64::MAX;
+        for (i, p) in batch.packets.iter().enumerate() {
+            if sampling && p.key.keyed_hash(self.sample_key) > self.sample_below {
+                batch.stats.skipped[SkipReason::Sampled] += 1;
+                continue;
+            }
+            let part = if self.partitions == 1 { 0 } else { p.key.fixed_hash() as usize % self.partitions };
+            if let Some(list) = batch.parts.get_mut(part) {
+                list.push(i as u32);
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The engine: batches of frames go in, chunks of finished flows come out in one fixed order.
+//!
+//! Work is split into a fixed number of partitions by a hash of the flow that is the same in every run. [`Front`]
+//! decodes and shares out, one [`FlowTable`] per partition tracks, [`Collector`] puts what the partitions ended back
+//! into one order. [`Engine`] runs the three one after the other; a threaded driver runs the same three side by side
+//! and, as no partition sees another's packets, gets the same flows in the same order.
+
+mod collect;
+mod front;
+
+pub use collect::{CHUNK_ROWS, Collector, Drain, RowChunk};
+pub use front::{Front, PacketBatch};
+
+use crate::config::Config;
+use crate::flow::{FlowSettings, FlowStore, FlowTable};
+use crate::frame::TimeNs;
+use crate::stats::StatsDelta;
+use crate::trackers::{TrackerMask, TrackerSettings};
+
+/// Partitions of a run whose flow table is large enough to be divided.
+pub const PARTITIONS: usize = 16;
+
+/// Below this, a limit on flows is kept by one partition alone, so that it is exact.
+const LEAST_DIVIDED_LIMIT: u64 = 65_536;
+
+/// What the engine needs to know of a configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// How many partitions there are: a function of the configuration, never of the number of workers.
+    pub partitions: usize,
+    /// How flows live, per partition.
+    pub flow: FlowSettings,
+    /// Flows whose seeded hash is above this are left out.
+    pub sample_below: u64,
+    /// Seed of that hash.
+    pub sample_seed: u64,
+}
+
+impl EngineSettings {
+    /// The settings of a validated configuration, for flows with these trackers.
+    pub fn new(config: &Config, trackers: TrackerMask, tracker_settings: TrackerSettings) -> Self {
+        let partitions = if config.max_concurrent_flows < LEAST_DIVIDED_LIMIT { 1 } else { PARTITIONS };
+        let max_flows = config.max_concurrent_flows.div_ceil(partitions as u64).max(1);
+        Self {
+            partitions,
+            flow: FlowSettings {
+                idle_timeout: nanoseconds(config.flow_timeout),
+                active_timeout: config.active_timeout.map(nanoseconds),
+                max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX),
+                eviction: config.flow_eviction_strategy,
+                terminate_on_fin_rst: config.terminate_on_fin_rst,
+                trackers,
+                tracker_settings,
+            },
+            sample_below: config.sampling_rate.map_or(u64::MAX, |rate| (rate * u64::MAX as f64) as u64),
+            sample_seed: config.sampling_seed,
+        }
+    }
+
+    /// The empty tables of all partitions.
+    pub fn tables(&self) -> Vec<FlowTable> {
+        (0..self.partitions).map(|_| FlowTable::new(self.flow)).collect()
+    }
+}
+
+/// Seconds as whole nanoseconds; what is out of range becomes the end of the range.
+fn nanoseconds(seconds: f64) -> i64 {
+    (seconds * 1e9) as i64
+}
+
+/// The engine on one thread.
+#[derive(Debug)]
+pub struct Engine {
+    settings: EngineSettings,
+    front: Front,
+    tables: Vec<FlowTable>,
+    collector: Collector,
+    stats: StatsDelta,
+}
+
+impl Engine {
+    /// An engine without flows.
+    pub fn new(settings: EngineSettings) -> Self {
+        Self {
+            front: Front::new(&settings),
+            tables: settings.tables(),
+            collector: Collector::default(),
+            stats: StatsDelta::default(),
+            settings,
+        }
+    }
+
+    /// Decodes the frames of a batch and tracks their packets. Finished flows wait in the engine, see [`Engine::ready`].
+    pub fn push(&mut self, batch: &mut PacketBatch) {
+        self.front.decode(batch);
+        self.track(batch);
+    }
+
+    /// The second half of [`Engine::push`], for a batch that [`Engine::front_mut`] has decoded.
+    pub fn track(&mut self, batch: &PacketBatch) {
+        let trackers = self.settings.flow.trackers;
+        let mut ended = Vec::with_capacity(self.tables.len());
+        self.stats.add(&batch.stats);
+        for (i, table) in self.tables.iter_mut().enumerate() {
+            let mut out = FlowStore::new(trackers);
+            batch.track(i, table, &mut out);
+            self.stats.add(&table.take_stats());
+            ended.push(out);
+        }
+        self.collector.add(ended);
+    }
+
+    /// The decoding half.
+    pub fn front_mut(&mut self) -> &mut Front {
+        &mut self.front
+    }
+
+    /// Ends flows that are quiet at `now`, for a live source on which no packet comes.
+    pub fn tick(&mut self, now: TimeNs) {
+        let mut ended = Vec::with_capacity(self.tables.len());
+        for table in &mut self.tables {
+            let mut out = FlowStore::new(self.settings.flow.trackers);
+            table.expire(now, &mut out);
+            self.stats.add(&table.take_stats());
+            ended.push(out);
+        }
+        self.collector.add(ended);
+    }
+
+    /// The next full chunk of finished flows, if there are that many.
+    pub fn ready(&mut self) -> Option<RowChunk> {
+        self.collector.ready()
+    }
+
+    /// Whatever finished flows there are.
+    pub fn flush(&mut self) -> Option<RowChunk> {
+        self.collector.flush()
+    }
+
+    /// What was counted since the last call.
+    pub fn take_stats(&mut self) -> StatsDelta {
+        std::mem::take(&mut self.stats)
+    }
+
+    /// Ends the input: fragments that wait are given out, and all flows end. The rest of the rows comes from the
+    /// result, in chunks.
+    pub fn finish(mut self, batch: &mut PacketBatch) -> (StatsDelta, Drain) {
+        if self.front.finish(batch) {
+            self.track(batch);
+        }
+        let now = self.front.last_ts().unwrap_or_default();
+        let stats = self.take_stats();
+        (stats, Drain::new(self.tables, self.collector, now))
+    }
+}

@@ -1,0 +1,227 @@
+//! Who, when, how much: the identity and the counts of a flow.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use super::Privacy::{Address, Port};
+use super::Profile::{Core, Extended};
+use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
+use super::settings::{RowSettings, Scratch};
+use super::tcp::{Known as Tcp, bits};
+use super::{Group, f64, i64, ports, private, str};
+use crate::packet::{Layer, Layers};
+use crate::stats::EndReason;
+use crate::trackers::TrackerMask;
+
+/// An address, or what stands for it.
+#[derive(Clone, Copy)]
+pub enum Host {
+    /// As it is.
+    Plain(IpAddr),
+    /// 64 bits of its HMAC.
+    Pseudonym(u64),
+}
+
+impl Host {
+    /// The address as the settings want it.
+    pub fn new(addr: IpAddr, settings: &RowSettings, scratch: &mut Scratch) -> Self {
+        match &settings.pseudonyms {
+            Some(p) => Self::Pseudonym(p.of(addr, scratch)),
+            None => Self::Plain(addr),
+        }
+    }
+
+    /// Appends it as text.
+    pub fn text(self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = match self {
+            Self::Plain(IpAddr::V4(v4)) => return decimal_octets(v4.octets(), out),
+            Self::Plain(v6) => write!(out, "{v6}"),
+            Self::Pseudonym(p) => write!(out, "{p:016x}"),
+        };
+    }
+}
+
+/// A flow's base with the directions told apart.
+pub struct View {
+    src: Host,
+    dst: Host,
+    src_port: Option<u16>,
+    dst_port: Option<u16>,
+    protocol: u8,
+    first_ts: i64,
+    last_ts: i64,
+    packets: [u64; 2],
+    bytes: [u64; 2],
+    payload: [u64; 2],
+    layers: Layers,
+    tcp: Option<Tcp>,
+    end: EndReason,
+}
+
+impl View {
+    fn packets(&self) -> u64 {
+        self.packets[0] + self.packets[1]
+    }
+    fn bytes(&self) -> u64 {
+        self.bytes[0] + self.bytes[1]
+    }
+    fn duration(&self) -> f64 {
+        // Nanoseconds before seconds: two epoch times as doubles would lose all below 0.2 microseconds.
+        self.last_ts.saturating_sub(self.first_ts) as f64 / 1e9
+    }
+    fn flow_stat(&self) -> Option<i64> {
+        let t = self.tcp?;
+        let (syn, synack) = (t.initiator_syn(), t.responder_synack());
+        let whole = syn && synack && (t.both_fin() || t.rst());
+        Some(bits(&[syn, synack, t.fin(0), t.fin(1), t.rst(), false, whole]))
+    }
+}
+
+/// Identity, times and counts.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View> = Group {
+    id: "flow_meta",
+    doc: "Identity, times and counts of a flow.",
+    opt_in: false,
+    uses: TrackerMask::TCP_FLAGS,
+    view: |flow, scratch, settings| {
+        let b = flow.base;
+        let turned = |n: [u64; 2]| if b.fwd() == 0 { n } else { [n[1], n[0]] };
+        View {
+            src: Host::new(b.src_addr(), settings, scratch),
+            dst: Host::new(b.dst_addr(), settings, scratch),
+            src_port: b.src_port(),
+            dst_port: b.dst_port(),
+            protocol: b.key.protocol,
+            first_ts: b.first_ts,
+            last_ts: b.last_ts,
+            packets: turned(b.packets),
+            bytes: turned(b.bytes),
+            payload: turned(b.payload),
+            layers: b.layers,
+            tcp: Tcp::of(flow),
+            end: b.end,
+        }
+    },
+    features: &[
+        private(Address, str("src_ip", Core, |v, o| Some(v.src.text(o)), "Address of the initiator.")),
+        private(Address, str("dst_ip", Core, |v, o| Some(v.dst.text(o)), "Address of the responder.")),
+        private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.")),
+        private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.")),
+        str("dst_port_class", Core, |v, o| v.dst_port.map(|p| o.push_str(ports::class(p))), "Service of the responder's port, or its range: system, registered, dynamic."),
+        i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335)."),
+        i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers."),
+        f64("start_time", Seconds, Core, |v| Some(v.first_ts as f64 / 1e9), "Time of the earliest packet since the Unix epoch."),
+        f64("end_time", Seconds, Core, |v| Some(v.last_ts as f64 / 1e9), "Time of the latest packet since the Unix epoch."),
+        f64("duration", Seconds, Core, |v| Some(v.duration()), "Time from the earliest to the latest packet."),
+        i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions."),
+        i64("packets_fwd", Count, Core, |v| Some(int(v.packets[0])), "Packets from the initiator."),
+        i64("packets_bwd", Count, Core, |v| Some(int(v.packets[1])), "Packets from the responder."),
+        i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire."),
+        i64("bytes_fwd", Bytes, Core, |v| Some(int(v.bytes[0])), "IP bytes from the initiator."),
+        i64("bytes_bwd", Bytes, Core, |v| Some(int(v.bytes[1])), "IP bytes from the responder."),
+        i64("payload_bytes_fwd", Bytes, Core, |v| Some(int(v.payload[0])), "Upper-layer payload from the initiator, as on the wire."),
+        i64("payload_bytes_bwd", Bytes, Core, |v| Some(int(v.payload[1])), "Upper-layer payload from the responder, as on the wire."),
+        i64("payload_bytes_total", Bytes, Core, |v| Some(int(v.payload[0] + v.payload[1])), "Upper-layer payload in both directions."),
+        f64("packets_ratio", NoUnit, Core, |v| ratio(v.packets[0] as f64, v.packets[1] as f64), "Forward over backward packets."),
+        f64("bytes_ratio", NoUnit, Core, |v| ratio(v.bytes[0] as f64, v.bytes[1] as f64), "Forward over backward IP bytes."),
+        f64("packets_per_second", PacketsPerSecond, Core, |v| ratio(v.packets() as f64, v.duration()), "Packets over duration."),
+        f64("bytes_per_second", BytesPerSecond, Core, |v| ratio(v.bytes() as f64, v.duration()), "IP bytes over duration."),
+        f64("avg_packet_size", Bytes, Core, |v| ratio(v.bytes() as f64, v.packets() as f64), "IP bytes over packets."),
+        f64("time_first", Seconds, Core, |v| Some(v.first_ts as f64 / 1e9), "The same as start_time."),
+        f64("time_last", Seconds, Core, |v| Some(v.last_ts as f64 / 1e9), "The same as end_time."),
+        i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved)."),
+        i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc."),
+        str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'."),
+        str("end_reason", Extended, |v, o| Some(o.push_str(v.end.name())), "Why the flow ended: fin, rst, idle, active, end_of_input, evicted."),
+    ],
+};
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn ratio(a: f64, b: f64) -> Option<f64> {
+    (b > 0.0).then_some(a / b)
+}
+
+/// Layers that are headers: a raw IP link has none of its own.
+fn headers(layers: Layers) -> impl Iterator<Item = u8> {
+    layers.codes().filter(|&c| c != Layer::Raw as u8)
+}
+
+fn describe(layers: Layers, protocol: u8, out: &mut String) -> Option<()> {
+    let start = out.len();
+    for code in headers(layers) {
+        if out.len() > start {
+            out.push('-');
+        }
+        if code == Layer::Other as u8 {
+            out.push_str("PROTO");
+            decimal(protocol, out);
+        } else {
+            out.push_str(HEADERS.get(usize::from(code)).unwrap_or(&"UNKNOWN"));
+        }
+    }
+    (out.len() > start).then_some(())
+}
+
+/// Names by [`Layer`].
+const HEADERS: [&str; 28] = [
+    "", "ETH", "VLAN", "MPLS", "PPPOE", "PPP", "SLL", "NULL", "WIFI", "LLC", "IP", "IP6", "GRE", "VXLAN", "GENEVE",
+    "GTP", "ERSPAN", "TEREDO", "TCP", "UDP", "ICMP", "ICMP6", "SCTP", "PROTO", "RAW", "ETHERIP", "L2TP", "CISCO",
+];
+
+/// Four numbers and three dots: by hand, as two of these in each row are a good part of its cost with `write!`.
+fn decimal_octets(octets: [u8; 4], out: &mut String) {
+    for (i, n) in octets.into_iter().enumerate() {
+        if i > 0 {
+            out.push('.');
+        }
+        decimal(n, out);
+    }
+}
+
+fn decimal(n: u8, out: &mut String) {
+    let digit = |d: u8| char::from(b'0' + d);
+    if n >= 100 {
+        out.push(digit(n / 100));
+    }
+    if n >= 10 {
+        out.push(digit(n / 10 % 10));
+    }
+    out.push(digit(n % 10));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_have_the_names_of_their_headers() {
+        let desc = |layers: &[Layer]| {
+            let mut l = Layers::default();
+            layers.iter().for_each(|&x| l.push(x));
+            let mut s = String::new();
+            describe(l, 47, &mut s).map(|()| (s, headers(l).count()))
+        };
+        use Layer::*;
+        assert_eq!(desc(&[Eth, Vlan, Ip, Tcp]), Some(("ETH-VLAN-IP-TCP".into(), 4)));
+        let vxlan = [Eth, Ip, Udp, Vxlan, Eth, Ip, Tcp];
+        assert_eq!(desc(&vxlan), Some(("ETH-IP-UDP-VXLAN-ETH-IP-TCP".into(), 7)));
+        assert_eq!(desc(&[Raw, Ip6, Icmp6]), Some(("IP6-ICMP6".into(), 2)));
+        assert_eq!(desc(&[Sll, Ip, Other]), Some(("SLL-IP-PROTO47".into(), 3)));
+        assert_eq!(desc(&[Ip, Cisco]), Some(("IP-CISCO".into(), 2)));
+        assert_eq!(desc(&[]), None);
+    }
+
+    #[test]
+    fn addresses_read_as_std_writes_them() {
+        for addr in ["0.0.0.0", "10.0.209.7", "255.255.255.255", "2001:db8::1", "::ffff:1.2.3.4"] {
+            let mut s = String::new();
+            Host::Plain(addr.parse().unwrap()).text(&mut s);
+            assert_eq!(s, addr);
+        }
+    }
+}

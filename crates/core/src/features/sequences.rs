@@ -1,0 +1,115 @@
+//! The first packets of a flow, one list entry each, in the order of time. Lists are as long as the flow, up to
+//! `max_sequence_length`; they are not padded.
+
+use super::Profile::Extended;
+use super::Unit::{Bitmap, Bytes, Milliseconds, None as NoUnit, Seconds};
+use super::settings::{RowSettings, Scratch};
+use super::{Group, list_f64, list_i64};
+use crate::flow::FlowRef;
+use crate::trackers::{Record, TrackerMask};
+
+/// The first packets.
+pub struct View {
+    packets: Vec<Record>,
+    fwd: usize,
+}
+
+impl View {
+    fn of(flow: &FlowRef<'_>, scratch: &mut Scratch, settings: &RowSettings) -> Self {
+        let packets = flow.log.map(|log| log.first_packets(&mut scratch.log, &settings.trackers));
+        Self { packets: packets.unwrap_or_default(), fwd: flow.base.fwd() }
+    }
+
+    /// Time since the packet before; 0 for the first.
+    fn gaps(&self, unit_ns: f64, out: &mut Vec<f64>) {
+        let before = self.packets.first().into_iter().chain(&self.packets);
+        out.extend(self.packets.iter().zip(before).map(|(p, b)| p.ts.abs_diff(b.ts) as f64 / unit_ns));
+    }
+
+    fn each(&self, out: &mut Vec<i64>, value: impl Fn(&Record) -> i64) {
+        out.extend(self.packets.iter().map(value));
+    }
+
+    /// 0 = forward, 1 = backward.
+    fn direction(&self, r: &Record) -> i64 {
+        i64::from(r.side() != self.fwd)
+    }
+}
+
+/// Raw sequences, by `include_raw_sequences`.
+pub static RAW: Group<View> = Group {
+    id: "sequences",
+    doc: "Raw sequences of the first packets (`include_raw_sequences`).",
+    opt_in: true,
+    uses: TrackerMask::LOG,
+    view: View::of,
+    features: &[
+        list_f64(
+            "iat_sequence",
+            Seconds,
+            Extended,
+            |v, o| Some(v.gaps(1e9, o)),
+            "Time since the packet before; 0 for the first.",
+        ),
+        list_i64(
+            "size_sequence",
+            Bytes,
+            Extended,
+            |v, o| Some(v.each(o, |r| r.ip_len().into())),
+            "IP length of each packet.",
+        ),
+        list_i64(
+            "payload_sequence",
+            Bytes,
+            Extended,
+            |v, o| Some(v.each(o, |r| r.payload_len().into())),
+            "Upper-layer payload of each packet.",
+        ),
+        list_i64(
+            "direction_sequence",
+            NoUnit,
+            Extended,
+            |v, o| Some(v.each(o, |r| v.direction(r))),
+            "Direction of each packet: 0 forward, 1 backward.",
+        ),
+        list_i64(
+            "flags_sequence",
+            Bitmap,
+            Extended,
+            |v, o| Some(v.each(o, |r| r.tcp_flags().into())),
+            "TCP flags of each packet.",
+        ),
+    ],
+};
+
+/// Sequence of packet lengths and times, by `include_splt`.
+pub static SPLT: Group<View> = Group {
+    id: "splt",
+    doc: "Sequence of packet lengths and times (`include_splt`).",
+    opt_in: true,
+    uses: TrackerMask::LOG,
+    view: View::of,
+    features: &[
+        list_i64(
+            "splt_direction",
+            NoUnit,
+            Extended,
+            |v, o| Some(v.each(o, |r| v.direction(r))),
+            "Direction of each packet: 0 forward, 1 backward.",
+        ),
+        list_i64(
+            "splt_ps",
+            Bytes,
+            Extended,
+            |v, o| Some(v.each(o, |r| r.ip_len().into())),
+            "IP length of each packet.",
+        ),
+        list_f64(
+            "splt_piat_ms",
+            Milliseconds,
+            Extended,
+            |v, o| Some(v.gaps(1e6, o)),
+            "Time since the packet before; 0 for the first.",
+        ),
+    ],
+};

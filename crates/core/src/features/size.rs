@@ -1,0 +1,172 @@
+//! Sizes. IP lengths and payload lengths as on the wire, whatever the snap length left.
+
+use super::Profile::Core;
+use super::Unit::{Bytes, BytesSquared, Count, None as NoUnit};
+use super::{Group, f64, i64};
+use crate::trackers::{LengthSummary, SideSizes, TrackerMask, mean, population_std};
+
+/// Lengths of a set of packets.
+struct Part {
+    packets: u64,
+    bytes: u64,
+    payload: u64,
+    sizes: SideSizes,
+    median: f64,
+}
+
+/// Lengths of a flow; none without its trackers.
+pub struct View(Option<Known>);
+
+struct Known {
+    all: Part,
+    fwd: Part,
+    bwd: Part,
+    lengths: LengthSummary,
+}
+
+impl View {
+    fn all(&self) -> Option<&Part> {
+        self.0.as_ref().map(|k| &k.all)
+    }
+    fn fwd(&self) -> Option<&Part> {
+        self.0.as_ref().map(|k| &k.fwd)
+    }
+    fn bwd(&self) -> Option<&Part> {
+        self.0.as_ref().map(|k| &k.bwd)
+    }
+    fn lengths(&self) -> Option<&LengthSummary> {
+        self.0.as_ref().map(|k| &k.lengths)
+    }
+    fn quantile(&self, i: usize) -> Option<f64> {
+        self.all()?.some(*self.lengths()?.quantiles.get(i)?)
+    }
+    fn asymmetry(&self, of: fn(&Part) -> u64) -> Option<f64> {
+        let (f, b) = (of(self.fwd()?) as f64, of(self.bwd()?) as f64);
+        ratio(f - b, f + b)
+    }
+}
+
+impl Part {
+    /// The value, if there is a packet at all.
+    fn some<T>(&self, value: T) -> Option<T> {
+        (self.packets > 0).then_some(value)
+    }
+    fn min(&self) -> Option<f64> {
+        self.some(f64::from(self.sizes.min))
+    }
+    fn max(&self) -> Option<f64> {
+        self.some(f64::from(self.sizes.max))
+    }
+    fn mean(&self) -> Option<f64> {
+        mean(self.packets, self.bytes)
+    }
+    fn std(&self) -> Option<f64> {
+        std(self.packets, self.bytes, self.sizes.sumsq)
+    }
+    fn payload_min(&self) -> Option<f64> {
+        let smallest = if self.sizes.with_payload < self.packets { 0 } else { self.sizes.payload_min()? };
+        self.some(f64::from(smallest))
+    }
+    fn payload_max(&self) -> Option<f64> {
+        self.some(f64::from(self.sizes.payload_max))
+    }
+    fn payload_mean(&self) -> Option<f64> {
+        mean(self.packets, self.payload)
+    }
+    fn payload_std(&self) -> Option<f64> {
+        std(self.packets, self.payload, self.sizes.payload_sumsq)
+    }
+    fn l7_min(&self) -> Option<i64> {
+        self.sizes.payload_min().map(i64::from)
+    }
+    fn l7_max(&self) -> Option<i64> {
+        (self.sizes.with_payload > 0).then_some(i64::from(self.sizes.payload_max))
+    }
+}
+
+fn std(n: u64, sum: u64, sumsq: u64) -> Option<f64> {
+    if sumsq == u64::MAX { None } else { population_std(n, sum, u128::from(sumsq)) }
+}
+
+fn ratio(a: f64, b: f64) -> Option<f64> {
+    (b > 0.0).then_some(a / b)
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Lengths of packets and payloads.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View> = Group {
+    id: "size",
+    doc: "Lengths of packets and payloads, as on the wire.",
+    opt_in: false,
+    uses: TrackerMask::SIZES.union(TrackerMask::LOG),
+    view: |flow, scratch, _| {
+        let (Some(sizes), Some(log)) = (flow.sizes, flow.log) else { return View(None) };
+        let (base, lengths) = (flow.base, log.lengths(&mut scratch.log));
+        let [a, b] = &sizes.side;
+        let part = |s: usize, sizes: &SideSizes| Part {
+            packets: base.packets[s],
+            bytes: base.bytes[s],
+            payload: base.payload[s],
+            sizes: *sizes,
+            median: lengths.side_median[s],
+        };
+        let all = Part {
+            packets: base.total_packets(),
+            bytes: base.total_bytes(),
+            payload: base.payload[0] + base.payload[1],
+            sizes: a.join(b),
+            median: lengths.quantiles[1],
+        };
+        let (a, b) = (part(0, a), part(1, b));
+        let (fwd, bwd) = if base.fwd() == 0 { (a, b) } else { (b, a) };
+        View(Some(Known { all, fwd, bwd, lengths }))
+    },
+    features: &[
+        f64("pkt_len_min", Bytes, Core, |v| v.all()?.min(), "Smallest IP length of all packets."),
+        f64("pkt_len_max", Bytes, Core, |v| v.all()?.max(), "Largest IP length of all packets."),
+        f64("pkt_len_mean", Bytes, Core, |v| v.all()?.mean(), "Mean IP length of all packets."),
+        f64("pkt_len_std", Bytes, Core, |v| v.all()?.std(), "Population standard deviation of the IP lengths of all packets."),
+        f64("pkt_len_median", Bytes, Core, |v| v.all()?.some(v.all()?.median), "Median IP length of all packets."),
+        f64("pkt_len_p25", Bytes, Core, |v| v.quantile(0), "25th percentile of the IP lengths of all packets."),
+        f64("pkt_len_p75", Bytes, Core, |v| v.quantile(2), "75th percentile of the IP lengths of all packets."),
+        f64("pkt_len_p90", Bytes, Core, |v| v.quantile(3), "90th percentile of the IP lengths of all packets."),
+        f64("pkt_len_fwd_min", Bytes, Core, |v| v.fwd()?.min(), "Smallest IP length of forward packets."),
+        f64("pkt_len_fwd_max", Bytes, Core, |v| v.fwd()?.max(), "Largest IP length of forward packets."),
+        f64("pkt_len_fwd_mean", Bytes, Core, |v| v.fwd()?.mean(), "Mean IP length of forward packets."),
+        f64("pkt_len_fwd_std", Bytes, Core, |v| v.fwd()?.std(), "Population standard deviation of the IP lengths of forward packets."),
+        f64("pkt_len_fwd_median", Bytes, Core, |v| v.fwd()?.some(v.fwd()?.median), "Median IP length of forward packets."),
+        f64("pkt_len_bwd_min", Bytes, Core, |v| v.bwd()?.min(), "Smallest IP length of backward packets."),
+        f64("pkt_len_bwd_max", Bytes, Core, |v| v.bwd()?.max(), "Largest IP length of backward packets."),
+        f64("pkt_len_bwd_mean", Bytes, Core, |v| v.bwd()?.mean(), "Mean IP length of backward packets."),
+        f64("pkt_len_bwd_std", Bytes, Core, |v| v.bwd()?.std(), "Population standard deviation of the IP lengths of backward packets."),
+        f64("pkt_len_bwd_median", Bytes, Core, |v| v.bwd()?.some(v.bwd()?.median), "Median IP length of backward packets."),
+        f64("payload_len_min", Bytes, Core, |v| v.all()?.payload_min(), "Smallest payload of all packets, empty ones included."),
+        f64("payload_len_max", Bytes, Core, |v| v.all()?.payload_max(), "Largest payload of all packets, empty ones included."),
+        f64("payload_len_mean", Bytes, Core, |v| v.all()?.payload_mean(), "Mean payload of all packets, empty ones included."),
+        f64("payload_len_std", Bytes, Core, |v| v.all()?.payload_std(), "Population standard deviation of the payloads of all packets, empty ones included."),
+        f64("payload_len_fwd_mean", Bytes, Core, |v| v.fwd()?.payload_mean(), "Mean payload of forward packets, empty ones included."),
+        f64("payload_len_fwd_std", Bytes, Core, |v| v.fwd()?.payload_std(), "Population standard deviation of the payloads of forward packets, empty ones included."),
+        f64("payload_len_bwd_mean", Bytes, Core, |v| v.bwd()?.payload_mean(), "Mean payload of backward packets, empty ones included."),
+        f64("payload_len_bwd_std", Bytes, Core, |v| v.bwd()?.payload_std(), "Population standard deviation of the payloads of backward packets, empty ones included."),
+        i64("packets_with_payload", Count, Core, |v| Some(int(v.all()?.sizes.with_payload)), "Packets with payload."),
+        i64("packets_with_payload_fwd", Count, Core, |v| Some(int(v.fwd()?.sizes.with_payload)), "Forward packets with payload."),
+        i64("packets_with_payload_bwd", Count, Core, |v| Some(int(v.bwd()?.sizes.with_payload)), "Backward packets with payload."),
+        f64("header_only_ratio", NoUnit, Core, |v| v.all().and_then(|a| ratio((a.packets - a.sizes.with_payload.min(a.packets)) as f64, a.packets as f64)), "Share of packets without payload."),
+        f64("pkt_len_variance", BytesSquared, Core, |v| v.all()?.std().map(|s| s * s), "Population variance of the IP lengths of all packets."),
+        i64("dominant_pkt_size", Bytes, Core, |v| v.all()?.some(i64::from(v.lengths()?.mode)), "Most frequent IP length; of several, the one seen first."),
+        f64("dominant_pkt_ratio", NoUnit, Core, |v| ratio(v.lengths()?.mode_count as f64, v.lengths()?.packets as f64), "Share of packets with the most frequent IP length."),
+        i64("l7_bytes_fwd", Bytes, Core, |v| Some(int(v.fwd()?.payload)), "Payload of all forward packets."),
+        i64("l7_bytes_bwd", Bytes, Core, |v| Some(int(v.bwd()?.payload)), "Payload of all backward packets."),
+        i64("l7_bytes_total", Bytes, Core, |v| Some(int(v.all()?.payload)), "Payload of all packets."),
+        i64("l7_pkt_min_fwd", Bytes, Core, |v| v.fwd()?.l7_min(), "Smallest payload of the forward packets that have one."),
+        i64("l7_pkt_max_fwd", Bytes, Core, |v| v.fwd()?.l7_max(), "Largest payload of the forward packets that have one."),
+        i64("l7_pkt_min_bwd", Bytes, Core, |v| v.bwd()?.l7_min(), "Smallest payload of the backward packets that have one."),
+        i64("l7_pkt_max_bwd", Bytes, Core, |v| v.bwd()?.l7_max(), "Largest payload of the backward packets that have one."),
+        f64("pkt_asymmetry", NoUnit, Core, |v| v.asymmetry(|p| p.packets), "(forward - backward) / all, in packets."),
+        f64("byte_asymmetry", NoUnit, Core, |v| v.asymmetry(|p| p.bytes), "(forward - backward) / all, in IP bytes."),
+    ],
+};

@@ -1,0 +1,105 @@
+//! Timing. Gaps are taken in the order of time, not of capture: a packet that was captured late is not a negative gap.
+
+use super::Profile::{Core, Extended};
+use super::Unit::{Count, None as NoUnit, Seconds};
+use super::{Group, bool, f64, i64};
+use crate::trackers::{GapRun, GapSummary, TrackerMask};
+
+/// Gaps with the directions told apart; none without a log.
+pub struct View {
+    gaps: Option<GapSummary>,
+    fwd: usize,
+}
+
+impl View {
+    fn all(&self) -> Option<&GapRun> {
+        Some(&self.gaps.as_ref()?.all)
+    }
+    fn fwd(&self) -> Option<&GapRun> {
+        self.gaps.as_ref()?.side.get(self.fwd)
+    }
+    fn bwd(&self) -> Option<&GapRun> {
+        self.gaps.as_ref()?.side.get(1 - self.fwd)
+    }
+    fn quantile(&self, i: usize) -> Option<f64> {
+        let g = self.gaps.as_ref()?;
+        g.all.some(g.quantiles.get(i)? / 1e9)
+    }
+    fn median(&self, side: usize) -> Option<f64> {
+        let g = self.gaps.as_ref()?;
+        g.side.get(side)?.some(g.side_median.get(side)? / 1e9)
+    }
+    /// A burst ends at each gap that is not shorter than the threshold, and the last one with the flow.
+    fn bursts(&self) -> Option<u64> {
+        let g = self.gaps.as_ref()?;
+        (g.all.packets > 0).then_some(g.idle_count + 1)
+    }
+    /// Time inside of bursts: that which is not between them.
+    fn burst_time(&self) -> Option<u64> {
+        let g = self.gaps.as_ref()?;
+        Some(g.all.sum().unwrap_or(0).saturating_sub(g.idle_sum))
+    }
+    fn idle<T>(&self, value: fn(&GapSummary) -> Option<T>) -> Option<T> {
+        let g = self.gaps.as_ref()?;
+        if g.idle_count > 0 { value(g) } else { None }
+    }
+    fn first_response(&self) -> Option<f64> {
+        let (all, bwd) = (self.all()?, self.bwd()?);
+        (bwd.packets > 0).then(|| s(bwd.first.abs_diff(all.first)))
+    }
+}
+
+fn s(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Inter-arrival times, bursts, idle times.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View> = Group {
+    id: "timing",
+    doc: "Inter-arrival times, bursts and idle times.",
+    opt_in: false,
+    uses: TrackerMask::LOG,
+    view: |flow, scratch, settings| View {
+        gaps: flow.log.map(|log| log.gaps(&mut scratch.log, &settings.trackers)),
+        fwd: flow.base.fwd(),
+    },
+    features: &[
+        f64("iat_min", Seconds, Core, |v| v.all()?.min().map(s), "Smallest gap between consecutive packets."),
+        f64("iat_max", Seconds, Core, |v| v.all()?.max().map(s), "Largest gap between consecutive packets."),
+        f64("iat_mean", Seconds, Core, |v| Some(v.all()?.mean()? / 1e9), "Mean gap between consecutive packets."),
+        f64("iat_std", Seconds, Core, |v| Some(v.all()?.std()? / 1e9), "Population standard deviation of the gaps between packets."),
+        f64("iat_median", Seconds, Core, |v| v.quantile(1), "Median gap between consecutive packets."),
+        f64("iat_sum", Seconds, Core, |v| v.all()?.sum().map(s), "Sum of the gaps between consecutive packets."),
+        f64("iat_p25", Seconds, Core, |v| v.quantile(0), "25th percentile of the gaps between packets."),
+        f64("iat_p75", Seconds, Core, |v| v.quantile(2), "75th percentile of the gaps between packets."),
+        f64("iat_p90", Seconds, Core, |v| v.quantile(3), "90th percentile of the gaps between packets."),
+        f64("iat_p99", Seconds, Core, |v| v.quantile(4), "99th percentile of the gaps between packets."),
+        f64("iat_fwd_min", Seconds, Core, |v| v.fwd()?.min().map(s), "Smallest gap between consecutive forward packets."),
+        f64("iat_fwd_max", Seconds, Core, |v| v.fwd()?.max().map(s), "Largest gap between consecutive forward packets."),
+        f64("iat_fwd_mean", Seconds, Core, |v| Some(v.fwd()?.mean()? / 1e9), "Mean gap between consecutive forward packets."),
+        f64("iat_fwd_std", Seconds, Core, |v| Some(v.fwd()?.std()? / 1e9), "Population standard deviation of the gaps between forward packets."),
+        f64("iat_fwd_median", Seconds, Core, |v| v.median(v.fwd), "Median gap between consecutive forward packets."),
+        f64("iat_bwd_min", Seconds, Core, |v| v.bwd()?.min().map(s), "Smallest gap between consecutive backward packets."),
+        f64("iat_bwd_max", Seconds, Core, |v| v.bwd()?.max().map(s), "Largest gap between consecutive backward packets."),
+        f64("iat_bwd_mean", Seconds, Core, |v| Some(v.bwd()?.mean()? / 1e9), "Mean gap between consecutive backward packets."),
+        f64("iat_bwd_std", Seconds, Core, |v| Some(v.bwd()?.std()? / 1e9), "Population standard deviation of the gaps between backward packets."),
+        f64("iat_bwd_median", Seconds, Core, |v| v.median(1 - v.fwd), "Median gap between consecutive backward packets."),
+        f64("burstiness_index", NoUnit, Core, |v| v.all()?.variation(), "Standard deviation over mean of the gaps between packets."),
+        f64("burstiness_index_fwd", NoUnit, Core, |v| v.fwd()?.variation(), "Standard deviation over mean of the gaps between forward packets."),
+        f64("burstiness_index_bwd", NoUnit, Core, |v| v.bwd()?.variation(), "Standard deviation over mean of the gaps between backward packets."),
+        i64("burst_count", Count, Core, |v| v.bursts().map(int), "Bursts: runs of packets with gaps below `burst_threshold_ms`."),
+        f64("avg_burst_packets", Count, Core, |v| Some(v.all()?.packets as f64 / v.bursts()? as f64), "Mean number of packets in a burst."),
+        f64("avg_burst_duration", Seconds, Core, |v| Some(s(v.burst_time()?) / v.bursts()? as f64), "Mean time from first to last packet of a burst."),
+        i64("max_burst_packets", Count, Core, |v| v.bursts().and(v.gaps).map(|g| int(g.longest_burst)), "Packets of the longest burst."),
+        i64("idle_count", Count, Core, |v| Some(int(v.gaps?.idle_count)), "Gaps of at least `burst_threshold_ms`."),
+        f64("avg_idle_duration", Seconds, Core, |v| v.idle(|g| Some(s(g.idle_sum) / g.idle_count as f64)), "Mean of these gaps."),
+        f64("max_idle_duration", Seconds, Core, |v| v.idle(|g| g.all.max().map(s)), "Largest of these gaps."),
+        f64("first_response_time", Seconds, Core, |v| v.first_response(), "Time from the first packet to the first backward one."),
+        bool("iat_approximate", Extended, |v| Some(v.gaps?.approximate), "Whether the flow was too long for exact quantiles of gaps: they are within 1/256."),
+    ],
+};

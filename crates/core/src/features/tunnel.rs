@@ -1,0 +1,101 @@
+//! What a flow travels in: VLAN and tunnel. The flow itself is the innermost one.
+
+use std::net::IpAddr;
+
+use super::Privacy::Address;
+use super::Profile::Extended;
+use super::Unit::None as NoUnit;
+use super::flow_meta::Host;
+use super::{Group, i64, private, str};
+use crate::packet::{Layer, Layers, Scope, Side};
+use crate::trackers::TrackerMask;
+
+/// VLAN, tunnel, and the outermost addresses in the flow's direction.
+pub struct View {
+    scope: Scope,
+    layers: Layers,
+    src: Option<Host>,
+    dst: Option<Host>,
+}
+
+/// VLAN and tunnel.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View> = Group {
+    id: "tunnel",
+    doc: "VLAN and tunnel that a flow travels in.",
+    opt_in: false,
+    uses: TrackerMask::NONE,
+    view: |flow, scratch, settings| {
+        let (first_src, first_dst) = flow.base.outer.as_deref().copied().unzip();
+        // They were read off the first packet, which the responder may have sent.
+        let turn = flow.base.initiator() == Side::B;
+        let (src, dst) = if turn { (first_dst, first_src) } else { (first_src, first_dst) };
+        let mut host = |addr: Option<IpAddr>| addr.map(|a| Host::new(a, settings, scratch));
+        View { scope: flow.base.key.scope(), layers: flow.base.layers, src: host(src), dst: host(dst) }
+    },
+    features: &[
+        i64("vlan_id", NoUnit, Extended, |v| tag(v.scope.vlan & 0xffff), "VLAN of the flow; of QinQ, the outer one (IEEE 802.1Q)."),
+        i64("vlan_inner_id", NoUnit, Extended, |v| tag(v.scope.vlan >> 16), "Inner VLAN of QinQ (IEEE 802.1ad)."),
+        str("tunnel_type", Extended, |v, o| kind(v.layers).map(|k| o.push_str(k)), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, ipip."),
+        i64("tunnel_id", NoUnit, Extended, |v| (v.scope.tunnel_kind != 0).then(|| v.scope.tunnel_id.into()), "Identifier of the tunnel where both directions share it (VNI)."),
+        private(Address, str("outer_src_ip", Extended, |v, o| v.src.map(|h| h.text(o)), "Outermost address on the initiator's side of a tunnel.")),
+        private(Address, str("outer_dst_ip", Extended, |v, o| v.dst.map(|h| h.text(o)), "Outermost address on the responder's side of a tunnel.")),
+    ],
+};
+
+/// A VLAN id that is held plus one, 0 being none.
+fn tag(held: u32) -> Option<i64> {
+    held.checked_sub(1).map(Into::into)
+}
+
+fn kind(layers: Layers) -> Option<&'static str> {
+    let (mut found, mut before) = (None, 0);
+    for code in layers.codes() {
+        if let Some((_, name)) = TUNNELS.iter().find(|(l, _)| *l as u8 == code) {
+            found = Some(*name);
+        } else if is_ip(code) && is_ip(before) {
+            found = Some("ipip");
+        }
+        before = code;
+    }
+    found
+}
+
+fn is_ip(code: u8) -> bool {
+    code == Layer::Ip as u8 || code == Layer::Ip6 as u8
+}
+
+const TUNNELS: [(Layer, &str); 8] = [
+    (Layer::Gre, "gre"),
+    (Layer::Vxlan, "vxlan"),
+    (Layer::Geneve, "geneve"),
+    (Layer::Gtp, "gtp"),
+    (Layer::Erspan, "erspan"),
+    (Layer::Teredo, "teredo"),
+    (Layer::Etherip, "etherip"),
+    (Layer::L2tp, "l2tp"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_tunnel_gives_its_name() {
+        use Layer::*;
+        let kind_of = |layers: &[Layer]| {
+            let mut l = Layers::default();
+            layers.iter().for_each(|&x| l.push(x));
+            kind(l)
+        };
+        assert_eq!(kind_of(&[Eth, Ip, Tcp]), None);
+        assert_eq!(kind_of(&[Eth, Ip, Ip6, Tcp]), Some("ipip"));
+        assert_eq!(kind_of(&[Eth, Ip, Gre, Ip, Tcp]), Some("gre"));
+        assert_eq!(kind_of(&[Eth, Ip, Gre, Erspan, Eth, Ip, Udp, Vxlan, Eth, Ip, Tcp]), Some("vxlan"));
+    }
+
+    #[test]
+    fn vlan_ids_are_held_plus_one() {
+        assert_eq!((tag(0), tag(1), tag(4096)), (None, Some(0), Some(4095)));
+    }
+}

@@ -1,0 +1,107 @@
+//! CSV by RFC 4180, with a header and LF line ends.
+//!
+//! A missing value is an empty field and an empty string is `""`, so the two stay apart. Booleans are `true` and
+//! `false`, lists are JSON arrays in quotes: `"[1,2]"`. In a file of one column a missing value is `""` too: readers
+//! skip empty lines, and the row would be lost. Floats that are not finite are missing.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+
+use super::column::{Cell, Column};
+use super::output::Output;
+use super::text::{Buffers, TextSink, push_bool, push_float, push_integer};
+use super::{Encoded, Format, RowEncoder, RowSink, SinkError, Target, check_rows, json};
+
+/// Opens the target and writes the header.
+pub(super) fn open(target: &Target, schema: SchemaRef) -> Result<Box<dyn RowSink>, SinkError> {
+    let buffers = Arc::new(Buffers::default());
+    let header = header(&schema);
+    let encoder = Arc::new(CsvEncoder { schema, buffers: Arc::clone(&buffers) });
+    TextSink::open(Format::Csv, encoder, buffers, Output::open(target)?, &header)
+}
+
+struct CsvEncoder {
+    schema: SchemaRef,
+    buffers: Arc<Buffers>,
+}
+
+impl RowEncoder for CsvEncoder {
+    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
+        check_rows(Format::Csv, &self.schema, &rows)?;
+        let columns = Column::all(Format::Csv, &rows)?;
+        let mut out = self.buffers.take();
+        let mut scratch = Vec::new();
+        for row in 0..rows.num_rows() {
+            let start = out.len();
+            for column in &columns {
+                push_cell(&mut out, column.cell(row), &mut scratch);
+                out.push(b',');
+            }
+            end_line(&mut out, start);
+        }
+        Ok(Encoded::Bytes { rows: rows.num_rows(), bytes: out })
+    }
+}
+
+fn header(schema: &Schema) -> Vec<u8> {
+    let mut out = Vec::new();
+    for field in schema.fields() {
+        push_str(&mut out, field.name().as_bytes());
+        out.push(b',');
+    }
+    end_line(&mut out, 0);
+    out
+}
+
+/// Every field ends in a comma; the last one becomes the line end.
+#[inline]
+fn end_line(out: &mut Vec<u8>, start: usize) {
+    if out.len() == start + 1 {
+        // A lone field, missing: an empty line would be skipped by readers.
+        out.truncate(start);
+        out.extend_from_slice(b"\"\",");
+    }
+    out.truncate(out.len().saturating_sub(1).max(start));
+    out.push(b'\n');
+}
+
+#[inline]
+fn push_cell(out: &mut Vec<u8>, cell: Cell<'_, '_>, scratch: &mut Vec<u8>) {
+    match cell {
+        Cell::Null => {}
+        Cell::Int(v) => push_integer(out, v),
+        Cell::Uint(v) => push_integer(out, v),
+        Cell::Double(v) => push_float(out, v),
+        Cell::Float(v) => push_float(out, v),
+        Cell::Bool(v) => push_bool(out, v),
+        Cell::Str(v) => push_str(out, v.as_bytes()),
+        Cell::List(..) => {
+            scratch.clear();
+            json::push_value(scratch, cell);
+            push_quoted(out, scratch);
+        }
+    }
+}
+
+#[inline]
+fn push_str(out: &mut Vec<u8>, text: &[u8]) {
+    let special = |b: &u8| matches!(b, b',' | b'"' | b'\n' | b'\r');
+    if text.is_empty() || text.iter().any(special) {
+        push_quoted(out, text);
+    } else {
+        out.extend_from_slice(text);
+    }
+}
+
+fn push_quoted(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    for (i, piece) in text.split(|b| *b == b'"').enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b"\"\"");
+        }
+        out.extend_from_slice(piece);
+    }
+    out.push(b'"');
+}

@@ -1,0 +1,142 @@
+//! Why rows could not be written, and the way out.
+
+use std::io;
+
+use arrow_schema::{ArrowError, DataType};
+use parquet::errors::ParquetError;
+use thiserror::Error;
+
+use super::Format;
+
+/// Why rows could not be written, and the way out.
+#[derive(Debug, Error)]
+pub enum SinkError {
+    /// The reader of a pipe went away (`jj extract … | head`). Not a failure: the command ends quietly.
+    #[error("{target}: the reader has closed the pipe")]
+    Closed {
+        /// The path, or "stdout".
+        target: String,
+    },
+    /// The operating system refused.
+    #[error("{target}: cannot {action}: {source}{}", way_out(.source))]
+    Io {
+        /// The path, or "stdout".
+        target: String,
+        /// "write", "create the part file"…
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The directory of the target does not exist.
+    #[error("{target}: the directory {directory} does not exist: create it, or name another file")]
+    NoDirectory {
+        /// The path of the file.
+        target: String,
+        /// Its directory.
+        directory: String,
+    },
+    /// The target is a directory.
+    #[error("{target}: is a directory: name a file in it")]
+    IsDirectory {
+        /// The path.
+        target: String,
+    },
+    /// The name of a format that does not exist, or a file name that tells none.
+    #[error("{given}: no output format is known by this name: use csv, json, parquet or arrow")]
+    UnknownFormat {
+        /// The name or the path.
+        given: String,
+    },
+    /// The name of a Parquet compression that does not exist.
+    #[error("{given}: no Parquet compression is known by this name: use none, snappy or zstd")]
+    UnknownCompression {
+        /// The name.
+        given: String,
+    },
+    /// A column that the format has no form for.
+    #[error(
+        "column '{column}' of type {data_type} cannot be written as {format}: leave it out, or write parquet or arrow"
+    )]
+    Unsupported {
+        /// The name of the column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+        /// The format.
+        format: Format,
+    },
+    /// Rows of another schema than that which the sink was opened with.
+    #[error("{format}: the rows have another schema than the sink was opened with, first at column {index}")]
+    Schema {
+        /// The format.
+        format: Format,
+        /// The first column that differs, from 0.
+        index: usize,
+    },
+    /// The encoder of the format refused.
+    #[error("{format}: {message}")]
+    Encode {
+        /// The format.
+        format: Format,
+        /// What it said.
+        message: String,
+    },
+    /// A chunk of another encoder.
+    #[error("{sink}: the chunk was encoded for another format: use the encoder of this sink")]
+    Foreign {
+        /// The name of the sink.
+        sink: &'static str,
+    },
+    /// `finish` after a write that failed: what is there is not whole.
+    #[error("{target}: an earlier write failed, so the file is not put into place")]
+    Incomplete {
+        /// The path, or "stdout".
+        target: String,
+    },
+}
+
+impl SinkError {
+    pub(super) fn io(target: &str, action: &'static str, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed { target: target.to_owned() },
+            _ => Self::Io { target: target.to_owned(), action, source },
+        }
+    }
+
+    pub(super) fn encode(format: Format, error: impl std::fmt::Display) -> Self {
+        Self::Encode { format, message: error.to_string() }
+    }
+
+    /// The libraries wrap the system's error: take it out again, a closed pipe must be seen as one.
+    pub(super) fn parquet(target: &str, error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                Ok(source) => Self::io(target, "write", *source),
+                Err(other) => Self::encode(Format::Parquet, other),
+            },
+            other => Self::encode(Format::Parquet, other),
+        }
+    }
+
+    /// As [`SinkError::parquet`], for Arrow IPC.
+    pub(super) fn arrow(target: &str, error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, source) => Self::io(target, "write", source),
+            other => Self::encode(Format::Arrow, other),
+        }
+    }
+}
+
+fn way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ": free some space, or write to another disk (parquet takes the least)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": the file is written beside its final name, so its directory must be writable; name another directory"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ": name a file on another disk",
+        io::ErrorKind::InvalidFilename => ": name the file by a shorter name",
+        _ => "",
+    }
+}

@@ -1,0 +1,203 @@
+//! Parquet: whole row groups are encoded and compressed in the workers, the sink only appends them.
+//!
+//! Settings by measurement on wide rows of flow features (`examples/sink_cost.rs`).
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema, SchemaRef};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{Compression as Codec, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+
+use super::output::Output;
+use super::text::foreign;
+use super::{Compression, Encoded, Format, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, check_rows};
+
+/// Batches of fewer rows are collected by the sink into one row group: a live capture that gives a few rows per second
+/// would else spend more on the footer than on rows, and keep all of it in memory until the end.
+const MIN_ROWS: usize = 4096;
+
+/// Opens the target and writes the magic.
+pub(super) fn open(target: &Target, schema: SchemaRef, options: &SinkOptions) -> Result<Box<dyn RowSink>, SinkError> {
+    let output = Output::open(target)?;
+    let target = output.target().to_owned();
+    let refused = |e| SinkError::parquet(&target, e);
+    let root = ArrowSchemaConverter::new().convert(&schema).map_err(refused)?.root_schema_ptr();
+    let properties = Arc::new(properties(&schema, options.compression).map_err(refused)?);
+    let file = SerializedFileWriter::new(output, root, properties).map_err(refused)?;
+    let columns = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
+    let encoder = Arc::new(ParquetEncoder { schema, columns });
+    Ok(Box::new(ParquetSink { encoder, file, target, pending: Vec::new(), pending_rows: 0, rows: 0, failed: false }))
+}
+
+/// The encoded columns of a row group.
+pub struct RowGroup {
+    rows: usize,
+    chunks: Vec<ArrowColumnChunk>,
+}
+
+impl RowGroup {
+    /// Rows in the group.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+impl fmt::Debug for RowGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowGroup").field("rows", &self.rows).field("columns", &self.chunks.len()).finish()
+    }
+}
+
+struct ParquetEncoder {
+    schema: SchemaRef,
+    columns: ArrowRowGroupWriterFactory,
+}
+
+impl ParquetEncoder {
+    fn row_group(&self, batches: &[RecordBatch]) -> Result<RowGroup, ParquetError> {
+        // The number of the row group is of use to encryption only.
+        let mut writers = self.columns.create_column_writers(0)?.into_iter();
+        let mut chunks = Vec::with_capacity(writers.len());
+        for (index, field) in self.schema.fields().iter().enumerate() {
+            let mut leaves = Vec::with_capacity(batches.len());
+            for batch in batches {
+                leaves.push(compute_leaves(field, batch.column(index))?);
+            }
+            // One column at a time, closed before the next: its raw pages are freed early. A leaf per nested type.
+            for leaf in 0..leaves.first().map_or(0, Vec::len) {
+                let Some(mut writer) = writers.next() else { break };
+                for part in leaves.iter().filter_map(|of_batch| of_batch.get(leaf)) {
+                    writer.write(part)?;
+                }
+                chunks.push(writer.close()?);
+            }
+        }
+        Ok(RowGroup { rows: batches.iter().map(RecordBatch::num_rows).sum(), chunks })
+    }
+}
+
+impl RowEncoder for ParquetEncoder {
+    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
+        check_rows(Format::Parquet, &self.schema, &rows)?;
+        if rows.num_rows() < MIN_ROWS {
+            return Ok(Encoded::Batch(rows));
+        }
+        let group = self.row_group(&[rows]).map_err(|e| SinkError::encode(Format::Parquet, e))?;
+        Ok(Encoded::RowGroup(group))
+    }
+}
+
+struct ParquetSink {
+    encoder: Arc<ParquetEncoder>,
+    file: SerializedFileWriter<Output>,
+    target: String,
+    /// Batches too small for a row group of their own.
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    rows: u64,
+    failed: bool,
+}
+
+impl ParquetSink {
+    fn append(&mut self, group: RowGroup) -> Result<(), ParquetError> {
+        let mut writer = self.file.next_row_group()?;
+        for chunk in group.chunks {
+            chunk.append_to_row_group(&mut writer)?;
+        }
+        writer.close()?;
+        Ok(())
+    }
+
+    fn append_pending(&mut self) -> Result<(), ParquetError> {
+        self.pending_rows = 0;
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() { Ok(()) } else { self.append(self.encoder.row_group(&pending)?) }
+    }
+
+    fn accept(&mut self, chunk: Encoded) -> Result<(), ParquetError> {
+        match chunk {
+            Encoded::RowGroup(group) => {
+                self.append_pending()?;
+                self.append(group)
+            }
+            Encoded::Batch(batch) => {
+                if batch.num_rows() > 0 {
+                    self.pending_rows += batch.num_rows();
+                    self.pending.push(batch);
+                }
+                if self.pending_rows >= MIN_ROWS { self.append_pending() } else { Ok(()) }
+            }
+            Encoded::Bytes { .. } => Err(ParquetError::General(foreign(Format::Parquet.name()).to_string())),
+        }
+    }
+}
+
+impl RowSink for ParquetSink {
+    fn name(&self) -> &'static str {
+        Format::Parquet.name()
+    }
+
+    fn encoder(&self) -> Arc<dyn RowEncoder> {
+        self.encoder.clone()
+    }
+
+    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
+        self.rows += chunk.rows() as u64;
+        let result = self.accept(chunk);
+        self.failed |= result.is_err();
+        result.map_err(|e| SinkError::parquet(&self.target, e))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Written, SinkError> {
+        if self.failed {
+            return Err(SinkError::Incomplete { target: self.target.clone() });
+        }
+        let result = self.append_pending();
+        result.map_err(|e| SinkError::parquet(&self.target, e))?;
+        let Self { file, target, rows, .. } = *self;
+        // `into_inner` writes the footer.
+        let output = file.into_inner().map_err(|e| SinkError::parquet(&target, e))?;
+        Ok(Written { rows, bytes: output.finish()? })
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.file.bytes_written() as u64
+    }
+}
+
+fn properties(schema: &Schema, compression: Compression) -> Result<WriterProperties, ParquetError> {
+    let codec = match compression {
+        Compression::None => Codec::UNCOMPRESSED,
+        Compression::Snappy => Codec::SNAPPY,
+        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(1)?),
+    };
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("joyfuljay version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(codec)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(None);
+    for field in schema.fields() {
+        if matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+            builder = builder.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), true);
+        }
+    }
+    let mut properties = builder.set_key_value_metadata(key_values(schema)).build();
+    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+    Ok(properties)
+}
+
+/// The schema's metadata also in the clear, for readers that do not know Arrow; sorted, for the same bytes every time.
+fn key_values(schema: &Schema) -> Option<Vec<KeyValue>> {
+    let mut pairs: Vec<_> = schema.metadata().iter().collect();
+    pairs.sort();
+    (!pairs.is_empty()).then(|| pairs.into_iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect())
+}

@@ -1,0 +1,414 @@
+//! The laws of the sinks, over rows of every type: what is read back is what was written, whoever reads it.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use arrow_array::builder::{Float64Builder, Int64Builder, ListBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray, StringViewArray,
+    UInt64Array,
+};
+use arrow_ipc::reader::{FileReader, StreamReader};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+/// One row of every type that rows have.
+type Row = (
+    (Option<i64>, Option<u64>, Option<f64>),
+    Option<bool>,
+    Option<String>,
+    Option<Vec<Option<i64>>>,
+    Option<Vec<Option<f64>>>,
+);
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let mut ints = ListBuilder::new(Int64Builder::new());
+    let mut doubles = ListBuilder::new(Float64Builder::new());
+    for row in rows {
+        ints.append_option(row.3.clone());
+        doubles.append_option(row.4.clone());
+    }
+    let columns: [(&str, ArrayRef); 7] = [
+        ("int", Arc::new(rows.iter().map(|r| r.0.0).collect::<Int64Array>())),
+        ("uint", Arc::new(rows.iter().map(|r| r.0.1).collect::<UInt64Array>())),
+        ("double", Arc::new(rows.iter().map(|r| r.0.2).collect::<Float64Array>())),
+        ("bool", Arc::new(rows.iter().map(|r| r.1).collect::<BooleanArray>())),
+        ("text, \"quoted\"", Arc::new(rows.iter().map(|r| r.2.clone()).collect::<StringArray>())),
+        ("ints", Arc::new(ints.finish())),
+        ("doubles", Arc::new(doubles.finish())),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let double =
+        || prop_oneof![any::<f64>(), Just(f64::NAN), Just(f64::NEG_INFINITY), Just(-0.0), Just(1e300), Just(3.0)];
+    let text = prop_oneof![any::<String>(), "[a\",\r\n\\\\ \u{0}\u{1f}é]{0,6}"];
+    (
+        (any::<Option<i64>>(), any::<Option<u64>>(), proptest::option::of(double())),
+        any::<Option<bool>>(),
+        proptest::option::of(text),
+        proptest::option::of(proptest::collection::vec(any::<Option<i64>>(), 0..4)),
+        proptest::option::of(proptest::collection::vec(proptest::option::of(double()), 0..4)),
+    )
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    proptest::collection::vec(row(), 0..12)
+}
+
+/// Writes batches to a file and returns its bytes.
+fn written(format: Format, schema: SchemaRef, batches: &[RecordBatch]) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows");
+    write_to(&path, format, schema, batches);
+    fs::read(&path).unwrap()
+}
+
+fn write_to(path: &Path, format: Format, schema: SchemaRef, batches: &[RecordBatch]) {
+    let mut sink = open_sink(format, Target::File(path.into()), schema, &SinkOptions::default()).unwrap();
+    assert_eq!(sink.name(), format.name());
+    let encoder = sink.encoder();
+    for batch in batches {
+        let chunk = encoder.encode(batch.clone()).unwrap();
+        assert_eq!(chunk.rows(), batch.num_rows());
+        sink.write(chunk).unwrap();
+    }
+    let before = sink.bytes_written();
+    let written = sink.finish().unwrap();
+    assert_eq!(written.rows, batches.iter().map(|b| b.num_rows() as u64).sum::<u64>());
+    assert!(before <= written.bytes);
+    if path.is_file() {
+        assert_eq!(written.bytes, fs::metadata(path).unwrap().len());
+    }
+}
+
+fn one_column(array: ArrayRef) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable([("only", array, true)]).unwrap()
+}
+
+fn csv_of(array: ArrayRef) -> String {
+    let batch = one_column(array);
+    String::from_utf8(written(Format::Csv, batch.schema(), &[batch])).unwrap()
+}
+
+fn json_double(value: Option<f64>) -> Value {
+    value.and_then(serde_json::Number::from_f64).map_or(Value::Null, Value::Number)
+}
+
+fn json_doubles(values: &Option<Vec<Option<f64>>>) -> Value {
+    values.as_ref().map_or(Value::Null, |list| list.iter().map(|v| json_double(*v)).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn json_is_valid_and_reads_back(rows in rows()) {
+        let batch = batch(&rows);
+        let text = String::from_utf8(written(Format::Json, batch.schema(), &[batch])).unwrap();
+        prop_assert!(text.is_empty() || text.ends_with('\n'));
+        prop_assert_eq!(text.lines().count(), rows.len());
+        for (line, row) in text.lines().zip(&rows) {
+            let value: Value = serde_json::from_str(line).unwrap();
+            prop_assert_eq!(value.as_object().unwrap().len(), 7);
+            prop_assert_eq!(&value["int"], &serde_json::json!(row.0.0));
+            prop_assert_eq!(&value["uint"], &serde_json::json!(row.0.1));
+            prop_assert_eq!(&value["double"], &json_double(row.0.2));
+            prop_assert_eq!(&value["bool"], &serde_json::json!(row.1));
+            prop_assert_eq!(&value["text, \"quoted\""], &serde_json::json!(row.2));
+            prop_assert_eq!(&value["ints"], &serde_json::json!(row.3));
+            prop_assert_eq!(&value["doubles"], &json_doubles(&row.4));
+        }
+    }
+
+    #[test]
+    fn csv_reads_back(rows in rows()) {
+        let batch = batch(&rows);
+        let bytes = written(Format::Csv, batch.schema(), &[batch]);
+        let mut reader = ::csv::Reader::from_reader(bytes.as_slice());
+        let header: Vec<&str> = reader.headers().unwrap().iter().collect();
+        prop_assert_eq!(header, ["int", "uint", "double", "bool", "text, \"quoted\"", "ints", "doubles"]);
+        let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+        prop_assert_eq!(records.len(), rows.len());
+        for (record, row) in records.iter().zip(&rows) {
+            prop_assert_eq!(record[0].parse().ok(), row.0.0);
+            prop_assert_eq!(record[1].parse().ok(), row.0.1);
+            let double = row.0.2.filter(|v| v.is_finite());
+            prop_assert_eq!(record[2].parse::<f64>().ok().map(f64::to_bits), double.map(f64::to_bits));
+            prop_assert_eq!(record[3].parse().ok(), row.1);
+            prop_assert_eq!(&record[4], row.2.as_deref().unwrap_or_default());
+            let list = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+            prop_assert_eq!(list(&record[5]), serde_json::json!(row.3));
+            prop_assert_eq!(list(&record[6]), json_doubles(&row.4));
+        }
+    }
+
+    /// The law that makes parallel encoding right: cutting the rows anywhere changes no byte.
+    #[test]
+    fn chunks_in_order_are_the_whole(rows in rows(), cut in 0..12_usize) {
+        let whole = batch(&rows);
+        let cut = cut.min(rows.len());
+        let parts = [whole.slice(0, cut), whole.slice(cut, rows.len() - cut)];
+        for format in [Format::Csv, Format::Json] {
+            prop_assert_eq!(
+                written(format, whole.schema(), &parts),
+                written(format, whole.schema(), std::slice::from_ref(&whole))
+            );
+        }
+    }
+
+    #[test]
+    fn parquet_and_arrow_read_back(rows in rows(), cut in 0..12_usize) {
+        let whole = batch(&rows);
+        let cut = cut.min(rows.len());
+        let parts = [whole.slice(0, cut), whole.slice(cut, rows.len() - cut)];
+        for format in [Format::Parquet, Format::Arrow] {
+            let read = read(format, &written(format, whole.schema(), &parts));
+            prop_assert_eq!(&rows_of(&read), &rows_of(std::slice::from_ref(&whole)));
+        }
+    }
+}
+
+/// Every value of the batches, compared by what is shown: NaN equals NaN, and the cuts do not matter.
+fn rows_of(batches: &[RecordBatch]) -> Vec<String> {
+    let cells = |b: &RecordBatch, row: usize| b.columns().iter().map(|c| format!("{:?}|", c.slice(row, 1))).collect();
+    batches.iter().flat_map(|b| (0..b.num_rows()).map(|row| cells(b, row)).collect::<Vec<String>>()).collect()
+}
+
+fn read(format: Format, bytes: &[u8]) -> Vec<RecordBatch> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows");
+    fs::write(&path, bytes).unwrap();
+    let file = File::open(&path).unwrap();
+    match format {
+        Format::Parquet => {
+            ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect()
+        }
+        _ => FileReader::try_new(file, None).unwrap().map(Result::unwrap).collect(),
+    }
+}
+
+#[test]
+fn csv_tells_a_missing_value_from_an_empty_string() {
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("a", Arc::new(StringArray::from(vec![Some(""), None, Some("x,\"y\"")])) as ArrayRef, true),
+        ("b", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])), true),
+    ])
+    .unwrap();
+    let bytes = written(Format::Csv, batch.schema(), &[batch]);
+    assert_eq!(String::from_utf8(bytes).unwrap(), "a,b\n\"\",true\n,false\n\"x,\"\"y\"\"\",\n");
+}
+
+#[test]
+fn csv_of_one_column_has_no_empty_line() {
+    assert_eq!(csv_of(Arc::new(Float64Array::from(vec![Some(1.0), None, Some(0.5)]))), "only\n1.0\n\"\"\n0.5\n");
+}
+
+#[test]
+fn floats_are_the_shortest_that_read_back() {
+    let values = vec![0.1, 1e21, 5e-324, f64::MAX, -0.0, 123_456_789.0];
+    let text = csv_of(Arc::new(Float64Array::from(values.clone())));
+    let back: Vec<f64> = text.lines().skip(1).map(|l| l.parse().unwrap()).collect();
+    assert_eq!(back, values);
+    assert!(text.starts_with("only\n0.1\n"), "{text}");
+    assert_eq!(csv_of(Arc::new(Float32Array::from(vec![0.1_f32]))), "only\n0.1\n");
+}
+
+#[test]
+fn lesser_types_have_a_text_form() {
+    assert_eq!(csv_of(Arc::new(Int32Array::from(vec![-7]))), "only\n-7\n");
+    assert_eq!(csv_of(Arc::new(StringViewArray::from(vec!["view"]))), "only\nview\n");
+    let list =
+        arrow_array::ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), Some(vec![])]);
+    assert_eq!(csv_of(Arc::new(list)), "only\n\"[1,null]\"\n\"[]\"\n");
+}
+
+#[test]
+fn a_type_without_a_text_form_is_refused_at_the_start() {
+    let field = Field::new("when", DataType::Timestamp(TimeUnit::Nanosecond, None), true);
+    let schema: SchemaRef = Arc::new(Schema::new(vec![field]));
+    for format in [Format::Csv, Format::Json] {
+        let directory = tempfile::tempdir().unwrap();
+        let target = Target::File(directory.path().join("rows"));
+        let Err(error) = open_sink(format, target, Arc::clone(&schema), &SinkOptions::default()) else {
+            panic!("{format} took a timestamp")
+        };
+        assert!(error.to_string().contains("'when'"), "{error}");
+    }
+}
+
+#[test]
+fn no_rows_make_a_valid_file_with_the_schema() {
+    let schema = batch(&[]).schema();
+    for batches in [vec![], vec![batch(&[])]] {
+        assert_eq!(
+            written(Format::Csv, Arc::clone(&schema), &batches),
+            b"int,uint,double,bool,\"text, \"\"quoted\"\"\",ints,doubles\n"
+        );
+        assert!(written(Format::Json, Arc::clone(&schema), &batches).is_empty());
+        let arrow = written(Format::Arrow, Arc::clone(&schema), &batches);
+        assert_eq!(FileReader::try_new(std::io::Cursor::new(arrow), None).unwrap().schema(), schema);
+        let parquet = written(Format::Parquet, Arc::clone(&schema), &batches);
+        assert!(read(Format::Parquet, &parquet).is_empty());
+    }
+}
+
+#[test]
+fn rows_of_another_schema_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let given = one_column(Arc::new(Int64Array::from(vec![1])));
+    let expected = batch(&[]).schema();
+    for format in Format::ALL {
+        let target = Target::File(directory.path().join("rows"));
+        let sink = open_sink(format, target, Arc::clone(&expected), &SinkOptions::default()).unwrap();
+        let error = sink.encoder().encode(given.clone()).unwrap_err();
+        assert!(matches!(error, SinkError::Schema { index: 0, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_dropped_sink_leaves_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    for format in Format::ALL {
+        let target = Target::File(directory.path().join("rows"));
+        let mut sink = open_sink(format, target, batch(&[]).schema(), &SinkOptions::default()).unwrap();
+        let chunk = sink.encoder().encode(batch(&[])).unwrap();
+        sink.write(chunk).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        drop(sink);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_chunk_of_another_format_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = || Encoded::Bytes { rows: 1, bytes: b"1\n".to_vec() };
+    for format in [Format::Parquet, Format::Arrow] {
+        let target = Target::File(directory.path().join("rows"));
+        let mut sink = open_sink(format, target, batch(&[]).schema(), &SinkOptions::default()).unwrap();
+        assert!(sink.write(text()).unwrap_err().to_string().contains(format.name()));
+    }
+    assert!(MemorySink::new().write(text()).is_err());
+}
+
+/// Rows enough for row groups of their own, and odd small batches between them.
+fn large_batch(rows: u64) -> RecordBatch {
+    let columns: [(&str, ArrayRef); 3] = [
+        ("n", Arc::new((0..rows).map(Some).collect::<UInt64Array>())),
+        ("x", Arc::new((0..rows).map(|i| (i % 3 > 0).then_some(i as f64 / 7.0)).collect::<Float64Array>())),
+        ("s", Arc::new((0..rows).map(|i| Some(["tcp", "udp", ""][i as usize % 3])).collect::<StringArray>())),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+}
+
+#[test]
+fn parquet_collects_small_batches_in_order() {
+    let whole = large_batch(20_000);
+    let mut at = 0;
+    let parts: Vec<RecordBatch> = [10, 5000, 4096, 1, 0, 2000, 2500, 3, 6390]
+        .map(|rows| {
+            at += rows;
+            whole.slice(at - rows, rows)
+        })
+        .into();
+    assert_eq!(at, 20_000);
+    let bytes = written(Format::Parquet, whole.schema(), &parts);
+    let batches = read(Format::Parquet, &bytes);
+    let ids = batches.iter().flat_map(|b| b.column(0).as_primitive::<UInt64Type>().values().to_vec());
+    assert!(ids.eq(0..20_000));
+    let doubles = |batches: &[RecordBatch]| -> Vec<Option<f64>> {
+        batches.iter().flat_map(|b| b.column(1).as_primitive::<Float64Type>().iter().collect::<Vec<_>>()).collect()
+    };
+    assert_eq!(doubles(&batches), doubles(&[whole]));
+}
+
+#[test]
+fn parquet_carries_the_schema_and_the_same_bytes_every_time() {
+    let rows = large_batch(5000);
+    let metadata = ["b", "a", "d", "c"].map(|k| (k.to_owned(), format!("value of {k}")));
+    let schema =
+        Arc::new(rows.schema().as_ref().clone().with_metadata(std::collections::HashMap::from(metadata.clone())));
+    let bytes = written(Format::Parquet, Arc::clone(&schema), std::slice::from_ref(&rows));
+    for _ in 0..4 {
+        let again =
+            Arc::new(rows.schema().as_ref().clone().with_metadata(std::collections::HashMap::from(metadata.clone())));
+        assert_eq!(written(Format::Parquet, again, std::slice::from_ref(&rows)), bytes);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("rows.parquet");
+    fs::write(&path, &bytes).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+    assert_eq!(reader.schema().metadata().get("c").map(String::as_str), Some("value of c"));
+    let file = reader.metadata().file_metadata();
+    assert!(file.created_by().unwrap().starts_with("joyfuljay version "));
+    assert_eq!(reader.metadata().row_group(0).num_rows(), 5000);
+}
+
+#[test]
+fn memory_keeps_the_batches() {
+    let sink = MemorySink::new();
+    let rows = sink.rows();
+    let mut sink: Box<dyn RowSink> = Box::new(sink);
+    let chunk = sink.encoder().encode(large_batch(7)).unwrap();
+    sink.write(chunk).unwrap();
+    assert_eq!(sink.finish().unwrap().rows, 7);
+    assert_eq!(rows.take(), [large_batch(7)]);
+    assert!(rows.take().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_take_every_format() {
+    for format in Format::ALL {
+        write_to(Path::new("/dev/null"), format, large_batch(1).schema(), &[large_batch(5000)]);
+        let target = Target::File("/dev/full".into());
+        let sink = open_sink(format, target, large_batch(1).schema(), &SinkOptions::default());
+        let result = sink.and_then(|mut sink| {
+            let chunk = sink.encoder().encode(large_batch(5000))?;
+            sink.write(chunk)?;
+            sink.finish()
+        });
+        assert!(matches!(result, Err(SinkError::Io { .. })), "{format}");
+    }
+}
+
+/// A pipe that is not read to its end is a closed sink, not an error; what went through is a stream of its format.
+#[cfg(unix)]
+#[test]
+fn a_pipe_takes_every_format_until_its_reader_goes() {
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    for format in Format::ALL {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", writer.as_raw_fd());
+        if fs::metadata(&path).is_err() {
+            return;
+        }
+        let open =
+            || open_sink(format, Target::File(path.clone().into()), large_batch(1).schema(), &SinkOptions::default());
+        let mut sink = open().unwrap();
+        let mut unread = open().unwrap();
+        drop(writer);
+        sink.write(sink.encoder().encode(large_batch(10)).unwrap()).unwrap();
+        sink.finish().unwrap();
+        let mut piped = vec![0; 1 << 16];
+        let n = reader.read(&mut piped).unwrap();
+        assert!(n > 0);
+        if format == Format::Arrow {
+            // The header of the second sink on the same pipe comes first.
+            assert!(StreamReader::try_new(&piped[..n], None).is_ok());
+        }
+        drop(reader);
+        let chunk = unread.encoder().encode(large_batch(50_000)).unwrap();
+        let result = unread.write(chunk).and_then(|()| unread.finish().map(drop));
+        assert!(matches!(result, Err(SinkError::Closed { .. })), "{format}: {result:?}");
+    }
+}

@@ -1,0 +1,269 @@
+//! Everything that the user named, as one source: file after file, each opened when its turn comes.
+
+use super::error::{SourceError, SourceWarning};
+use super::expand::{Group, Item, expand};
+use super::reader::CaptureReader;
+use super::{CaptureInfo, PacketSource, Position, Progress};
+use joyfuljay_core::frame::FrameBatch;
+use joyfuljay_core::metrics::Mode;
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+
+/// How inputs are looked for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CaptureOptions {
+    /// Whether directories are read with all that is below them.
+    pub recursive: bool,
+}
+
+impl Default for CaptureOptions {
+    fn default() -> Self {
+        Self { recursive: true }
+    }
+}
+
+/// Captures read one after the other. A batch never holds frames of two files.
+#[derive(Debug)]
+pub struct CaptureSet {
+    groups: VecDeque<Pending>,
+    current: Option<CaptureReader>,
+    last_info: CaptureInfo,
+    warnings: Vec<SourceWarning>,
+    read: u64,
+    total: Option<u64>,
+    files_done: usize,
+    files_total: usize,
+}
+
+/// A group with files that have not been read.
+#[derive(Debug)]
+struct Pending {
+    name: String,
+    named: bool,
+    files: VecDeque<Item>,
+    files_total: usize,
+    captures: usize,
+    first_refusal: Option<String>,
+}
+
+impl CaptureSet {
+    /// Finds the files of `inputs`: each `-` (standard input), a file, a directory or a pattern.
+    ///
+    /// Files that are named are looked into at once, so that a slip of the pen shows before hours of work.
+    ///
+    /// # Errors
+    /// When an input does not exist, matches nothing, or is a named file that is no capture.
+    pub fn open(inputs: &[String], options: &CaptureOptions) -> Result<Self, SourceError> {
+        if inputs.is_empty() {
+            return Err(SourceError::NoInput);
+        }
+        let mut set = Self {
+            groups: VecDeque::new(),
+            current: None,
+            last_info: CaptureInfo::default(),
+            warnings: Vec::new(),
+            read: 0,
+            total: Some(0),
+            files_done: 0,
+            files_total: 0,
+        };
+        for input in inputs {
+            let group = expand(input, options.recursive)?;
+            for item in &group.files {
+                let size = match item {
+                    Item::Stdin => None,
+                    Item::File(path) => fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len()),
+                };
+                if let (Item::File(path), true, Some(_)) = (item, group.named, size) {
+                    drop(CaptureReader::open(path)?);
+                }
+                set.total = set.total.zip(size).map(|(total, size)| total + size);
+            }
+            set.files_total += group.files.len();
+            set.groups.push_back(Pending::new(group));
+        }
+        Ok(set)
+    }
+
+    /// Opens the next file that is a capture; `false` where none is left.
+    fn advance(&mut self) -> Result<bool, SourceError> {
+        while let Some(group) = self.groups.front_mut() {
+            let Some(item) = group.files.pop_front() else {
+                let error = group.verdict();
+                self.groups.pop_front();
+                match error {
+                    Some(error) => return Err(error),
+                    None => continue,
+                }
+            };
+            let opened = match &item {
+                Item::Stdin => CaptureReader::from_reader("standard input", io::stdin()),
+                Item::File(path) => CaptureReader::open(path),
+            };
+            match opened {
+                Ok(reader) => {
+                    group.captures += 1;
+                    self.current = Some(reader);
+                    return Ok(true);
+                }
+                Err(error) if !group.named && error.is_no_capture() => {
+                    let message = error.to_string();
+                    group.first_refusal.get_or_insert_with(|| message.clone());
+                    self.files_done += 1;
+                    if let Item::File(path) = &item {
+                        self.read += fs::metadata(path).map_or(0, |meta| meta.len());
+                        let path = path.display().to_string();
+                        self.warnings.push(SourceWarning { path, offset: 0, message: format!("{message}; skipped") });
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn close_current(&mut self) {
+        if let Some(mut reader) = self.current.take() {
+            self.warnings.append(&mut reader.take_warnings());
+            self.read += reader.position().read;
+            self.last_info = reader.info();
+            self.files_done += 1;
+        }
+    }
+}
+
+impl PacketSource for CaptureSet {
+    fn mode(&self) -> Mode {
+        Mode::Pcap
+    }
+
+    fn next_batch(&mut self, out: &mut FrameBatch) -> Result<Progress, SourceError> {
+        out.frames.clear();
+        loop {
+            if let Some(reader) = &mut self.current {
+                if reader.next_batch(out)? == Progress::Frames {
+                    return Ok(Progress::Frames);
+                }
+                self.close_current();
+            }
+            if !self.advance()? {
+                return Ok(Progress::End);
+            }
+        }
+    }
+
+    fn position(&self) -> Position {
+        let current = self.current.as_ref();
+        Position {
+            read: self.read + current.map_or(0, |reader| reader.position().read),
+            total: self.total,
+            files_done: self.files_done,
+            files_total: self.files_total,
+            current: current.map(|reader| reader.name().to_owned()),
+        }
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        if let Some(reader) = &mut self.current {
+            warnings.append(&mut reader.take_warnings());
+        }
+        warnings
+    }
+
+    fn info(&self) -> CaptureInfo {
+        self.current.as_ref().map_or_else(|| self.last_info.clone(), CaptureReader::info)
+    }
+}
+
+impl Pending {
+    fn new(group: Group) -> Self {
+        Self {
+            name: group.name,
+            named: group.named,
+            files_total: group.files.len(),
+            files: group.files.into(),
+            captures: 0,
+            first_refusal: None,
+        }
+    }
+
+    /// The error of a group that is through and held no capture.
+    fn verdict(&mut self) -> Option<SourceError> {
+        let first = self.first_refusal.take().filter(|_| self.captures == 0)?;
+        Some(SourceError::NoCapture { name: self.name.clone(), files: self.files_total, first })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Writer;
+    use super::*;
+    use std::path::Path;
+
+    fn capture(dir: &Path, name: &str, frames: u32) -> String {
+        let w = Writer { big: false };
+        let mut file = w.pcap(0xa1b2_c3d4, (2, 4), 100, 1);
+        for i in 0..frames {
+            file.extend(w.record(i, 0, 1, 0, b"x"));
+        }
+        let path = dir.join(name);
+        fs::write(&path, file).unwrap();
+        path.display().to_string()
+    }
+
+    fn drain(set: &mut CaptureSet) -> Result<Vec<usize>, SourceError> {
+        let (mut batch, mut sizes) = (FrameBatch::new(), Vec::new());
+        while set.next_batch(&mut batch)? == Progress::Frames {
+            sizes.push(batch.frames.len());
+        }
+        Ok(sizes)
+    }
+
+    #[test]
+    fn files_follow_each_other_and_the_position_adds_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let inputs = [capture(dir.path(), "b", 3), capture(dir.path(), "empty", 0), capture(dir.path(), "a", 2050)];
+        let mut set = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap();
+        assert_eq!(drain(&mut set).unwrap(), [3, 2048, 2]);
+        let position = set.position();
+        assert_eq!((position.files_done, position.files_total), (3, 3));
+        assert_eq!(Some(position.read), position.total);
+        assert_eq!(set.take_warnings(), []);
+    }
+
+    #[test]
+    fn in_a_directory_other_files_are_skipped_with_a_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        capture(dir.path(), "a.pcap", 1);
+        fs::write(dir.path().join("notes.txt"), "notes on a.pcap").unwrap();
+        let inputs = [dir.path().display().to_string()];
+        let mut set = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap();
+        assert_eq!(drain(&mut set).unwrap(), [1]);
+        let warnings = set.take_warnings();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].message.contains("notes.txt: not a capture"), "{}", warnings[0]);
+    }
+
+    #[test]
+    fn a_directory_without_captures_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("notes.txt"), "notes").unwrap();
+        let mut set = CaptureSet::open(&[dir.path().display().to_string()], &CaptureOptions::default()).unwrap();
+        let error = drain(&mut set).unwrap_err().to_string();
+        assert!(error.contains("none of its 1 files") && error.contains("notes.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_no_capture_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = capture(dir.path(), "a.pcap", 1);
+        let bad = dir.path().join("notes.txt");
+        fs::write(&bad, "notes").unwrap();
+        let inputs = [good, bad.display().to_string()];
+        let error = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap_err();
+        assert!(matches!(error, SourceError::NotCapture { .. }), "{error}");
+    }
+}

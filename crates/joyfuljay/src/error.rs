@@ -1,0 +1,38 @@
+//! Why a run failed.
+
+use joyfuljay_core::ConfigError;
+use joyfuljay_io::sink::SinkError;
+use joyfuljay_io::source::SourceError;
+use thiserror::Error;
+
+/// Why a run could not be done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The input cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The rows cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Rows could not be made of flows.
+    #[error("rows could not be built: {0}")]
+    Rows(String),
+    /// A worker thread died.
+    #[error("a worker thread ended unexpectedly; please report this with the capture that caused it")]
+    Worker,
+}
+
+impl Error {
+    /// The `stage` label under which the error is counted.
+    pub fn stage(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "parsing",
+            Self::Sink(_) => "output",
+            Self::Config(_) | Self::Rows(_) | Self::Worker => "extraction",
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A run on several threads.
+//!
+//! The caller's thread reads and decodes. Every worker sees every batch and tracks the partitions that it owns. The
+//! writer puts what ended into order, batch by batch, and gives chunks of rows back to the workers to encode, which
+//! comes before tracking for them; when they are behind with that, it encodes itself. All queues are bounded: by the
+//! number of batches in circulation, and by [`Writer::MOST_ENCODING`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased, unbounded};
+use joyfuljay_core::engine::{Collector, Drain, Front, PacketBatch, RowChunk};
+use joyfuljay_core::flow::{FlowStore, FlowTable};
+use joyfuljay_core::frame::TimeNs;
+use joyfuljay_core::metrics::Stage;
+use joyfuljay_core::rows::RowScratch;
+use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink};
+use joyfuljay_io::source::{PacketSource, Progress as Step};
+
+use crate::Error;
+use crate::progress::Reporter;
+use crate::run::{Done, Run};
+
+/// Batches in circulation beyond one for each worker: what the reader may be ahead.
+const AHEAD: usize = 4;
+
+pub(crate) fn run(
+    run: &Run<'_>,
+    source: Box<dyn PacketSource>,
+    sink: Box<dyn RowSink>,
+    reporter: Reporter,
+) -> Result<Done, Error> {
+    let workers = run.workers;
+    let circulating = workers + AHEAD;
+    let (to_writer, from_all) = bounded::<News>(circulating * workers);
+    let (to_encode, encode_tasks) = unbounded::<(u64, RowChunk)>();
+    let (encoded_out, encoded_in) = unbounded::<(u64, Result<Encoded, Error>)>();
+    let (give_back, recycled) = unbounded::<PacketBatch>();
+    let encoder = sink.encoder();
+    let mut tables: Vec<Vec<(usize, FlowTable)>> = (0..workers).map(|_| Vec::new()).collect();
+    for (i, table) in run.settings.tables().into_iter().enumerate() {
+        if let Some(own) = tables.get_mut(i % workers) {
+            own.push((i, table));
+        }
+    }
+    thread::scope(|scope| {
+        let mut to_workers = Vec::with_capacity(workers);
+        for tables in tables {
+            let (to_worker, batches) = bounded::<(u64, Arc<PacketBatch>)>(circulating);
+            to_workers.push(to_worker);
+            let worker = Worker {
+                run,
+                tables,
+                batches,
+                give_back: give_back.clone(),
+                to_writer: to_writer.clone(),
+                encode_tasks: encode_tasks.clone(),
+                encoded: encoded_out.clone(),
+                encoder: Arc::clone(&encoder),
+            };
+            scope.spawn(move || worker.work());
+        }
+        drop((encoded_out, encode_tasks, give_back));
+        let writer = Writer {
+            run,
+            sink,
+            encoder,
+            to_encode: Some(to_encode),
+            encoded_in,
+            next_chunk: 0,
+            next_write: 0,
+            ready: BTreeMap::new(),
+            scratch: RowScratch::default(),
+        };
+        let writing = scope.spawn(move || writer.write_all(from_all));
+        let reader = Reader { run, to_workers, recycled, room: circulating, next_batch: 0 };
+        let read = reader.read(source, reporter, &to_writer);
+        drop(to_writer);
+        let written = writing.join().unwrap_or(Err(Error::Worker));
+        // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
+        written.and(read)
+    })
+}
+
+/// What the writer hears.
+enum News {
+    /// A worker's part of what ended in a batch.
+    Ended { batch: u64, flows: Vec<FlowStore> },
+    /// A worker has tracked the last batch.
+    Tables(Vec<FlowTable>),
+    /// The input is at its end: the latest packet time. Not said when the run fails or is cancelled.
+    End(TimeNs),
+}
+
+struct Reader<'a, 'r> {
+    run: &'a Run<'r>,
+    to_workers: Vec<Sender<(u64, Arc<PacketBatch>)>>,
+    recycled: Receiver<PacketBatch>,
+    room: usize,
+    next_batch: u64,
+}
+
+impl Reader<'_, '_> {
+    fn read(
+        mut self,
+        mut source: Box<dyn PacketSource>,
+        mut reporter: Reporter,
+        to_writer: &Sender<News>,
+    ) -> Result<Done, Error> {
+        let run = self.run;
+        let mut front = Front::new(&run.settings);
+        let mut whole = true;
+        while !run.cancel.is_cancelled() {
+            let Some(mut batch) = self.blank() else {
+                whole = false;
+                break;
+            };
+            match source.next_batch(&mut batch.frames)? {
+                Step::Frames => run.timed(Stage::Decode, || front.decode(&mut batch)),
+                Step::Idle(now) => front.idle(now, &mut batch),
+                Step::End => {
+                    if front.finish(&mut batch) {
+                        run.record(&batch.stats);
+                        self.send(batch);
+                    }
+                    break;
+                }
+            }
+            run.record(&batch.stats);
+            self.send(batch);
+            run.after_read(&mut *source, &mut reporter);
+        }
+        run.after_read(&mut *source, &mut reporter);
+        if whole && !run.cancel.is_cancelled() {
+            // A writer that is gone says itself why.
+            let _ = to_writer.send(News::End(front.last_ts().unwrap_or_default()));
+        }
+        Ok(Done { first_ts: front.first_ts(), last_ts: front.last_ts() })
+    }
+
+    /// A batch to fill; none when the workers are gone.
+    fn blank(&mut self) -> Option<PacketBatch> {
+        if let Ok(batch) = self.recycled.try_recv() {
+            return Some(batch);
+        }
+        if self.room > 0 {
+            self.room -= 1;
+            return Some(PacketBatch::default());
+        }
+        self.recycled.recv().ok()
+    }
+
+    fn send(&mut self, batch: PacketBatch) {
+        let batch = Arc::new(batch);
+        for to_worker in &self.to_workers {
+            let _ = to_worker.send((self.next_batch, Arc::clone(&batch)));
+        }
+        self.next_batch += 1;
+    }
+}
+
+struct Worker<'a, 'r> {
+    run: &'a Run<'r>,
+    tables: Vec<(usize, FlowTable)>,
+    batches: Receiver<(u64, Arc<PacketBatch>)>,
+    give_back: Sender<PacketBatch>,
+    to_writer: Sender<News>,
+    encode_tasks: Receiver<(u64, RowChunk)>,
+    encoded: Sender<(u64, Result<Encoded, Error>)>,
+    encoder: Arc<dyn RowEncoder>,
+}
+
+impl Worker<'_, '_> {
+    fn work(mut self) {
+        let mut scratch = RowScratch::default();
+        loop {
+            select_biased! {
+                recv(self.encode_tasks) -> task => match task {
+                    Ok((number, chunk)) => self.encode(number, &chunk, &mut scratch),
+                    Err(_) => return, // the writer is gone
+                },
+                recv(self.batches) -> batch => match batch {
+                    Ok((number, batch)) => self.track(number, batch),
+                    Err(_) => break,
+                },
+            }
+        }
+        let tables = std::mem::take(&mut self.tables).into_iter().map(|(_, table)| table).collect();
+        if self.to_writer.send(News::Tables(tables)).is_err() {
+            return;
+        }
+        // The writer's sender is what keeps the others waiting for news from the workers.
+        let Worker { run, encode_tasks, encoded, encoder, to_writer, .. } = self;
+        drop(to_writer);
+        for (number, chunk) in encode_tasks {
+            let _ = encoded.send((number, run.encode(&chunk, &*encoder, &mut scratch)));
+        }
+    }
+
+    fn encode(&self, number: u64, chunk: &RowChunk, scratch: &mut RowScratch) {
+        let _ = self.encoded.send((number, self.run.encode(chunk, &*self.encoder, scratch)));
+    }
+
+    fn track(&mut self, number: u64, batch: Arc<PacketBatch>) {
+        let mut flows = Vec::with_capacity(self.tables.len());
+        self.run.timed(Stage::Track, || {
+            for (partition, table) in &mut self.tables {
+                let mut out = table.ended_store();
+                batch.track(*partition, table, &mut out);
+                self.run.record(&table.take_stats());
+                flows.push(out);
+            }
+        });
+        if let Some(batch) = Arc::into_inner(batch) {
+            let _ = self.give_back.send(batch);
+        }
+        let _ = self.to_writer.send(News::Ended { batch: number, flows });
+    }
+}
+
+struct Writer<'a, 'r> {
+    run: &'a Run<'r>,
+    sink: Box<dyn RowSink>,
+    encoder: Arc<dyn RowEncoder>,
+    to_encode: Option<Sender<(u64, RowChunk)>>,
+    encoded_in: Receiver<(u64, Result<Encoded, Error>)>,
+    next_chunk: u64,
+    next_write: u64,
+    ready: BTreeMap<u64, Encoded>,
+    scratch: RowScratch,
+}
+
+impl Writer<'_, '_> {
+    /// Chunks that may wait for a worker, per worker, before the writer encodes the next one itself.
+    const MOST_ENCODING: u64 = 2;
+
+    fn write_all(mut self, news: Receiver<News>) -> Result<(), Error> {
+        let mut collector = Collector::default();
+        let mut partial: BTreeMap<u64, (usize, Vec<FlowStore>)> = BTreeMap::new();
+        let mut next_batch = 0;
+        let mut tables = Vec::new();
+        let mut end = None;
+        for item in news {
+            match item {
+                News::Ended { batch, mut flows } => {
+                    let entry = partial.entry(batch).or_default();
+                    entry.0 += 1;
+                    entry.1.append(&mut flows);
+                }
+                News::Tables(mut more) => tables.append(&mut more),
+                News::End(now) => end = Some(now),
+            }
+            while partial.get(&next_batch).is_some_and(|(parts, _)| *parts == self.run.workers) {
+                collector.add(partial.remove(&next_batch).unwrap_or_default().1);
+                next_batch += 1;
+                if let Some(chunk) = collector.ready() {
+                    self.dispatch(chunk)?;
+                }
+            }
+            self.collect_encoded(false)?;
+        }
+        // Without the news of the end the run has failed or was cancelled: the sink is dropped as it is.
+        let Some(now) = end else { return Ok(()) };
+        if tables.len() != self.run.settings.partitions {
+            return Err(Error::Worker);
+        }
+        let mut drain = Drain::new(tables, collector, now);
+        while let Some(chunk) = drain.next() {
+            self.run.record(&drain.take_stats());
+            self.dispatch(chunk)?;
+        }
+        self.to_encode = None;
+        while self.next_write < self.next_chunk {
+            self.collect_encoded(true)?;
+        }
+        self.run.close(self.sink)
+    }
+
+    fn dispatch(&mut self, chunk: RowChunk) -> Result<(), Error> {
+        let number = self.next_chunk;
+        self.next_chunk += 1;
+        let waiting = number - self.next_write;
+        match &self.to_encode {
+            Some(to_encode) if waiting < Self::MOST_ENCODING * self.run.workers as u64 => {
+                let _ = to_encode.send((number, chunk));
+            }
+            _ => {
+                let encoded = self.run.encode(&chunk, &*self.encoder, &mut self.scratch)?;
+                self.ready.insert(number, encoded);
+            }
+        }
+        self.collect_encoded(false)
+    }
+
+    /// Takes what workers have encoded and writes what is next in order. `wait` for one more if need be.
+    fn collect_encoded(&mut self, wait: bool) -> Result<(), Error> {
+        if wait && !self.ready.contains_key(&self.next_write) {
+            let (number, encoded) = self.encoded_in.recv().map_err(|_| Error::Worker)?;
+            self.ready.insert(number, encoded?);
+        }
+        for (number, encoded) in self.encoded_in.try_iter() {
+            self.ready.insert(number, encoded?);
+        }
+        while let Some(encoded) = self.ready.remove(&self.next_write) {
+            self.run.write(&mut *self.sink, encoded)?;
+            self.next_write += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! The pipeline: a validated configuration, ready to run over sources.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use joyfuljay_core::Config;
+use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
+use joyfuljay_core::metrics::{MetricsSink, NoMetrics};
+use joyfuljay_core::rows::RowPlan;
+use joyfuljay_io::sink::RowSink;
+use joyfuljay_io::source::{PacketSource, Progress as Step};
+
+use crate::progress::Reporter;
+use crate::run::Run;
+use crate::{CancelToken, Error, Progress, Summary, parallel, serial};
+
+/// Packets in, rows out. See the crate's first page for an example.
+pub struct Pipeline {
+    config: Config,
+    plan: RowPlan,
+    settings: EngineSettings,
+    metrics: Arc<dyn MetricsSink>,
+    listener: Option<Box<dyn FnMut(&Progress) + Send>>,
+    cancel: CancelToken,
+}
+
+impl Pipeline {
+    /// Validates a configuration.
+    ///
+    /// # Errors
+    /// When a value is out of range or a name does not exist; the error names the option and the way out.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        config.validate()?;
+        let plan = RowPlan::new(&config)?;
+        let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
+        Ok(Self {
+            config,
+            plan,
+            settings,
+            metrics: Arc::new(NoMetrics),
+            listener: None,
+            cancel: CancelToken::new(),
+        })
+    }
+
+    /// Reports to a metrics sink, batch by batch.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<dyn MetricsSink>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Calls a listener a few times a second while a run goes on.
+    #[must_use]
+    pub fn with_progress(mut self, listener: Box<dyn FnMut(&Progress) + Send>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Stops runs when the token is pulled.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The selected columns.
+    pub fn plan(&self) -> &RowPlan {
+        &self.plan
+    }
+
+    /// What the engine was told.
+    pub fn engine_settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+
+    /// Worker threads of a run: as configured, else one for each processor.
+    pub fn workers(&self) -> usize {
+        match self.config.num_workers {
+            Some(n) => n.max(1) as usize,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Runs a source to its end.
+    ///
+    /// Rows and their order do not depend on the number of workers. A run that fails or is cancelled leaves no output
+    /// file.
+    ///
+    /// # Errors
+    /// When the source cannot be read or the sink cannot be written.
+    pub fn run(mut self, source: Box<dyn PacketSource>, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
+        let workers = self.workers().min(self.settings.partitions);
+        let reporter = Reporter::new(self.listener.take());
+        let run = Run::start(&self.plan, self.settings, &*self.metrics, &self.cancel, source.mode(), workers);
+        let done = match workers {
+            1 => serial::run(&run, source, sink, reporter),
+            _ => parallel::run(&run, source, sink, reporter),
+        };
+        run.finish(done)
+    }
+}
+
+/// Reads and decodes a source without tracking flows: what `jj info` shows.
+///
+/// # Errors
+/// When the source cannot be read.
+pub fn scan(source: &mut dyn PacketSource) -> Result<Summary, Error> {
+    let config = Config { max_concurrent_flows: 1, ..Config::default() };
+    let plan = RowPlan::new(&config)?;
+    let mut front = Front::new(&EngineSettings::new(&config, plan.trackers(), plan.tracker_settings()));
+    let mut batch = PacketBatch::default();
+    let mut summary = Summary { workers: 1, ..Summary::default() };
+    let started = std::time::Instant::now();
+    let add = |front: &mut Front, batch: &PacketBatch, summary: &mut Summary| {
+        summary.stats.add(&batch.stats);
+        summary.stats.packets += batch.packets().len() as u64;
+        summary.stats.bytes += batch.packets().iter().map(|p| u64::from(p.ip_len)).sum::<u64>();
+        (summary.first_ts, summary.last_ts) = (front.first_ts(), front.last_ts());
+    };
+    loop {
+        match source.next_batch(&mut batch.frames)? {
+            Step::Frames => front.decode(&mut batch),
+            Step::Idle(_) => continue,
+            Step::End => break,
+        }
+        add(&mut front, &batch, &mut summary);
+        summary.warnings.append(&mut source.take_warnings());
+    }
+    if front.finish(&mut batch) {
+        add(&mut front, &batch, &mut summary);
+    }
+    summary.warnings.append(&mut source.take_warnings());
+    summary.elapsed = started.elapsed();
+    Ok(summary)
+}

@@ -1,0 +1,45 @@
+//! News of a run while it goes on.
+
+use std::time::{Duration, Instant};
+
+use joyfuljay_core::StatsDelta;
+use joyfuljay_io::source::Position;
+
+/// How far a run has come.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Where in the input.
+    pub position: Position,
+    /// Totals so far. Workers may be a few batches behind the reader.
+    pub stats: StatsDelta,
+    /// Rows written so far.
+    pub rows: u64,
+    /// Time since the start.
+    pub elapsed: Duration,
+}
+
+/// Calls the listener now and then.
+pub(crate) struct Reporter {
+    listener: Option<Box<dyn FnMut(&Progress) + Send>>,
+    next: Instant,
+}
+
+impl Reporter {
+    /// Often enough for a bar that moves smoothly.
+    const EVERY: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new(listener: Option<Box<dyn FnMut(&Progress) + Send>>) -> Self {
+        Self { listener, next: Instant::now() }
+    }
+
+    /// Calls the listener if it is time, with what `news` makes.
+    pub(crate) fn tick(&mut self, news: impl FnOnce() -> Progress) {
+        if let Some(listener) = &mut self.listener {
+            let now = Instant::now();
+            if now >= self.next {
+                self.next = now + Self::EVERY;
+                listener(&news());
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A run on one thread: every stage in turn, nothing queued.
+
+use joyfuljay_core::engine::{Engine, PacketBatch, RowChunk};
+use joyfuljay_core::metrics::Stage;
+use joyfuljay_core::rows::RowScratch;
+use joyfuljay_io::sink::RowSink;
+use joyfuljay_io::source::{PacketSource, Progress as Step};
+
+use crate::Error;
+use crate::progress::Reporter;
+use crate::run::{Done, Run};
+
+pub(crate) fn run(
+    run: &Run<'_>,
+    mut source: Box<dyn PacketSource>,
+    mut sink: Box<dyn RowSink>,
+    mut reporter: Reporter,
+) -> Result<Done, Error> {
+    let mut engine = Engine::new(run.settings);
+    let mut batch = PacketBatch::default();
+    let mut scratch = RowScratch::default();
+    let encoder = sink.encoder();
+    let mut emit = |chunk: RowChunk, sink: &mut dyn RowSink| {
+        let encoded = run.encode(&chunk, &*encoder, &mut scratch)?;
+        run.write(sink, encoded)
+    };
+    while !run.cancel.is_cancelled() {
+        match source.next_batch(&mut batch.frames)? {
+            Step::Frames => {
+                run.timed(Stage::Decode, || engine.front_mut().decode(&mut batch));
+                run.timed(Stage::Track, || engine.track(&batch));
+            }
+            Step::Idle(now) => {
+                engine.tick(now);
+                // On a quiet wire nobody should have to wait for a full chunk.
+                engine.flush().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
+            }
+            Step::End => break,
+        }
+        run.record(&engine.take_stats());
+        run.after_read(&mut *source, &mut reporter);
+        engine.ready().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
+    }
+    run.after_read(&mut *source, &mut reporter);
+    let done = Done { first_ts: engine.front_mut().first_ts(), last_ts: engine.front_mut().last_ts() };
+    if run.cancel.is_cancelled() {
+        return Ok(done);
+    }
+    let (stats, mut drain) = engine.finish(&mut batch);
+    run.record(&stats);
+    while let Some(chunk) = drain.next() {
+        run.record(&drain.take_stats());
+        emit(chunk, &mut *sink)?;
+    }
+    run.close(sink)?;
+    Ok(done)
+}

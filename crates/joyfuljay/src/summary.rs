@@ -1,0 +1,30 @@
+//! What a run did.
+
+use std::time::Duration;
+
+use joyfuljay_core::StatsDelta;
+use joyfuljay_core::frame::TimeNs;
+use joyfuljay_io::source::SourceWarning;
+
+/// What a run did, in exact totals.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Counts.
+    pub stats: StatsDelta,
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written.
+    pub output_bytes: u64,
+    /// Wall-clock time of the run.
+    pub elapsed: Duration,
+    /// What went wrong without ending the run.
+    pub warnings: Vec<SourceWarning>,
+    /// Earliest packet time.
+    pub first_ts: Option<TimeNs>,
+    /// Latest packet time.
+    pub last_ts: Option<TimeNs>,
+    /// Whether the run was stopped before the end of the input.
+    pub cancelled: bool,
+    /// Worker threads.
+    pub workers: usize,
+}

@@ -1,0 +1,309 @@
+//! The sink that Prometheus scrapes: what a pipeline or a caller observes goes into the atomic counters of a registry.
+
+use crate::registry::{MetricsError, Registry, default_registry};
+use crate::store::Store;
+use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
+use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
+use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Counters of one namespace of a registry. Clones, and others made for the same registry and namespace, are handles on the
+/// same counters. Counting takes no lock (only a label value never seen before does, once) and may be done from any thread.
+///
+/// ```
+/// use joyfuljay_monitoring::{PrometheusMetrics, Registry};
+///
+/// let registry = Registry::new();
+/// let metrics = PrometheusMetrics::new(&registry, "joyfuljay")?;
+/// metrics.observe_packet(140);
+/// metrics.observe_flow("completed");
+/// metrics.set_active_flows(42);
+/// assert_eq!(registry.snapshot().value("joyfuljay_bytes_total", &[]), Some(140.0));
+/// # Ok::<(), joyfuljay_monitoring::MetricsError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PrometheusMetrics {
+    store: Arc<Store>,
+    registry: Registry,
+}
+
+impl Default for PrometheusMetrics {
+    /// On the default registry, in the namespace `joyfuljay`; isolated, should that registry refuse.
+    fn default() -> Self {
+        Self::new(default_registry(), DEFAULT_NAMESPACE)
+            .unwrap_or_else(|_| Self { store: Arc::new(Store::new(DEFAULT_NAMESPACE)), registry: Registry::new() })
+    }
+}
+
+impl PrometheusMetrics {
+    /// A handle on the counters `namespace_…` of the registry.
+    pub fn new(registry: &Registry, namespace: &str) -> Result<Self, MetricsError> {
+        Ok(Self { store: registry.store(namespace)?, registry: registry.clone() })
+    }
+
+    /// The registry that it counts in.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The prefix of its families.
+    pub fn namespace(&self) -> &str {
+        self.store.namespace()
+    }
+
+    /// A packet of `bytes` bytes in all.
+    pub fn observe_packet(&self, bytes: u64) {
+        self.observe_packets(1, bytes);
+    }
+
+    /// `count` packets of `bytes` bytes together.
+    pub fn observe_packets(&self, count: u64, bytes: u64) {
+        self.store.add(Id::Packets, &[], count);
+        self.store.add(Id::Bytes, &[], bytes);
+    }
+
+    /// A flow that ended: `completed`, `timeout`, `rst`, `fin`, `kafka`, `evicted` or a reason of the caller's own.
+    pub fn observe_flow(&self, reason: &str) {
+        self.store.add(Id::Flows, &[reason], 1);
+    }
+
+    /// A run of `pcap`, `live`, `remote` or the caller's own mode took `seconds`.
+    pub fn observe_processing_time(&self, mode: &str, seconds: f64) -> Result<(), MetricsError> {
+        self.observe(Id::ProcessingDuration, &[mode], seconds)
+    }
+
+    /// An error in `parsing`, `extraction`, `output` or the caller's own stage.
+    pub fn observe_error(&self, stage: &str) {
+        self.store.add(Id::Errors, &[stage], 1);
+    }
+
+    /// Flows open now.
+    pub fn set_active_flows(&self, count: u64) {
+        self.store.set(Id::ActiveFlows, &[], count);
+    }
+
+    /// Adds `n` to a counter of the table, for sources and sinks with families of their own.
+    pub fn add(&self, id: Id, labels: &[&str], n: u64) {
+        match (id.metric().kind, id.metric().number) {
+            (Kind::Counter, Number::Int) => self.store.add(id, labels, n),
+            (Kind::Counter, Number::Float) => self.store.add_float(id, labels, n as f64),
+            _ => self.refused(),
+        }
+    }
+
+    /// Adds seconds to a counter of seconds of the table.
+    pub fn add_seconds(&self, id: Id, labels: &[&str], seconds: f64) -> Result<(), MetricsError> {
+        check(id.metric().name, seconds)?;
+        match (id.metric().kind, id.metric().number) {
+            (Kind::Counter, Number::Float) => self.store.add_float(id, labels, seconds),
+            _ => self.refused(),
+        }
+        Ok(())
+    }
+
+    /// Sets a gauge of the table.
+    pub fn set(&self, id: Id, labels: &[&str], value: f64) -> Result<(), MetricsError> {
+        check(id.metric().name, value)?;
+        match (id.metric().kind, id.metric().number) {
+            (Kind::Gauge, Number::Int) => self.store.set(id, labels, value as u64),
+            (Kind::Gauge, Number::Float) => self.store.set_float(id, labels, value),
+            _ => self.refused(),
+        }
+        Ok(())
+    }
+
+    /// Adds an observation to a histogram of the table.
+    pub fn observe(&self, id: Id, labels: &[&str], value: f64) -> Result<(), MetricsError> {
+        check(id.metric().name, value)?;
+        match id.metric().kind {
+            Kind::Histogram => self.store.observe(id, labels, value),
+            _ => self.refused(),
+        }
+        Ok(())
+    }
+
+    /// Makes a sample appear at 0, so that its first increase is not missed by `rate()`.
+    pub fn touch(&self, id: Id, labels: &[&str]) {
+        self.store.touch(id, labels);
+    }
+
+    /// A metrics sink of the user's own failed, or a value was refused where no error can be returned.
+    pub fn sink_error(&self) {
+        self.refused();
+    }
+
+    fn refused(&self) {
+        self.store.add(Id::SinkErrors, &[], 1);
+    }
+}
+
+/// The engine's frames that should have been decodable are counted as errors of stage `parsing` by [`Self::record`]; the engine
+/// calls [`Self::error`] only for what is not in a [`StatsDelta`].
+impl MetricsSink for PrometheusMetrics {
+    fn record(&self, d: &StatsDelta) {
+        let s = &self.store;
+        let add = |id: Id, labels: &[&str], n: u64| {
+            if n > 0 {
+                s.add(id, labels, n);
+            }
+        };
+        add(Id::Packets, &[], d.packets);
+        add(Id::Bytes, &[], d.bytes);
+        add(Id::Frames, &[], d.frames);
+        add(Id::CapturedBytes, &[], d.captured_bytes);
+        add(Id::WireBytes, &[], d.wire_bytes);
+        add(Id::DatagramsReassembled, &[], d.datagrams_reassembled);
+        add(Id::FlowsStarted, &[], d.flows_created);
+        add(Id::Errors, &["parsing"], d.parsing_errors());
+        add(Id::FlowEvictions, &["capacity"], d.flows_ended[EndReason::Evicted]);
+        for r in SkipReason::ALL {
+            add(Id::PacketsSkipped, &[r.label()], d.skipped[r]);
+        }
+        for r in EndReason::ALL {
+            add(Id::Flows, &[r.label()], d.flows_ended[r]);
+        }
+        if d.active_flows != 0 {
+            s.shift(Id::ActiveFlows, &[], d.active_flows);
+        }
+        if d.table_bytes != 0 {
+            s.shift(Id::FlowTableBytes, &[], d.table_bytes);
+        }
+    }
+
+    fn batch_duration(&self, stage: Stage, seconds: f64) {
+        if self.observe(Id::BatchDuration, &[stage.label()], seconds).is_err() {
+            self.refused();
+        }
+    }
+
+    fn error(&self, stage: &str) {
+        self.observe_error(stage);
+    }
+
+    fn run_started(&self, mode: Mode) {
+        self.store.shift(Id::ActiveRuns, &[mode.label()], 1);
+    }
+
+    fn run_finished(&self, mode: Mode, seconds: f64, ok: bool) {
+        let mode = [mode.label()];
+        self.store.shift(Id::ActiveRuns, &mode, -1);
+        self.store.add(Id::Runs, &[mode[0], if ok { "success" } else { "failure" }], 1);
+        if self.observe(Id::ProcessingDuration, &mode, seconds).is_err() {
+            self.refused();
+        } else {
+            self.store.set_float(Id::LastRunDuration, &mode, seconds);
+        }
+        if ok {
+            self.store.set_float(Id::LastRunSuccess, &mode, unix_now());
+        }
+    }
+
+    fn output(&self, sink: &str, records: u64, bytes: u64) {
+        self.store.add(Id::OutputRecords, &[sink], records);
+        self.store.add(Id::OutputBytes, &[sink], bytes);
+        self.store.touch(Id::OutputErrors, &[sink, "write"]);
+        self.store.set_float(Id::OutputLastSuccess, &[sink], unix_now());
+    }
+
+    fn input_progress(&self, read: u64, total: Option<u64>) {
+        self.store.set(Id::InputReadBytes, &[], read);
+        if let Some(total) = total {
+            self.store.set(Id::InputSizeBytes, &[], total);
+        }
+    }
+
+    fn table_capacity(&self, flows: u64) {
+        self.store.set(Id::FlowTableCapacity, &[], flows);
+    }
+}
+
+fn check(what: &'static str, value: f64) -> Result<(), MetricsError> {
+    if value.is_finite() && value >= 0.0 { Ok(()) } else { Err(MetricsError::Value { what, value }) }
+}
+
+fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+
+    fn metrics() -> PrometheusMetrics {
+        PrometheusMetrics::new(&Registry::new(), DEFAULT_NAMESPACE).unwrap()
+    }
+
+    fn value(m: &PrometheusMetrics, name: &str, labels: &[&str]) -> f64 {
+        m.registry().snapshot().value(name, labels).unwrap()
+    }
+
+    #[test]
+    fn a_second_handle_counts_in_the_same_cells() {
+        let a = metrics();
+        let b = PrometheusMetrics::new(a.registry(), DEFAULT_NAMESPACE).unwrap();
+        a.observe_packet(140);
+        b.observe_packets(2, 60);
+        assert_eq!(value(&a, "joyfuljay_packets_total", &[]), 3.0);
+        assert_eq!(value(&b, "joyfuljay_bytes_total", &[]), 200.0);
+    }
+
+    #[test]
+    fn negative_nan_and_infinite_durations_are_refused_and_change_nothing() {
+        let m = metrics();
+        let before = m.registry().snapshot();
+        for bad in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -f64::MIN_POSITIVE] {
+            assert!(matches!(m.observe_processing_time("pcap", bad), Err(MetricsError::Value { .. })));
+        }
+        assert_eq!(m.registry().snapshot(), before);
+        m.observe_processing_time("pcap", 0.0).unwrap();
+    }
+
+    #[test]
+    fn a_delta_reaches_its_families() {
+        let m = metrics();
+        let mut d = StatsDelta {
+            packets: 5,
+            bytes: 500,
+            frames: 9,
+            flows_created: 3,
+            active_flows: 2,
+            ..StatsDelta::default()
+        };
+        d.flows_ended[EndReason::Idle] = 1;
+        d.flows_ended[EndReason::Active] = 1;
+        d.flows_ended[EndReason::Evicted] = 4;
+        d.skipped[SkipReason::Malformed] = 2;
+        d.skipped[SkipReason::NonIp] = 3;
+        m.record(&d);
+        m.record(&StatsDelta { active_flows: -1, ..StatsDelta::default() });
+        let v = |name: &str, labels: &[&str]| value(&m, name, labels);
+        assert_eq!(v("joyfuljay_packets_total", &[]), 5.0);
+        assert_eq!(v("joyfuljay_flows_total", &["timeout"]), 2.0);
+        assert_eq!(v("joyfuljay_flows_total", &["evicted"]), 4.0);
+        assert_eq!(v("joyfuljay_flow_evictions_total", &["capacity"]), 4.0);
+        assert_eq!(v("joyfuljay_errors_total", &["parsing"]), 2.0);
+        assert_eq!(v("joyfuljay_packets_skipped_total", &["non_ip"]), 3.0);
+        assert_eq!(v("joyfuljay_active_flows", &[]), 1.0);
+    }
+
+    #[test]
+    fn a_run_is_active_then_counted() {
+        let m = metrics();
+        m.run_started(Mode::Pcap);
+        assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 1.0);
+        m.output("csv", 10, 1000);
+        m.run_finished(Mode::Pcap, 2.5, true);
+        assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 0.0);
+        assert_eq!(value(&m, "joyfuljay_runs_total", &["pcap", "success"]), 1.0);
+        assert_eq!(value(&m, "joyfuljay_last_run_duration_seconds", &["pcap"]), 2.5);
+        assert!(value(&m, "joyfuljay_last_run_success_timestamp_seconds", &["pcap"]) > 1.7e9);
+        assert_eq!(value(&m, "joyfuljay_output_errors_total", &["csv", "write"]), 0.0);
+        let s = m.registry().snapshot();
+        let Value::Histogram(h) = &s.family("joyfuljay_processing_duration_seconds").unwrap().samples[0].value else {
+            panic!()
+        };
+        assert_eq!((h.count, h.sum), (1, 2.5));
+    }
+}

@@ -1,0 +1,163 @@
+//! What is answered to whom.
+
+use super::ServerOptions;
+use super::auth::{Auth, Verdict};
+use super::encoding::{accepts_gzip, gzip, names};
+use super::web_config::Web;
+use crate::exposition::{Format, encode_named};
+use crate::live;
+use crate::registry::Registry;
+use crate::table::Id;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// The live page needs its own script and style and nothing else; no other page may frame it.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                   base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The server's state that requests share.
+pub(super) struct App {
+    pub(super) options: ServerOptions,
+    registry: Registry,
+    auth: Auth,
+    ready: Arc<AtomicBool>,
+    rendering: Semaphore,
+    foreign: Arc<Semaphore>,
+}
+
+struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl App {
+    pub(super) fn new(registry: Registry, options: ServerOptions, web: &Web, ready: Arc<AtomicBool>) -> Self {
+        Self {
+            rendering: Semaphore::new(options.max_scrapes.max(1)),
+            options,
+            registry,
+            auth: Auth::new(web.users.clone()),
+            ready,
+            foreign: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let header = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).unwrap_or_default();
+        let path = request.uri().path();
+        let scrape = path == "/metrics";
+        let mut reply = match self.auth.check(header(header::AUTHORIZATION)).await {
+            Verdict::Busy => text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to check\n"),
+            Verdict::Denied => {
+                text(StatusCode::UNAUTHORIZED, "a user name and password of the web configuration file are needed\n")
+            }
+            Verdict::Allowed if request.method() != Method::GET && request.method() != Method::HEAD => {
+                text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n")
+            }
+            Verdict::Allowed if scrape => {
+                let accept: Vec<_> =
+                    request.headers().get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
+                self.metrics(Format::negotiate(&accept.join(",")), names(request.uri().query().unwrap_or_default()))
+                    .await
+            }
+            Verdict::Allowed => self.page(path),
+        };
+        if scrape {
+            self.registry.each(|s| s.add(Id::Scrapes, &[reply.status.as_str()], 1));
+        }
+        let mut encoding = None;
+        if accepts_gzip(header(header::ACCEPT_ENCODING)) && reply.body.len() > 512 {
+            if let Some(body) = gzip(&reply.body) {
+                reply.body = body;
+                encoding = Some(HeaderValue::from_static("gzip"));
+            }
+        }
+        respond(reply, encoding)
+    }
+
+    async fn metrics(&self, format: Format, names: Vec<String>) -> Reply {
+        let Ok(_permit) = self.rendering.try_acquire() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "too many scrapes at once\n");
+        };
+        let begun = Instant::now();
+        let mut body = encode_named(&self.registry.snapshot(), format, &names);
+        if let Some(foreign) = self.foreign(format, names).await {
+            let eof = body.strip_suffix("# EOF\n").map(str::len);
+            body.truncate(eof.unwrap_or(body.len()));
+            body.push_str(foreign.strip_suffix("# EOF\n").unwrap_or(&foreign));
+            body.push_str(if eof.is_some() { "# EOF\n" } else { "" });
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        self.registry.each(|s| s.observe(Id::ScrapeDuration, &[], seconds));
+        Reply { status: StatusCode::OK, content_type: format.content_type(), body: body.into_bytes() }
+    }
+
+    /// Text from elsewhere, if it comes in time; a source that hangs costs one thread, not one per scrape.
+    async fn foreign(&self, format: Format, names: Vec<String>) -> Option<String> {
+        let source = Arc::clone(self.options.foreign.as_ref()?);
+        let limit = self.options.foreign_timeout;
+        let gate = Arc::clone(&self.foreign);
+        let rendered = tokio::time::timeout(limit, async move {
+            let permit = gate.acquire_owned().await.ok()?;
+            let task = tokio::task::spawn_blocking(move || {
+                let text = source.render(format, &names);
+                drop(permit);
+                text
+            });
+            task.await.ok()?.ok()
+        });
+        let text = rendered.await.ok().flatten();
+        if text.is_none() {
+            self.registry.each(|s| s.add(Id::SinkErrors, &[], 1));
+        }
+        text
+    }
+
+    fn page(&self, path: &str) -> Reply {
+        match path {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if self.ready.load(Relaxed) => text(StatusCode::OK, "ready\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            _ => match live::asset(path) {
+                Some((content_type, body)) => Reply { status: StatusCode::OK, content_type, body: body.into() },
+                None => text(StatusCode::NOT_FOUND, "not here; there are /, /metrics, /healthz and /readyz\n"),
+            },
+        }
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Reply {
+    Reply { status, content_type: "text/plain; charset=utf-8", body: body.into() }
+}
+
+fn respond(reply: Reply, encoding: Option<HeaderValue>) -> Response<Full<Bytes>> {
+    let length = HeaderValue::from(reply.body.len());
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
+    let fixed = HeaderValue::from_static;
+    headers.insert(header::CONTENT_TYPE, fixed(reply.content_type));
+    headers.insert(header::CONTENT_LENGTH, length);
+    headers.insert(header::CACHE_CONTROL, fixed("no-store"));
+    headers.insert(header::VARY, fixed("Accept, Accept-Encoding"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, fixed(CSP));
+    headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, encoding);
+    }
+    match reply.status {
+        StatusCode::METHOD_NOT_ALLOWED => headers.insert(header::ALLOW, fixed("GET, HEAD")),
+        StatusCode::UNAUTHORIZED => headers.insert(header::WWW_AUTHENTICATE, fixed("Basic realm=\"joyfuljay\"")),
+        StatusCode::SERVICE_UNAVAILABLE => headers.insert(header::RETRY_AFTER, fixed("1")),
+        _ => None,
+    };
+    response
+}

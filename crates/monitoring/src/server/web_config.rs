@@ -1,0 +1,134 @@
+//! The "web configuration file" of Prometheus' own exporters (exporter-toolkit): one file format for TLS and basic authentication
+//! that operators have already.
+
+use super::ServerError;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The file's settings, ready for use.
+#[derive(Default)]
+pub(super) struct Web {
+    /// User names and bcrypt hashes.
+    pub(super) users: BTreeMap<String, String>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
+    client_auth: bool,
+}
+
+impl Web {
+    pub(super) fn is_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        return false;
+    }
+
+    /// Whether only clients with a certificate get in.
+    pub(super) fn has_client_auth(&self) -> bool {
+        self.client_auth
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    tls_server_config: Option<TlsFile>,
+    #[serde(default)]
+    basic_auth_users: BTreeMap<String, String>,
+}
+
+/// The part on TLS. Paths are relative to the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsFile {
+    pub(super) cert_file: PathBuf,
+    pub(super) key_file: PathBuf,
+    #[serde(default)]
+    pub(super) client_auth_type: ClientAuth,
+    pub(super) client_ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) min_version: MinVersion,
+}
+
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
+pub(super) enum ClientAuth {
+    #[default]
+    NoClientCert,
+    VerifyClientCertIfGiven,
+    RequireAndVerifyClientCert,
+}
+
+#[derive(Deserialize, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum MinVersion {
+    #[default]
+    #[serde(rename = "TLS12")]
+    Tls12,
+    #[serde(rename = "TLS13")]
+    Tls13,
+}
+
+/// Reads and checks the file and the files it names.
+pub(super) fn load(path: &Path) -> Result<Web, ServerError> {
+    let wrong = |reason: String| ServerError::WebConfig { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let file: File = if text.trim().is_empty() {
+        File::default()
+    } else {
+        serde_yaml_ng::from_str::<Option<File>>(&text)
+            .map_err(|e| wrong(format!("not a web configuration (tls_server_config, basic_auth_users): {e}")))?
+            .unwrap_or_default()
+    };
+    for (user, hash) in &file.basic_auth_users {
+        if user.contains(':') || bcrypt::HashParts::from_str(hash).is_err() {
+            return Err(wrong(format!(
+                "basic_auth_users: {user:?} needs a bcrypt hash, as `htpasswd -nBC 10 \"\"` prints (and a name without a colon)"
+            )));
+        }
+    }
+    let mut web = Web { users: file.basic_auth_users, ..Web::default() };
+    if let Some(tls) = file.tls_server_config {
+        web.client_auth = tls.client_auth_type == ClientAuth::RequireAndVerifyClientCert;
+        set_tls(&mut web, &tls, path.parent().unwrap_or(Path::new(""))).map_err(wrong)?;
+    }
+    Ok(web)
+}
+
+#[cfg(feature = "tls")]
+fn set_tls(web: &mut Web, tls: &TlsFile, dir: &Path) -> Result<(), String> {
+    web.tls = Some(super::tls::acceptor(tls, dir)?);
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+fn set_tls(_: &mut Web, _: &TlsFile, _: &Path) -> Result<(), String> {
+    Err("tls_server_config: this build has no TLS; build with the feature `tls`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        load(file.path()).err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(error(""), "");
+        assert_eq!(
+            error("basic_auth_users:\n  ann: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n"),
+            ""
+        );
+        assert!(error("basic_auth_user: {}\n").contains("unknown field `basic_auth_user`"));
+        assert!(error("basic_auth_users: {ann: plain}\n").contains("\"ann\" needs a bcrypt hash"));
+        assert!(error("tls_server_config: {cert_file: a}\n").contains("key_file"));
+        assert!(
+            load(Path::new("/nonexistent/web.yml")).err().unwrap().to_string().starts_with("/nonexistent/web.yml: ")
+        );
+    }
+}
