@@ -122,7 +122,7 @@ pub fn scan(source: &mut dyn PacketSource) -> Result<Summary, Error> {
     let mut batch = PacketBatch::default();
     let mut summary = Summary { workers: 1, ..Summary::default() };
     let started = std::time::Instant::now();
-    let mut add = |front: &mut Front, batch: &PacketBatch, summary: &mut Summary| {
+    let add = |front: &mut Front, batch: &PacketBatch, summary: &mut Summary| {
         summary.stats.add(&batch.stats);
         summary.stats.packets += batch.packets().len() as u64;
         summary.stats.bytes += batch.packets().iter().map(|p| u64::from(p.ip_len)).sum::<u64>();

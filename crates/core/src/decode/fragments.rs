@@ -291,3 +291,134 @@ impl Datagram {
         (!self.broken).then(|| self.pieces.into_iter().flat_map(|p| p.bytes).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::packet::{FlowKey, Fragment, Layers, NO_OFFSET, Scope};
+
+    const ID: Identity = Identity { protocol: 17, has_ports: true, src_port: 1, dst_port: 2 };
+
+    fn key(id: u32) -> DatagramKey {
+        let a = Endpoint::v4([1, 2, 3, 4], 0);
+        DatagramKey { src: a, dst: a, scope: (0, 0, 0), id, protocol: Some(17) }
+    }
+
+    fn info() -> PacketInfo {
+        let a = Endpoint::v4([1, 2, 3, 4], 0);
+        PacketInfo {
+            ts: 0,
+            hash: 0,
+            key: FlowKey::new(false, 17, false, a, a, Scope::default()).0,
+            layers: Layers::default(),
+            frame: NO_OFFSET,
+            outer_l3: NO_OFFSET,
+            l3: NO_OFFSET,
+            l4: NO_OFFSET,
+            payload_start: 0,
+            payload_end: 0,
+            ip_len: 0,
+            payload_len: 0,
+            seq: 0,
+            ack: 0,
+            window: 0,
+            tcp_flags: 0,
+            from_lo: true,
+            has_tcp: false,
+            ttl: 0,
+            fragment: Fragment::Later,
+        }
+    }
+
+    fn piece(offset: u32, more: bool, bytes: &[u8]) -> Piece<'_> {
+        Piece { offset, more, wire_len: bytes.len() as u32, bytes }
+    }
+
+    fn add(r: &mut Reassembly, p: Piece<'_>) -> Option<Vec<u8>> {
+        match r.add(key(1), 0, p, (p.offset == 0).then_some(ID), &info(), |_| ()) {
+            Added::Known { datagram, .. } => datagram,
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_came_first_wins() {
+        let mut r = Reassembly::default();
+        assert_eq!(add(&mut r, piece(0, true, b"aaaaaaaa")), None);
+        assert_eq!(add(&mut r, piece(16, true, b"cccccccc")), None);
+        assert_eq!(add(&mut r, piece(0, true, b"XXXXXXXXbbbbbbbbXXXXXXXX")), None);
+        assert_eq!(add(&mut r, piece(24, false, b"d")).unwrap(), b"aaaaaaaabbbbbbbbccccccccd");
+        assert_eq!(r.bytes, 0);
+    }
+
+    #[test]
+    fn contradicting_ends_give_no_datagram() {
+        let mut r = Reassembly::default();
+        assert_eq!(add(&mut r, piece(8, false, b"last")), None);
+        assert_eq!(add(&mut r, piece(16, false, b"last")), None);
+        assert_eq!(add(&mut r, piece(0, true, b"12345678")), None);
+    }
+
+    #[test]
+    fn a_fragment_cut_by_the_snap_length_still_tells_the_flow() {
+        let mut r = Reassembly::default();
+        let cut = Piece { wire_len: 100, ..piece(0, true, b"12345678") };
+        assert_eq!(add(&mut r, cut), None);
+        let last = r.add(key(1), 0, piece(100, false, b"x"), None, &info(), |_| ());
+        assert!(matches!(last, Added::Known { identity: ID, datagram: None, .. }));
+        assert!(r.datagrams.is_empty() && r.bytes == 0);
+    }
+
+    #[test]
+    fn fragments_are_given_up_after_their_time() {
+        let mut r = Reassembly::default();
+        let mut given_up = 0;
+        assert!(matches!(r.add(key(1), 0, piece(8, false, b"x"), None, &info(), |_| ()), Added::Waits));
+        assert!(!r.is_due(MAX_AGE) && r.is_due(MAX_AGE + 1));
+        r.expire(MAX_AGE + 1, |_| given_up += 1);
+        assert_eq!((given_up, r.bytes, r.is_due(i64::MAX)), (1, 0, false));
+    }
+
+    #[test]
+    fn a_flood_of_fragments_stays_within_bounds() {
+        let mut r = Reassembly::default();
+        let (mut given_up, body) = (0u32, [0; 1400]);
+        for i in 0..20_000 {
+            r.add(key(i), 0, piece(8, true, &body), None, &info(), |_| given_up += 1);
+            assert!(r.bytes <= MAX_BYTES && r.datagrams.len() <= MAX_DATAGRAMS);
+            assert!(r.order.len() <= 2 * MAX_DATAGRAMS + 1);
+        }
+        // One datagram that never ends.
+        for i in 0..20_000u32 {
+            r.add(key(0), 0, piece(i % 8000 * 8, true, &[1; 4]), None, &info(), |_| given_up += 1);
+            assert!(r.bytes <= MAX_BYTES);
+        }
+        assert!(r.evicted() > 0);
+        r.flush(|_| given_up += 1);
+        assert_eq!((given_up, r.bytes, r.datagrams.len()), (40_000, 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_of_costs_is_kept(
+            parts in prop::collection::vec((0u32..6, 0u32..40, 0usize..60, any::<bool>(), 0u32..9), 0..200),
+        ) {
+            let mut r = Reassembly::default();
+            let bytes = [7; 64];
+            let (mut waits, mut given_up) = (0usize, 0usize);
+            for (id, offset, len, more, missing) in parts {
+                let p = Piece { offset: offset * 8, more, wire_len: len as u32 + missing / 8, bytes: &bytes[..len] };
+                match r.add(key(id), 0, p, (offset == 0).then_some(ID), &info(), |_| given_up += 1) {
+                    Added::Waits => waits += 1,
+                    Added::Loose => {}
+                    Added::Known { waiting, .. } => waits -= waiting.len(),
+                }
+                prop_assert_eq!(r.bytes, r.datagrams.values().map(Datagram::cost).sum::<usize>());
+            }
+            r.flush(|_| given_up += 1);
+            prop_assert_eq!(waits, given_up);
+        }
+    }
+}

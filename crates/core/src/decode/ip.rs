@@ -21,19 +21,26 @@ pub(super) fn by_version(w: &mut Walk<'_>) -> Next {
 /// IPv4 (RFC 791).
 #[inline]
 pub(super) fn v4(w: &mut Walk<'_>) -> Next {
-    let h = w.peek::<20>()?;
+    let Ok(h) = w.peek::<20>() else {
+        if let Some(&[0x40..=0x4f, _, a, b]) = w.rest().first_chunk() {
+            w.note_unsound_ip(4, u32::from(u16::from_be_bytes([a, b])));
+        }
+        return Err(SkipReason::Truncated);
+    };
     let header_len = usize::from(h[0] & 15) * 4;
     let ip_len = u16::from_be_bytes([h[2], h[3]]);
     let wire = w.wire_rest();
     // Total length 0 is what a capture before segmentation offload shows: then the frame tells the length.
     let len = if ip_len == 0 { wire } else { usize::from(ip_len).min(wire) };
     if h[0] >> 4 != 4 || header_len < 20 {
+        w.note_unsound_ip(4, 0);
         return Err(SkipReason::Malformed);
     }
     if w.is_inside() && usize::from(ip_len) > wire {
         return Err(SkipReason::Malformed);
     }
-    let l3 = w.note_ip(4, u32::from(ip_len));
+    let ip_len = if ip_len == 0 { wire as u32 } else { u32::from(ip_len) };
+    let l3 = w.note_ip(4, ip_len);
     if len < header_len {
         return Err(SkipReason::Malformed);
     }
@@ -49,7 +56,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
         l3,
         l4: l4.min(end),
         end,
-        ip_len: u32::from(ip_len),
+        ip_len,
         l4_len: (len - header_len) as u32,
         piece: None,
     };
@@ -67,8 +74,14 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
 /// IPv6 (RFC 8200).
 #[inline]
 pub(super) fn v6(w: &mut Walk<'_>) -> Next {
-    let h = w.peek::<40>()?;
+    let Ok(h) = w.peek::<40>() else {
+        if let Some(&[0x60..=0x6f, _, _, _, a, b]) = w.rest().first_chunk() {
+            w.note_unsound_ip(6, 40 + u32::from(u16::from_be_bytes([a, b])));
+        }
+        return Err(SkipReason::Truncated);
+    };
     if h[0] >> 4 != 6 {
+        w.note_unsound_ip(6, 0);
         return Err(SkipReason::Malformed);
     }
     let claimed = u16::from_be_bytes([h[4], h[5]]);

@@ -13,7 +13,8 @@ use crate::stats::SkipReason;
 pub(super) fn first_step(link: LinkType) -> Option<Step> {
     Some(match link.0 {
         1 => Step::Ethernet,
-        12 | 14 | 101 => Step::Link(101),
+        // Classical IP over ATM has no header of its own either.
+        12 | 14 | 18 | 19 | 101 | 106 => Step::Link(101),
         228 => Step::Ip4,
         229 => Step::Ip6,
         105 => Step::Wifi,

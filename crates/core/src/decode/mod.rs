@@ -5,6 +5,7 @@
 //! the last sound IP packet where the inside turns out not to be IP. Every frame ends as exactly one packet or one
 //! [`SkipReason`]; a fragment may do so later than its frame.
 
+mod fast;
 mod fragments;
 mod ip;
 mod link;
@@ -16,12 +17,14 @@ mod wifi;
 #[cfg(test)]
 mod tests;
 
-use crate::frame::{Frame, TimeNs};
+use crate::frame::{Frame, LinkType, TimeNs};
 use crate::packet::{FlowKey, Fragment, NO_OFFSET, PacketInfo};
 use crate::stats::{SkipReason, StatsDelta};
 use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
 use transport::Transport;
 use walk::{Upper, Walk};
+
+const ETHERNET: LinkType = LinkType(1);
 
 /// Turns frames into packets: link layers, tunnels, IP, fragments, TCP/UDP/ICMP headers.
 ///
@@ -67,6 +70,21 @@ impl Decoder {
         if self.reassembly.is_due(frame.ts) {
             self.give_up(frame.ts, out);
         }
+        if frame.link == ETHERNET
+            && let Some(info) = fast::packet(bytes, index, frame, self.secret)
+        {
+            let is_v6 = u64::from(info.key.is_v6());
+            out.stats.ipv6_packets += is_v6;
+            out.stats.ipv4_packets += 1 - is_v6;
+            out.stats.ip_bytes += u64::from(info.ip_len);
+            push(out, info);
+            return;
+        }
+        self.walk(data.len(), bytes, index, frame, out);
+    }
+
+    #[inline(never)]
+    fn walk(&mut self, data_len: usize, bytes: &[u8], index: u32, frame: &Frame, out: &mut Decoded) {
         let Some(step) = link::first_step(frame.link) else {
             out.stats.skipped[SkipReason::UnsupportedLinkType] += 1;
             return;
@@ -85,7 +103,7 @@ impl Decoder {
                 let info = self.info(frame.ts, index, &mut walk, &upper, &l4);
                 push(out, info);
             }
-            Ok(upper) => self.fragment(data.len(), frame.ts, index, &mut walk, &upper, out),
+            Ok(upper) => self.fragment(data_len, frame.ts, index, &mut walk, &upper, out),
             Err(reason) => out.stats.skipped[reason] += 1,
         }
     }
@@ -168,7 +186,7 @@ impl Decoder {
             // IPv6 fragments of one datagram may differ in their next header; only the first one's counts.
             protocol: if upper.v6 { None } else { Some(upper.protocol) },
         };
-        let identity = first.then(|| Identity {
+        let identity = first.then_some(Identity {
             protocol: inner.protocol,
             has_ports: l4.has_ports,
             src_port: l4.src_port,
@@ -182,7 +200,9 @@ impl Decoder {
             p
         };
         let part = Piece { offset: piece.offset, more: piece.more, wire_len: upper.l4_len, bytes };
-        match self.reassembly.add(datagram, ts, part, identity, &info, |p| push(out, p)) {
+        // One that waits may come out after its batch is gone.
+        let kept = PacketInfo { frame: NO_OFFSET, outer_l3: NO_OFFSET, l3: NO_OFFSET, l4: NO_OFFSET, ..info };
+        match self.reassembly.add(datagram, ts, part, identity, &kept, |p| push(out, p)) {
             Added::Waits => {}
             Added::Loose => push(out, info),
             Added::Known { identity, waiting, datagram } => {
@@ -247,6 +267,7 @@ impl Decoder {
     }
 }
 
+#[inline]
 fn push(out: &mut Decoded, info: PacketInfo) {
     out.stats.packets += 1;
     out.stats.bytes += u64::from(info.ip_len);

@@ -13,7 +13,7 @@ pub(super) fn enter(w: &mut Walk<'_>, upper: &Upper) -> Option<Next> {
     match upper.protocol {
         ip_proto::TCP | ip_proto::ICMP | ip_proto::ICMPV6 => None,
         ip_proto::UDP => {
-            let Some(&[a, b, c, d]) = w.upper_bytes(upper).first_chunk::<4>() else { return None };
+            let &[a, b, c, d] = w.upper_bytes(upper).first_chunk::<4>()?;
             let kind = udp_kind(u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))?;
             if upper.piece.is_some() { None } else { udp(w, upper, kind) }
         }
@@ -30,6 +30,15 @@ fn by_protocol(w: &mut Walk<'_>, upper: &Upper, protocol: u8) -> Option<Next> {
         // SRv6 and others: an Ethernet frame as it is (RFC 8986).
         143 => Step::Ethernet,
         137 => Step::Mpls,
+        // PIM register (RFC 7761 section 4.9.3), unless the null-register bit says that only a header follows.
+        103 => match *w.upper_bytes(upper).first_chunk::<8>()? {
+            [0x21, _, _, _, flags, ..] if flags & 0x40 == 0 => {
+                w.enter(upper);
+                w.at += 8;
+                return Some(Ok(Step::Ip));
+            }
+            _ => return None,
+        },
         97 => {
             w.enter(upper);
             w.push(Layer::Etherip);
@@ -119,24 +128,27 @@ enum Udp {
     Mpls,
 }
 
-/// The tunnel that a port stands for. VXLAN, Geneve and MPLS are one-way by design (RFC 7348, RFC 8926, RFC 7510): their
-/// source port is entropy, which must not be taken for a tunnel of the other direction.
+/// Whether UDP with these ports may be a tunnel.
+#[inline]
+pub(super) fn is_tunnel_port(src: u16, dst: u16) -> bool {
+    udp_kind(src, dst).is_some()
+}
+
+/// The tunnel that a port stands for, on either side: some senders answer from the tunnel's port.
 #[inline]
 fn udp_kind(src: u16, dst: u16) -> Option<Udp> {
-    match dst {
-        4789 | 8472 => return Some(Udp::Vxlan),
-        4790 => return Some(Udp::VxlanGpe),
-        6081 => return Some(Udp::Geneve),
-        6635 => return Some(Udp::Mpls),
-        _ => {}
-    }
-    match (src, dst) {
-        (2152, _) | (_, 2152) => Some(Udp::Gtp),
-        (3386, _) | (_, 3386) => Some(Udp::GtpV0),
-        (3544, _) | (_, 3544) => Some(Udp::Teredo),
-        (1701, _) | (_, 1701) => Some(Udp::L2tp),
+    let kind = |port: u16| match port {
+        1701 => Some(Udp::L2tp),
+        2152 => Some(Udp::Gtp),
+        3386 => Some(Udp::GtpV0),
+        3544 => Some(Udp::Teredo),
+        4789 | 8472 => Some(Udp::Vxlan),
+        4790 => Some(Udp::VxlanGpe),
+        6081 => Some(Udp::Geneve),
+        6635 => Some(Udp::Mpls),
         _ => None,
-    }
+    };
+    kind(dst).or(kind(src))
 }
 
 #[cold]
@@ -148,6 +160,7 @@ fn udp(w: &mut Walk<'_>, upper: &Upper, kind: Udp) -> Option<Next> {
         w.limit(len);
     }
     w.at += 8;
+    w.push(Layer::Udp);
     Some(match kind {
         Udp::Vxlan => vxlan(w, false),
         Udp::VxlanGpe => vxlan(w, true),
@@ -174,7 +187,9 @@ fn vxlan(w: &mut Walk<'_>, generic: bool) -> Next {
     w.push(Layer::Vxlan);
     name(w, tunnel_kind::VXLAN, u32::from_be_bytes([0, a, b, c]));
     match next {
-        _ if !generic || flags & 0x04 == 0 => Ok(Step::Ethernet),
+        // Senders forget the P bit; on the port of the extension the next protocol is meant all the same.
+        0 if flags & 0x04 == 0 => Ok(Step::Ethernet),
+        _ if !generic => Ok(Step::Ethernet),
         1 => Ok(Step::Ip4),
         2 => Ok(Step::Ip6),
         3 => Ok(Step::Ethernet),

@@ -6,9 +6,12 @@ use super::{ip, link, tunnel, wifi};
 use crate::packet::{Endpoint, Layer, Layers, NO_OFFSET, Scope};
 use crate::stats::SkipReason;
 
-/// Most headers that are followed in a frame, VLAN tags and labels included. Real nestings (QinQ, MPLS, pseudo-wire,
-/// VXLAN) stay below 16.
-const MAX_HEADERS: u8 = 24;
+/// Most headers that are followed in a frame, VLAN tags included; each costs a few nanoseconds, and TShark follows as many.
+const MAX_HEADERS: u8 = 128;
+/// Most IP headers among them. Overlays of overlays have three.
+const MAX_IP_HEADERS: u8 = 16;
+/// Most datagrams that are put together inside one another: each copies its bytes.
+const MAX_REASSEMBLED: u8 = 3;
 
 /// The header that the walk stands before.
 #[derive(Clone, Copy, Debug)]
@@ -96,8 +99,9 @@ pub(super) struct Walk<'a> {
     pub outermost_len: u32,
     first_l3: u32,
     headers: u8,
-    /// The IP packet around the tunnel that the walk is in.
-    around: Option<(Upper, Context)>,
+    reassembled: u8,
+    /// The IP packet around the tunnel that the walk is in, and the bytes it may use.
+    around: Option<(Upper, Context, &'a [u8])>,
 }
 
 impl<'a> Walk<'a> {
@@ -113,6 +117,7 @@ impl<'a> Walk<'a> {
             outermost_len: 0,
             first_l3: NO_OFFSET,
             headers: 0,
+            reassembled: 0,
             around: None,
         }
     }
@@ -124,6 +129,7 @@ impl<'a> Walk<'a> {
         self.outermost_len = before.outermost_len;
         self.first_l3 = before.first_l3;
         self.headers = before.headers;
+        self.reassembled = before.reassembled + 1;
     }
 
     /// Follows headers until the innermost IP packet.
@@ -134,11 +140,11 @@ impl<'a> Walk<'a> {
                 Step::Ip4 => ip::v4(self),
                 Step::Ip6 => ip::v6(self),
                 Step::Upper(upper) => {
-                    let context = self.context;
+                    let (context, bytes) = (self.context, self.bytes);
                     match tunnel::enter(self, &upper) {
                         None => return Ok(upper),
                         Some(next) => {
-                            self.around = Some((upper, context));
+                            self.around = Some((upper, context, bytes));
                             next
                         }
                     }
@@ -149,10 +155,11 @@ impl<'a> Walk<'a> {
             };
             self.headers += 1;
             step = match next {
-                Ok(_) if self.headers > MAX_HEADERS => return Err(SkipReason::TooDeep),
+                Ok(_) if self.is_too_deep() => return Err(SkipReason::TooDeep),
                 Ok(step) => step,
                 Err(reason) => match self.around.take() {
-                    Some((upper, context)) => {
+                    Some((upper, context, bytes)) => {
+                        self.bytes = bytes;
                         self.context = context;
                         return Ok(upper);
                     }
@@ -242,6 +249,19 @@ impl<'a> Walk<'a> {
         }
         self.context.ip_headers += 1;
         l3
+    }
+
+    #[inline]
+    fn is_too_deep(&self) -> bool {
+        self.headers > MAX_HEADERS || self.context.ip_headers > MAX_IP_HEADERS || self.reassembled > MAX_REASSEMBLED
+    }
+
+    /// Notes what claims to be IP and is not: the frame counts as IP on the link, as it does for TShark.
+    #[cold]
+    pub fn note_unsound_ip(&mut self, version: u8, len: u32) {
+        if self.outermost == 0 {
+            (self.outermost, self.outermost_len) = (version, len);
+        }
     }
 
     /// Whether the walk is inside an IP packet.

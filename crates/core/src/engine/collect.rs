@@ -3,10 +3,10 @@
 //! Order: by the batch in which a flow ended; within a batch, and at the end of the input, by the flow's first packet.
 //! Neither depends on how many workers there are.
 
-use crate::flow::{FlowRef, FlowStore, FlowTable};
+use crate::flow::{FlowBase, FlowRef, FlowStore, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
-use crate::trackers::PacketLog;
+use crate::trackers::LOG_CAP;
 
 /// Rows of a chunk; a chunk becomes one record batch and, in Parquet, one row group.
 pub const CHUNK_ROWS: usize = 16_384;
@@ -54,7 +54,7 @@ impl RowChunk {
         for flows in stores.into_iter().filter(|s| !s.is_empty()) {
             let store = self.stores.len() as u32;
             for (at, base) in flows.bases().iter().enumerate() {
-                self.log_bytes += PacketLog::estimated_bytes(base.total_packets());
+                self.log_bytes += log_bytes(base);
                 self.order.push(Entry { first_seq: base.first_seq, store, at: at as u32 });
             }
             self.stores.push(flows);
@@ -128,7 +128,7 @@ impl Iterator for Drain {
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
             let to = out.get_or_insert_with(|| table.ended_store());
             table.take(entry.at, to);
-            bytes += to.bases().last().map_or(0, |b| PacketLog::estimated_bytes(b.total_packets()));
+            bytes += to.bases().last().map_or(0, log_bytes);
             room -= 1;
         }
         for table in &mut self.tables {
@@ -137,4 +137,9 @@ impl Iterator for Drain {
         chunk.add(out);
         (!chunk.is_empty()).then_some(chunk)
     }
+}
+
+/// Heap bytes of a flow's per-packet records at 16 bytes each, whether they are kept or not: chunks shall not depend on it.
+fn log_bytes(base: &FlowBase) -> u64 {
+    base.total_packets().min(LOG_CAP as u64) * 16
 }

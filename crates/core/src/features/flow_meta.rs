@@ -32,13 +32,15 @@ impl Host {
     }
 
     /// Appends it as text.
-    pub fn text(self, out: &mut String) {
-        // Writing to a string cannot fail.
-        let _ = match self {
-            Self::Plain(IpAddr::V4(v4)) => return decimal_octets(v4.octets(), out),
-            Self::Plain(v6) => write!(out, "{v6}"),
-            Self::Pseudonym(p) => write!(out, "{p:016x}"),
-        };
+    pub fn text(self, out: &mut String) -> Option<()> {
+        match self {
+            Self::Plain(IpAddr::V4(v4)) => {
+                decimal_octets(v4.octets(), out);
+                Some(())
+            }
+            Self::Plain(v6) => write!(out, "{v6}").ok(),
+            Self::Pseudonym(p) => write!(out, "{p:016x}").ok(),
+        }
     }
 }
 
@@ -105,11 +107,11 @@ pub static GROUP: Group<View> = Group {
         }
     },
     features: &[
-        private(Address, str("src_ip", Core, |v, o| Some(v.src.text(o)), "Address of the initiator.")),
-        private(Address, str("dst_ip", Core, |v, o| Some(v.dst.text(o)), "Address of the responder.")),
+        private(Address, str("src_ip", Core, |v, o| v.src.text(o), "Address of the initiator.")),
+        private(Address, str("dst_ip", Core, |v, o| v.dst.text(o), "Address of the responder.")),
         private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.")),
         private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.")),
-        str("dst_port_class", Core, |v, o| v.dst_port.map(|p| o.push_str(ports::class(p))), "Service of the responder's port, or its range: system, registered, dynamic."),
+        str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic."),
         i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335)."),
         i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers."),
         f64("start_time", Seconds, Core, |v| Some(v.first_ts as f64 / 1e9), "Time of the earliest packet since the Unix epoch."),
@@ -134,9 +136,15 @@ pub static GROUP: Group<View> = Group {
         i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved)."),
         i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc."),
         str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'."),
-        str("end_reason", Extended, |v, o| Some(o.push_str(v.end.name())), "Why the flow ended: fin, rst, idle, active, end_of_input, evicted."),
+        str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, end_of_input, evicted."),
     ],
 };
+
+/// Appends a name.
+pub fn put(out: &mut String, name: &str) -> Option<()> {
+    out.push_str(name);
+    Some(())
+}
 
 fn int(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
@@ -220,7 +228,7 @@ mod tests {
     fn addresses_read_as_std_writes_them() {
         for addr in ["0.0.0.0", "10.0.209.7", "255.255.255.255", "2001:db8::1", "::ffff:1.2.3.4"] {
             let mut s = String::new();
-            Host::Plain(addr.parse().unwrap()).text(&mut s);
+            assert_eq!(Host::Plain(addr.parse().unwrap()).text(&mut s), Some(()));
             assert_eq!(s, addr);
         }
     }

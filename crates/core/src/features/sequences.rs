@@ -21,13 +21,15 @@ impl View {
     }
 
     /// Time since the packet before; 0 for the first.
-    fn gaps(&self, unit_ns: f64, out: &mut Vec<f64>) {
+    fn gaps(&self, unit_ns: f64, out: &mut Vec<f64>) -> Option<()> {
         let before = self.packets.first().into_iter().chain(&self.packets);
         out.extend(self.packets.iter().zip(before).map(|(p, b)| p.ts.abs_diff(b.ts) as f64 / unit_ns));
+        Some(())
     }
 
-    fn each(&self, out: &mut Vec<i64>, value: impl Fn(&Record) -> i64) {
+    fn each(&self, out: &mut Vec<i64>, value: impl Fn(&Record) -> i64) -> Option<()> {
         out.extend(self.packets.iter().map(value));
+        Some(())
     }
 
     /// 0 = forward, 1 = backward.
@@ -37,6 +39,7 @@ impl View {
 }
 
 /// Raw sequences, by `include_raw_sequences`.
+#[rustfmt::skip] // one line a feature
 pub static RAW: Group<View> = Group {
     id: "sequences",
     doc: "Raw sequences of the first packets (`include_raw_sequences`).",
@@ -44,45 +47,16 @@ pub static RAW: Group<View> = Group {
     uses: TrackerMask::LOG,
     view: View::of,
     features: &[
-        list_f64(
-            "iat_sequence",
-            Seconds,
-            Extended,
-            |v, o| Some(v.gaps(1e9, o)),
-            "Time since the packet before; 0 for the first.",
-        ),
-        list_i64(
-            "size_sequence",
-            Bytes,
-            Extended,
-            |v, o| Some(v.each(o, |r| r.ip_len().into())),
-            "IP length of each packet.",
-        ),
-        list_i64(
-            "payload_sequence",
-            Bytes,
-            Extended,
-            |v, o| Some(v.each(o, |r| r.payload_len().into())),
-            "Upper-layer payload of each packet.",
-        ),
-        list_i64(
-            "direction_sequence",
-            NoUnit,
-            Extended,
-            |v, o| Some(v.each(o, |r| v.direction(r))),
-            "Direction of each packet: 0 forward, 1 backward.",
-        ),
-        list_i64(
-            "flags_sequence",
-            Bitmap,
-            Extended,
-            |v, o| Some(v.each(o, |r| r.tcp_flags().into())),
-            "TCP flags of each packet.",
-        ),
+        list_f64("iat_sequence", Seconds, Extended, |v, o| v.gaps(1e9, o), "Time since the packet before; 0 for the first."),
+        list_i64("size_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet."),
+        list_i64("payload_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.payload_len().into()), "Upper-layer payload of each packet."),
+        list_i64("direction_sequence", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward."),
+        list_i64("flags_sequence", Bitmap, Extended, |v, o| v.each(o, |r| r.tcp_flags().into()), "TCP flags of each packet."),
     ],
 };
 
 /// Sequence of packet lengths and times, by `include_splt`.
+#[rustfmt::skip] // one line a feature
 pub static SPLT: Group<View> = Group {
     id: "splt",
     doc: "Sequence of packet lengths and times (`include_splt`).",
@@ -90,26 +64,8 @@ pub static SPLT: Group<View> = Group {
     uses: TrackerMask::LOG,
     view: View::of,
     features: &[
-        list_i64(
-            "splt_direction",
-            NoUnit,
-            Extended,
-            |v, o| Some(v.each(o, |r| v.direction(r))),
-            "Direction of each packet: 0 forward, 1 backward.",
-        ),
-        list_i64(
-            "splt_ps",
-            Bytes,
-            Extended,
-            |v, o| Some(v.each(o, |r| r.ip_len().into())),
-            "IP length of each packet.",
-        ),
-        list_f64(
-            "splt_piat_ms",
-            Milliseconds,
-            Extended,
-            |v, o| Some(v.gaps(1e6, o)),
-            "Time since the packet before; 0 for the first.",
-        ),
+        list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward."),
+        list_i64("splt_ps", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet."),
+        list_f64("splt_piat_ms", Milliseconds, Extended, |v, o| v.gaps(1e6, o), "Time since the packet before; 0 for the first."),
     ],
 };

@@ -279,10 +279,3 @@ mod tests {
         assert_eq!(first.iter().map(|r| r.ts).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     }
 }
-
-impl PacketLog {
-    /// Bytes that the records of a flow of so many packets take on the heap, roughly.
-    pub fn estimated_bytes(packets: u64) -> u64 {
-        packets.min(4096) * 16
-    }
-}

@@ -180,7 +180,7 @@ const fn kinds(f: u16) -> u64 {
     let syn = f & SYN != 0;
     let ack = f & ACK != 0;
     let alone = ack && f & (SYN | FIN | RST) == 0;
-    (syn && !ack) as u64 | ((syn && ack) as u64) << 8 | (is_anomalous(f) as u64) << 16 | (alone as u64) * ACK_ONLY
+    (syn && !ack) as u64 | ((syn && ack) as u64) << 8 | (is_anomalous(f) as u64) << 16 | ((alone as u64) * ACK_ONLY)
 }
 
 const fn opening(f: u16) -> u8 {

@@ -11,7 +11,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::column::{Cell, Column};
 use super::output::Output;
-use super::text::{Buffers, TextSink, push_bool, push_float, push_integer};
+use super::text::{Buffers, TextSink, push_bool, push_double, push_float, push_integer};
 use super::{Encoded, Format, RowEncoder, RowSink, SinkError, Target, check_rows, json};
 
 /// Opens the target and writes the header.
@@ -73,7 +73,7 @@ fn push_cell(out: &mut Vec<u8>, cell: Cell<'_, '_>, scratch: &mut Vec<u8>) {
         Cell::Null => {}
         Cell::Int(v) => push_integer(out, v),
         Cell::Uint(v) => push_integer(out, v),
-        Cell::Double(v) => push_float(out, v),
+        Cell::Double(v) => push_double(out, v),
         Cell::Float(v) => push_float(out, v),
         Cell::Bool(v) => push_bool(out, v),
         Cell::Str(v) => push_str(out, v.as_bytes()),

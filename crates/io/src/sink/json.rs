@@ -10,7 +10,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::column::{Cell, Column};
 use super::output::Output;
-use super::text::{Buffers, TextSink, push_bool, push_float, push_integer};
+use super::text::{Buffers, TextSink, push_bool, push_double, push_float, push_integer};
 use super::{Encoded, Format, RowEncoder, RowSink, SinkError, Target, check_rows};
 
 /// Opens the target.
@@ -64,7 +64,7 @@ pub(super) fn push_value(out: &mut Vec<u8>, cell: Cell<'_, '_>) {
         Cell::Null => out.extend_from_slice(b"null"),
         Cell::Int(v) => push_integer(out, v),
         Cell::Uint(v) => push_integer(out, v),
-        Cell::Double(v) => push_float(out, v),
+        Cell::Double(v) => push_double(out, v),
         Cell::Float(v) => push_float(out, v),
         Cell::Bool(v) => push_bool(out, v),
         Cell::Str(v) => push_string(out, v),

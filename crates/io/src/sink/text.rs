@@ -100,6 +100,22 @@ pub(super) fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
+/// As [`push_float`], with a shorter way for whole values: counts, zeros and modes are a large part of the floats.
+#[inline]
+pub(super) fn push_double(out: &mut Vec<u8>, value: f64) {
+    /// Below it the shortest text of a whole value is all its digits, not an exponent.
+    const LARGEST: u64 = 1_000_000_000_000_000;
+
+    let whole = value as i64;
+    let is_whole = whole as f64 == value && whole.unsigned_abs() < LARGEST;
+    if is_whole && (whole != 0 || value.is_sign_positive()) {
+        push_integer(out, whole);
+        out.extend_from_slice(b".0");
+    } else {
+        push_float(out, value);
+    }
+}
+
 /// The shortest text that reads back as the same finite value; `1.0` for whole values.
 #[inline]
 pub(super) fn push_float(out: &mut Vec<u8>, value: impl zmij::Float) {
@@ -109,4 +125,24 @@ pub(super) fn push_float(out: &mut Vec<u8>, value: impl zmij::Float) {
 #[inline]
 pub(super) fn push_bool(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_gives_the_same_text(any in any::<f64>(), whole in any::<i64>(), shift in 0..64_u32) {
+            let edges = [0.0, -0.0, 1e15, -1e15, 999_999_999_999_999.0, 1e16, i64::MAX as f64, i64::MIN as f64];
+            for value in edges.into_iter().chain([any, (whole >> shift) as f64]).filter(|v| v.is_finite()) {
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                push_double(&mut short, value);
+                push_float(&mut long, value);
+                prop_assert_eq!(short, long);
+            }
+        }
+    }
 }
