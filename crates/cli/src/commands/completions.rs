@@ -8,8 +8,10 @@ use crate::out;
 
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj completions bash > ~/.local/share/bash-completion/completions/jj\n  jj completions \
-                        zsh > ~/.zfunc/_jj\n  jj completions fish > ~/.config/fish/completions/jj.fish")]
+#[command(
+    after_help = "Examples:\n  jj completions bash > ~/.local/share/bash-completion/completions/jj\n  jj completions \
+                        zsh > ~/.zfunc/_jj\n  jj completions fish > ~/.config/fish/completions/jj.fish"
+)]
 pub struct Completions {
     /// The shell.
     shell: Shell,

@@ -19,12 +19,14 @@ use crate::summary::{self, Report};
 
 /// Captures in, one row of features per flow out.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj extract capture.pcap                                all features as CSV to standard \
+#[command(
+    after_help = "Examples:\n  jj extract capture.pcap                                all features as CSV to standard \
                         output\n  jj extract a.pcap b.pcapng.gz -o flows.parquet         several captures, one Parquet \
                         file\n  jj extract captures/ --features flow_meta,tcp -o -     a directory with all below it\n  \
                         tcpdump -w - | jj extract - -f json                    from a pipe\n  jj extract big.pcap -o \
                         f.arrow --prometheus-port 9090  metrics at http://127.0.0.1:9090/metrics\n\nA file appears under \
-                        its name when it is whole; an interrupted run leaves none.")]
+                        its name when it is whole; an interrupted run leaves none."
+)]
 pub struct Extract {
     /// Captures: files, directories (with all below them), globs, or - for standard input.
     #[arg(value_name = "INPUT", required = true)]
@@ -209,8 +211,8 @@ impl MetricsArgs {
         }
         let failed = |e: &dyn std::fmt::Display| CliError::Failed(e.to_string());
         let registry = Registry::new().with_process();
-        let metrics = PrometheusMetrics::new(&registry, joyfuljay_monitoring::DEFAULT_NAMESPACE)
-            .map_err(|e| failed(&e))?;
+        let metrics =
+            PrometheusMetrics::new(&registry, joyfuljay_monitoring::DEFAULT_NAMESPACE).map_err(|e| failed(&e))?;
         let mut options = ServerOptions::default();
         options.web_config.clone_from(&self.prometheus_web_config);
         let server = joyfuljay_monitoring::start_server(&self.prometheus_addr, port, &registry, options)

@@ -1,9 +1,9 @@
 //! `jj features`: what can be selected, straight from the table that the rows are made from.
 
 use clap::{Args, ValueEnum};
+use joyfuljay_core::ConfigError;
 use joyfuljay_core::features::{FeatureInfo, GROUPS, Profile};
 use joyfuljay_core::nearest::nearest;
-use joyfuljay_core::ConfigError;
 use serde_json::json;
 
 use crate::error::CliError;
@@ -11,7 +11,9 @@ use crate::out::{self, csv_field};
 
 /// List the features: name, type, unit, profile, meaning.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj features\n  jj features --group timing\n  jj features --profile JJ-CORE -f csv")]
+#[command(
+    after_help = "Examples:\n  jj features\n  jj features --group timing\n  jj features --profile JJ-CORE -f csv"
+)]
 pub struct Features {
     /// Only these groups.
     #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
@@ -46,8 +48,7 @@ impl Features {
             }
         }
         let wanted = |f: &FeatureInfo| {
-            (self.group.is_empty() || self.group.iter().any(|g| g == f.group))
-                && profile.is_none_or(|p| f.profile <= p)
+            (self.group.is_empty() || self.group.iter().any(|g| g == f.group)) && profile.is_none_or(|p| f.profile <= p)
         };
         let features: Vec<_> = GROUPS.iter().flat_map(|g| g.features()).filter(wanted).collect();
         match self.format {

@@ -22,8 +22,10 @@ use crate::summary::{self, plural, summary_json};
 
 /// Show what captures hold: format, interfaces, packets, flows, times, and what cannot be read.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj info capture.pcap\n  jj info --json *.pcapng | jq .flows\n\nEvery INPUT has a \
-                        report of its own; that of a directory or glob sums its files up.")]
+#[command(
+    after_help = "Examples:\n  jj info capture.pcap\n  jj info --json *.pcapng | jq .flows\n\nEvery INPUT has a \
+                        report of its own; that of a directory or glob sums its files up."
+)]
 pub struct Info {
     /// Captures: files, directories (with all below them), globs, or - for standard input.
     #[arg(value_name = "INPUT", required = true)]

@@ -16,8 +16,10 @@ use crate::summary::plural;
 
 /// Named sets of features: list them, show one, or check a file of rows against one.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj profiles list\n  jj profiles show JJ-CORE --json\n  jj profiles validate flows.csv \
-                        --profile JJ-CORE")]
+#[command(
+    after_help = "Examples:\n  jj profiles list\n  jj profiles show JJ-CORE --json\n  jj profiles validate flows.csv \
+                        --profile JJ-CORE"
+)]
 pub struct Profiles {
     #[command(subcommand)]
     action: Option<Action>,
@@ -61,8 +63,7 @@ fn list() -> Result<(), CliError> {
     let mut rows = vec![["PROFILE", "FEATURES", "GROUPS", "INCLUDES"].map(str::to_owned).to_vec()];
     for (i, profile) in Profile::ALL.into_iter().enumerate() {
         let inside: Vec<_> = features.iter().filter(|f| f.profile <= profile).collect();
-        let groups: Vec<_> =
-            GROUPS.iter().map(|g| g.id()).filter(|id| inside.iter().any(|f| f.group == *id)).collect();
+        let groups: Vec<_> = GROUPS.iter().map(|g| g.id()).filter(|id| inside.iter().any(|f| f.group == *id)).collect();
         let includes: Vec<_> = Profile::ALL.iter().take(i).map(|p| p.name()).collect();
         rows.push(vec![profile.name().into(), inside.len().to_string(), groups.join(","), includes.join(", ")]);
     }
@@ -79,7 +80,7 @@ fn show(name: &str, json: bool) -> Result<(), CliError> {
 }
 
 /// A profile with its features, as it is shipped for other tools to read.
-pub fn profile_json(profile: Profile) -> serde_json::Value {
+pub fn profile_json(profile: Profile) -> Value {
     let features = GROUPS.iter().flat_map(|g| g.features()).filter(|f| f.profile <= profile);
     serde_json::json!({
         "profile": profile.name(),
@@ -139,8 +140,7 @@ fn column_names(file: &Path) -> Result<Vec<String>, CliError> {
         };
     }
     let lines: Vec<_> = if first.contains(',') { first.split(',').collect() } else { text.lines().collect() };
-    let names: Vec<_> =
-        lines.iter().map(|n| n.trim().trim_matches('"').to_owned()).filter(|n| !n.is_empty()).collect();
+    let names: Vec<_> = lines.iter().map(|n| n.trim().trim_matches('"').to_owned()).filter(|n| !n.is_empty()).collect();
     if names.is_empty() { Err(failed(&"no names in it")) } else { Ok(names) }
 }
 

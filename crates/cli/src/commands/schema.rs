@@ -10,8 +10,10 @@ use crate::out;
 
 /// Show the columns of the rows that `jj extract` would write with the same options.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj schema --features flow_meta,tcp\n  jj schema -c jj.toml -f json\n  jj schema -f names \
-                        | wc -l")]
+#[command(
+    after_help = "Examples:\n  jj schema --features flow_meta,tcp\n  jj schema -c jj.toml -f json\n  jj schema -f names \
+                        | wc -l"
+)]
 pub struct Schema {
     /// How to print them.
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
@@ -34,8 +36,7 @@ enum Form {
 
 impl Schema {
     pub fn run(self) -> Result<(), CliError> {
-        let config =
-            options::configuration(&self.base, &self.features, &FlowArgs::default(), &RunArgs::default())?;
+        let config = options::configuration(&self.base, &self.features, &FlowArgs::default(), &RunArgs::default())?;
         let schema = Pipeline::new(config)?.schema();
         match self.format {
             Form::Names => out::print(&schema.fields().iter().map(|f| format!("{}\n", f.name())).collect::<String>()),
