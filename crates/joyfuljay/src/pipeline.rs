@@ -10,7 +10,7 @@ use joyfuljay_core::rows::RowPlan;
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{PacketSource, Progress as Step};
 
-use crate::progress::Reporter;
+use crate::progress::{Listener, Reporter};
 use crate::run::Run;
 use crate::{CancelToken, Error, Progress, Summary, parallel, serial};
 
@@ -20,7 +20,7 @@ pub struct Pipeline {
     plan: RowPlan,
     settings: EngineSettings,
     metrics: Arc<dyn MetricsSink>,
-    listener: Option<Box<dyn FnMut(&Progress) + Send>>,
+    listener: Option<Listener>,
     cancel: CancelToken,
 }
 
