@@ -14,7 +14,7 @@ def test_the_same_bytes_for_any_number_of_workers(jj, tmp_path, form):
     outs = []
     for workers in (1, 2, 7):
         out = tmp_path / f"{workers}.{form}"
-        jj("extract", DEMO, *FOUR_GROUPS, "--include-splt", "-f", form, "-o", out, "-w", workers)
+        jj("extract", DEMO, *FOUR_GROUPS, "--splt", "-f", form, "-o", out, "-w", workers)
         outs.append(out.read_bytes())
     assert outs[0] == outs[1] == outs[2]
 
@@ -71,7 +71,7 @@ def test_split_by_direction(rows):
 
 
 def test_sequences_are_lists(rows):
-    found = rows(DEMO, "--include-sequences", "--include-splt")
+    found = rows(DEMO, "--include-sequences", "--splt")
     lists = {k for r in found for k, v in r.items() if isinstance(v, list)}
     assert any(k.startswith("splt") for k in lists) and len(lists) >= 3
 

@@ -3,5 +3,6 @@
 //! Everything that does I/O for the engine lives here, so that `joyfuljay-core` needs neither files nor codecs.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "sinks")]
 pub mod sink;
 pub mod source;

@@ -48,8 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             delta.flows_ended[reason] = (ended * percent / 100) as u64;
         }
         delta.skipped[SkipReason::NonIp] = 31;
-        delta.skipped[SkipReason::Fragment] = u64::from((t * 10.0) as u64 % 23 == 0);
-        delta.skipped[SkipReason::Truncated] = u64::from((t * 10.0) as u64 % 17 == 0);
+        delta.skipped[SkipReason::Fragment] = u64::from(((t * 10.0) as u64).is_multiple_of(23));
+        delta.skipped[SkipReason::Truncated] = u64::from(((t * 10.0) as u64).is_multiple_of(17));
         metrics.record(&delta);
         for (stage, seconds) in
             [(Stage::Decode, 0.00021), (Stage::Track, 0.00047), (Stage::Extract, 0.00033), (Stage::Output, 0.00055)]

@@ -317,7 +317,7 @@ impl std::fmt::Debug for CaptureReader {
 }
 
 /// Bytes of the first read of a capture, before it is known how large its frames are.
-const FIRST_READ: usize = 256 * 1024;
+const FIRST_READ: usize = 64 * 1024;
 
 /// Bytes read when a batch lacks a little.
 const SMALL_READ: usize = 32 * 1024;

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Writes the seeds of every fuzz target to seeds/: small captures, frames and scripts that reach every parser.
+
+The seeds are committed; run this again after changing it, and commit what it wrote.
+"""
+
+import pathlib
+import shutil
+import struct
+
+HERE = pathlib.Path(__file__).parent
+LINKS = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 147, 192, 228, 229, 276, 9999]  # as in decoding.rs
+
+
+def be16(*values):
+    return struct.pack(f">{len(values)}H", *values)
+
+
+def tcp(payload=b"GET / HTTP/1.1\r\n\r\n", flags=0x18):
+    return be16(40000, 80) + struct.pack(">IIBBHHH", 1, 2, 0x80, flags, 512, 0, 0) + b"\x02\x04\x05\xb4\x01\x03\x03\x07\x01\x01\x01\x00" + payload
+
+
+def udp(port, payload, source=40000):
+    return be16(source, port, 8 + len(payload), 0) + payload
+
+
+def ip4(protocol, payload, fragment=0, options=b""):
+    first = 0x45 + len(options) // 4
+    head = struct.pack(">BBHHHBBH", first, 0, 20 + len(options) + len(payload), 7, fragment, 64, protocol, 0)
+    return head + bytes([10, 0, 0, 1, 10, 0, 0, 2]) + options + payload
+
+
+def ip6(protocol, payload):
+    ends = bytes([0x20, 1, 0xD, 0xB8]) + bytes(11) + b"\1" + bytes([0x20, 1, 0xD, 0xB8]) + bytes(11) + b"\2"
+    return struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64) + ends + payload
+
+
+def ether(kind, payload):
+    return b"\2\0\0\0\0\1\2\0\0\0\0\2" + be16(kind) + payload
+
+
+DNS = be16(1, 0x100, 1, 0, 0, 0) + b"\7example\3com\0" + be16(1, 1)
+V4, V6 = ip4(6, tcp()), ip6(6, tcp())
+INNER = ether(0x800, V4)
+SCTP = be16(36412, 36412) + bytes(8) + bytes([0, 3, 0, 17]) + bytes(12) + b"x"
+EXTENSIONS = bytes([43, 0, 1, 4, 0, 0, 0, 0]) + bytes([60, 0, 4, 0, 0, 0, 0, 0]) + bytes([17, 0, 1, 4, 0, 0, 0, 0])
+
+IP = {
+    "tcp4": V4,
+    "tcp6": V6,
+    "udp4": ip4(17, udp(53, DNS)),
+    "icmp": ip4(1, bytes([8, 0, 0, 0]) + be16(1, 1) + b"ping"),
+    "icmp_error": ip4(1, bytes([3, 3, 0, 0, 0, 0, 0, 0]) + V4[:28]),
+    "icmp6": ip6(58, bytes([128, 0, 0, 0]) + be16(1, 1) + b"ping"),
+    "sctp": ip4(132, SCTP),
+    "options": ip4(6, tcp(), options=b"\x94\4\0\0"),
+    "extensions": ip6(0, EXTENSIONS + udp(53, DNS)),
+    "authenticated": ip4(51, bytes([6, 4]) + bytes(22) + tcp()),
+    "ipip": ip4(4, V4),
+    "6in4": ip4(41, V6),
+    "4in6": ip6(4, V4),
+    "gre": ip4(47, be16(0, 0x800) + V4),
+    "gre_key": ip4(47, be16(0x3000, 0x86DD) + bytes(8) + V6),
+    "nvgre": ip4(47, be16(0x2000, 0x6558) + b"\0\0\7\0" + INNER),
+    "gre_ppp": ip4(47, be16(0x3081, 0x880B, len(V4) + 4, 1) + bytes(8) + b"\xff\3" + be16(0x21) + V4),
+    "erspan1": ip4(47, be16(0, 0x88BE) + INNER),
+    "erspan2": ip4(47, be16(0x1000, 0x88BE) + bytes(4) + b"\x10\0\0\0" + bytes(4) + INNER),
+    "erspan3": ip4(47, be16(0x1000, 0x22EB) + bytes(4) + b"\x20\0\0\0" + bytes(8) + INNER),
+    "vxlan": ip4(17, udp(4789, b"\x08\0\0\0\0\0\7\0" + INNER)),
+    "geneve": ip4(17, udp(6081, b"\1\0\x65\x58\0\0\7\0" + bytes(4) + INNER)),
+    "gtpu": ip4(17, udp(2152, b"\x32\xff" + be16(len(V4) + 4) + b"\0\0\0\7\0\1\0\0" + V4)),
+    "gtpu_extension": ip4(17, udp(2152, b"\x34\xff" + be16(len(V4) + 8) + b"\0\0\0\7\0\1\0\x85\1\0\0\0" + V4)),
+    "teredo": ip4(17, udp(3544, V6)),
+    "teredo_origin": ip4(17, udp(3544, b"\0\0" + bytes(6) + V6)),
+    "l2tp": ip4(17, udp(1701, b"\0\2\0\1\0\2" + b"\xff\3" + be16(0x21) + V4)),
+    "etherip": ip4(97, b"\x30\0" + INNER),
+    "mpls_udp": ip4(17, udp(6635, b"\0\1\1\x40" + V4)),
+    "deep": ip4(4, ip4(4, ip4(4, ip4(4, ip4(41, V6))))),
+    "tso": V4[:2] + b"\0\0" + V4[4:],
+}
+
+ETHER = {
+    "vlan": ether(0x8100, be16(5, 0x800) + V4),
+    "qinq": ether(0x88A8, be16(5, 0x8100, 6, 0x86DD) + V6),
+    "mpls": ether(0x8847, b"\0\1\0\x40\0\2\1\x40" + V4),
+    "pseudowire": ether(0x8847, b"\0\1\1\x40" + bytes(4) + INNER),
+    "pppoe": ether(0x8864, b"\x11\0\0\1" + be16(len(V4) + 2, 0x21) + V4),
+    "llc_snap": ether(8 + len(V4), b"\xaa\xaa\3\0\0\0\x08\0" + V4),
+    "llc": ether(3, b"\x42\x42\3"),
+    "cisco": ether(0x8909, b"\1\1\0\7" + be16(0x800) + V4),
+    "arp": ether(0x806, be16(1, 0x800) + b"\6\4\0\1" + bytes(20)),
+    "padded": ether(0x800, ip4(6, tcp(b""))) + bytes(6),
+    "vntag": ether(0x8926, bytes(4) + be16(0x800) + V4),
+    "provider_backbone": ether(0x88E7, bytes(4) + INNER),
+}
+
+WIFI = b"\x88\1\0\0" + bytes(18) + bytes(4) + b"\xaa\xaa\3\0\0\0\x08\0" + V4
+LINKED = {
+    0: b"\2\0\0\0" + V4,
+    9: b"\xff\3" + be16(0x21) + V4,
+    12: V4,
+    14: V6,
+    50: b"\xff\3" + be16(0x57) + V6,
+    51: b"\x11\0\0\1" + be16(len(V4) + 2, 0x21) + V4,
+    101: V6,
+    104: b"\x0f\0" + be16(0x800) + V4,
+    105: WIFI,
+    108: b"\0\0\0\2" + V4,
+    113: be16(0, 1, 6) + bytes(8) + be16(0x800) + V4,
+    119: bytes(4) + struct.pack(">I", 144) + bytes(136) + WIFI,
+    127: b"\0\0\x08\0\0\0\0\0" + WIFI,
+    147: V4,
+    192: b"\0\0\x08\0\1\0\0\0" + INNER,
+    228: V4,
+    229: V6,
+    276: be16(0x86DD, 0) + struct.pack(">I", 1) + be16(1) + b"\0\6" + bytes(8) + V6,
+    9999: V4,
+}
+
+
+def frame_seed(link, *frames, cut=200):
+    return bytes([LINKS.index(link), cut]) + b"".join(be16(len(f)) + f for f in frames)
+
+
+def frame_seeds():
+    for name, packet in IP.items():
+        yield f"ip_{name}", frame_seed(1, ether(0x86DD if packet[0] >> 4 == 6 else 0x800, packet))
+    for name, packet in ETHER.items():
+        yield f"ether_{name}", frame_seed(1, packet)
+    for link, packet in LINKED.items():
+        yield f"link_{link}", frame_seed(link, packet)
+    whole = ip4(17, udp(4789, b"\x08\0\0\0\0\0\7\0" + INNER))[20:]
+    pieces = [ip4(17, whole[:48], 0x2000), ip4(17, whole[48:], 6)]
+    yield "fragments", frame_seed(101, *pieces)
+    yield "fragments_backwards", frame_seed(101, *reversed(pieces))
+    yield "fragments6", frame_seed(101, ip6(44, b"\x11\0\0\1\0\0\0\7" + whole[:48]), ip6(44, b"\x11\0\0\x30\0\0\0\7" + whole[48:]))
+
+
+def pcap_seeds():
+    for order, letter in (("<", "le"), (">", "be")):
+        for name, magic, extra in (("micro", 0xA1B2C3D4, 0), ("nano", 0xA1B23C4D, 0), ("modified", 0xA1B2CD34, 8),
+                                   ("ixia_hw", 0x1C0001AC, 0), ("ixia_sw", 0x1C0001AB, 0)):
+            for version in ((2, 4), (2, 3), (2, 2)) if name == "micro" else ((2, 4),):
+                out = struct.pack(order + "IHHIIII", magic, *version, 0, 0, 65535, 1)
+                out += bytes(4) if name.startswith("ixia") else b""
+                for i, packet in enumerate((b"", INNER[:30], INNER)):
+                    lengths = (len(INNER), len(packet)) if version == (2, 2) else (len(packet), len(INNER))
+                    out += struct.pack(order + "IIII", 1_600_000_000 + i, 999_999, *lengths) + bytes(extra) + packet
+                yield f"{name}_{letter}_{version[0]}_{version[1]}", out
+        yield f"absurd_{letter}", struct.pack(order + "IHHIIIIIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1, 1, 0, 1 << 24, 1)
+
+
+def pcapng(order, *blocks):
+    out = b""
+    for kind, body in blocks:
+        body += bytes(-len(body) % 4)
+        length = struct.pack(order + "I", len(body) + 12)
+        out += struct.pack(order + "I", kind) + length + body + length
+    return out
+
+
+def options(order, *pairs):
+    return b"".join(struct.pack(order + "HH", code, len(v)) + v + bytes(-len(v) % 4) for code, v in pairs) + bytes(4)
+
+
+def pcapng_seeds():
+    sections = []
+    for order, letter in (("<", "le"), (">", "be")):
+        head = (0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1) + options(order, (4, b"seeds")))
+        plain = (1, struct.pack(order + "HHI", 1, 0, 64))
+        clocks = [(1, struct.pack(order + "HHI", 101, 0, 0) + options(order, (2, b"eth0"), (9, bytes([r])), (14, struct.pack(order + "q", o))))
+                  for r, o in ((9, 0), (0x94, -5), (12, 1 << 40), (3, 0))]
+        packets = [(6, struct.pack(order + "IIIII", i, 0x5F5E1, 7, len(V4), len(V4)) + V4 + bytes(-len(V4) % 4)
+                    + options(order, (2, bytes(4)))) for i in range(1, 5)]
+        old = (2, struct.pack(order + "HHIIII", 0, 3, 1, 2, len(INNER), len(INNER)) + INNER)
+        simple = (3, struct.pack(order + "I", len(INNER)) + INNER[:64])
+        others = [(5, struct.pack(order + "III", 0, 0, 0)), (4, bytes(4)), (10, struct.pack(order + "II", 0x544C534B, 4) + b"keys"),
+                  (0xBAD, struct.pack(order + "I", 32473) + b"custom")]
+        yield f"simple_{letter}", pcapng(order, head, plain, simple, old)
+        yield f"clocks_{letter}", pcapng(order, head, plain, *clocks, *packets)
+        yield f"others_{letter}", pcapng(order, head, *others, plain, *others, simple)
+        sections.append(pcapng(order, head, plain, simple))
+    yield "sections", b"".join(sections * 2)
+
+
+def fragment_seeds():
+    def script(version, length, *steps):
+        return bytes([version]) + be16(length) + b"".join(be16(place) + bytes([count]) for place, count in steps)
+
+    for v in (0, 1):
+        yield f"in_order_{v}", script(v, 3000, (0, 180), (180, 180), (360, 180))
+        yield f"backwards_{v}", script(v, 3000, (360, 180), (180, 180), (0, 180))
+        yield f"overlapping_{v}", script(v, 1000, (0, 60), (30, 90), (0x8000 + 50, 50), (100, 60))
+        yield f"lying_{v}", script(v, 600, (0x8000, 40), (0, 40), (40, 60))
+        yield f"missing_{v}", script(v, 600, (1, 40), (41, 60))
+        yield f"whole_{v}", script(v, 100, (0, 255))
+        yield f"tiny_{v}", script(v, 200, *((i, 1) for i in range(26)))
+
+
+def main():
+    for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds)):
+        folder = HERE / "seeds" / target
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        count = 0
+        for name, data in seeds():
+            (folder / name).write_bytes(data)
+            count += 1
+        print(f"{target}: {count} seeds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+//! Laws that hold for any input. A fuzz target is one call into this crate.
+
+pub mod captures;
+pub mod decoding;
+pub mod fragments;
+pub mod memory;
