@@ -60,9 +60,9 @@ pub struct FeatureArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Flows")]
 pub struct FlowArgs {
-    #[arg(long = "timeout", value_name = "SECONDS", help = help("flow_timeout"))]
+    #[arg(long = "timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("flow_timeout"))]
     pub flow_timeout: Option<f64>,
-    #[arg(long = "active-timeout", value_name = "SECONDS", help = help("active_timeout"))]
+    #[arg(long = "active-timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("active_timeout"))]
     pub active_timeout: Option<f64>,
     #[arg(long = "max-flows", value_name = "FLOWS", help = help("max_concurrent_flows"))]
     pub max_concurrent_flows: Option<u64>,
@@ -70,7 +70,7 @@ pub struct FlowArgs {
     pub flow_eviction_strategy: Option<EvictionArg>,
     #[arg(long = "no-fin-rst", help = "Neither FIN nor RST ends a flow (the NFStream definition)")]
     pub terminate_on_fin_rst: bool,
-    #[arg(long = "sampling-rate", value_name = "SHARE", help = help("sampling_rate"))]
+    #[arg(long = "sampling-rate", allow_negative_numbers = true, value_name = "SHARE", help = help("sampling_rate"))]
     pub sampling_rate: Option<f64>,
     #[arg(long = "sampling-seed", value_name = "NUMBER", help = help("sampling_seed"))]
     pub sampling_seed: Option<u64>,
