@@ -242,7 +242,7 @@ impl Writer<'_, '_> {
     const MOST_ENCODING: u64 = 2;
 
     fn write_all(mut self, news: Receiver<News>) -> Result<(), Error> {
-        let mut collector = Collector::default();
+        let mut collector = Collector::new(self.run.settings.chunk_rows);
         let mut partial: BTreeMap<u64, (usize, Vec<FlowStore>)> = BTreeMap::new();
         let mut next_batch = 0;
         let mut tables = Vec::new();

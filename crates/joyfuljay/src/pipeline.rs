@@ -102,7 +102,8 @@ impl Pipeline {
     pub fn run(mut self, source: Box<dyn PacketSource>, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
         let workers = self.workers().min(self.settings.partitions);
         let reporter = Reporter::new(self.listener.take());
-        let run = Run::start(&self.plan, self.settings, &*self.metrics, &self.cancel, source.mode(), workers);
+        let settings = EngineSettings { chunk_rows: sink.chunk_rows(), ..self.settings };
+        let run = Run::start(&self.plan, settings, &*self.metrics, &self.cancel, source.mode(), workers);
         let done = match workers {
             1 => serial::run(&run, source, sink, reporter),
             _ => parallel::run(&run, source, sink, reporter),
