@@ -176,6 +176,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
     std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()).into())
 }
 
+const ENDINGS: [&str; 4] = [".pcap", ".cap", ".pcapng", ".ntar"];
+
+/// A name without the ending of its compression.
+fn plain(name: &str) -> &str {
+    [".gz", ".zst", ".lz4"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
 /// The captures below a folder, by what their names end in, in the order of their names.
 fn captures(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let mut found = Vec::new();
@@ -186,7 +193,7 @@ fn captures(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 folders.push(path);
-            } else if [".pcap", ".cap", ".pcapng", ".ntar"].iter().any(|end| name.contains(end)) {
+            } else if ENDINGS.iter().any(|end| plain(&name).ends_with(end)) {
                 found.push(path);
             }
         }
