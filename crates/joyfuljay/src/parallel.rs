@@ -50,14 +50,14 @@ pub(crate) fn run(
         let mut to_workers = Vec::with_capacity(workers);
         let mut working = Vec::with_capacity(workers);
         for tables in tables {
-            let (to_worker, batches) = bounded::<(u64, Arc<PacketBatch>)>(circulating);
+            let (to_worker, batches) = bounded::<(u64, Arc<Loan>)>(circulating);
             to_workers.push(to_worker);
-            let tracker = Tracker { run, tables, give_back: give_back.clone(), to_writer: to_writer.clone() };
+            let tracker = Tracker { run, tables, to_writer: to_writer.clone() };
             working.push(scope.spawn(move || tracker.track_all(batches)));
             let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
             working.push(scope.spawn(move || encode_all(run, &tasks, &encoded, &*encoder)));
         }
-        drop((encoded_out, encode_tasks, give_back));
+        drop((encoded_out, encode_tasks));
         let writer = Writer {
             run,
             sink,
@@ -70,7 +70,7 @@ pub(crate) fn run(
             scratch: RowScratch::default(),
         };
         let writing = scope.spawn(move || writer.write_all(from_all));
-        let reader = Reader { run, to_workers, recycled, room: circulating, spare: None, next_batch: 0 };
+        let reader = Reader { run, to_workers, recycled, room: circulating, home: give_back, next_batch: 0 };
         let read = reader.read(source, reporter, &to_writer);
         drop(to_writer);
         let mut written = writing.join().unwrap_or(Err(Error::Worker));
@@ -81,6 +81,19 @@ pub(crate) fn run(
         // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
         written.and(read)
     })
+}
+
+/// A batch on loan from the reader. Whoever lets go of it last sends it home, also when that is a thread that dies.
+struct Loan {
+    batch: PacketBatch,
+    home: Sender<PacketBatch>,
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // Without a reader nobody needs it.
+        let _ = self.home.send(std::mem::take(&mut self.batch));
+    }
 }
 
 /// What the writer hears.
@@ -95,10 +108,10 @@ enum News {
 
 struct Reader<'a, 'r> {
     run: &'a Run<'r>,
-    to_workers: Vec<Sender<(u64, Arc<PacketBatch>)>>,
+    to_workers: Vec<Sender<(u64, Arc<Loan>)>>,
     recycled: Receiver<PacketBatch>,
     room: usize,
-    spare: Option<PacketBatch>,
+    home: Sender<PacketBatch>,
     next_batch: u64,
 }
 
@@ -136,18 +149,16 @@ impl Reader<'_, '_> {
             run.after_read(&mut *source, &mut reporter);
         }
         run.after_read(&mut *source, &mut reporter);
-        if whole && !run.cancel.is_cancelled() {
+        let cancelled = run.cancel.is_cancelled();
+        if whole && !cancelled {
             // A writer that is gone says itself why.
             let _ = to_writer.send(News::End(front.last_ts().unwrap_or_default()));
         }
-        Ok(Done { first_ts: front.first_ts(), last_ts: front.last_ts() })
+        Ok(Done { first_ts: front.first_ts(), last_ts: front.last_ts(), cancelled })
     }
 
-    /// A batch to fill; none when the workers are gone.
+    /// A batch to fill. There always comes one: every batch that was sent out comes home.
     fn blank(&mut self) -> Option<PacketBatch> {
-        if let Some(batch) = self.spare.take() {
-            return Some(batch);
-        }
         if let Ok(batch) = self.recycled.try_recv() {
             return Some(batch);
         }
@@ -161,14 +172,12 @@ impl Reader<'_, '_> {
     /// Whether all workers are there to take the batch. They go when the sink fails; what is read then is of no use,
     /// and there may be no end of it.
     fn send(&mut self, batch: PacketBatch) -> bool {
-        let batch = Arc::new(batch);
+        let batch = Arc::new(Loan { batch, home: self.home.clone() });
         let mut all = true;
         for to_worker in &self.to_workers {
             all &= to_worker.send((self.next_batch, Arc::clone(&batch))).is_ok();
         }
         self.next_batch += 1;
-        // The workers may have been done with it before the last of them was even sent to: then it is ours to reuse.
-        self.spare = Arc::into_inner(batch);
         all
     }
 }
@@ -176,17 +185,14 @@ impl Reader<'_, '_> {
 struct Tracker<'a, 'r> {
     run: &'a Run<'r>,
     tables: Vec<(usize, FlowTable)>,
-    give_back: Sender<PacketBatch>,
     to_writer: Sender<News>,
 }
 
 impl Tracker<'_, '_> {
-    fn track_all(mut self, batches: Receiver<(u64, Arc<PacketBatch>)>) {
+    fn track_all(mut self, batches: Receiver<(u64, Arc<Loan>)>) {
         for (number, batch) in batches {
-            let flows = self.run.timed(Stage::Track, || self.track(&batch));
-            if let Some(batch) = Arc::into_inner(batch) {
-                let _ = self.give_back.send(batch);
-            }
+            let flows = self.run.timed(Stage::Track, || self.track(&batch.batch));
+            drop(batch);
             if self.to_writer.send(News::Ended { batch: number, flows }).is_err() {
                 return; // the writer is gone, and says why
             }

@@ -34,6 +34,8 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Done {
     pub(crate) first_ts: Option<TimeNs>,
     pub(crate) last_ts: Option<TimeNs>,
+    /// Whether it was told to stop before the end of the input. Later it is too late: the output is written.
+    pub(crate) cancelled: bool,
 }
 
 impl<'a> Run<'a> {
@@ -136,7 +138,7 @@ impl<'a> Run<'a> {
             StatsDelta { active_flows: -stats.active_flows, table_bytes: -stats.table_bytes, ..StatsDelta::default() };
         self.metrics.record(&gone);
         let elapsed = self.started.elapsed();
-        let cancelled = self.cancel.is_cancelled();
+        let cancelled = done.as_ref().is_ok_and(|d| d.cancelled);
         if let Err(e) = &done {
             self.metrics.error(e.stage());
         }

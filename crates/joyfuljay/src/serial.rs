@@ -42,8 +42,9 @@ pub(crate) fn run(
         engine.ready().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
     }
     run.after_read(&mut *source, &mut reporter);
-    let done = Done { first_ts: engine.front_mut().first_ts(), last_ts: engine.front_mut().last_ts() };
-    if run.cancel.is_cancelled() {
+    let (first_ts, last_ts) = (engine.front_mut().first_ts(), engine.front_mut().last_ts());
+    let done = Done { first_ts, last_ts, cancelled: run.cancel.is_cancelled() };
+    if done.cancelled {
         return Ok(done);
     }
     let (stats, mut drain) = engine.finish(&mut batch);
