@@ -108,8 +108,8 @@ def test_no_fin_split_is_the_nfstream_definition(rows, tmp_path):
 
 
 def test_unknown_feature_is_refused_with_the_nearest(jj):
-    err = jj("extract", DEMO, "--feature", "iat_maen", ok=False).err
-    assert "iat_maen" in err and "iat_mean" in err
+    err = jj("extract", DEMO, "--feature", "iat_meen", ok=False).err
+    assert "iat_meen" in err and "iat_mean" in err
 
 
 def test_unknown_group_is_refused_with_the_nearest(jj):

@@ -20,6 +20,8 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::Subcommand;
 
+pub use crate::commands::profile_json;
+
 /// Network captures to flows to ML-ready feature rows.
 ///
 /// Reads pcap and pcapng (plain, .gz, .zst, .lz4, or from a pipe), puts packets into bidirectional flows and writes one

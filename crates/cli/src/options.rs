@@ -33,9 +33,9 @@ pub struct FeatureArgs {
     pub specific_features: Option<Vec<String>>,
     #[arg(long, value_name = "NAME", help = help("profile"))]
     pub profile: Option<String>,
-    #[arg(long = "no-ips", help = "Rows without addresses.")]
+    #[arg(long = "no-ips", help = "Rows without addresses")]
     pub include_ip_addresses: bool,
-    #[arg(long = "no-ports", help = "Rows without ports.")]
+    #[arg(long = "no-ports", help = "Rows without ports")]
     pub include_ports: bool,
     #[arg(long = "anonymize-ips", help = help("anonymize_ips"))]
     pub anonymize_ips: bool,
@@ -60,17 +60,17 @@ pub struct FeatureArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Flows")]
 pub struct FlowArgs {
-    #[arg(long = "timeout", value_name = "SECONDS", help = help("flow_timeout"))]
+    #[arg(long = "timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("flow_timeout"))]
     pub flow_timeout: Option<f64>,
-    #[arg(long = "active-timeout", value_name = "SECONDS", help = help("active_timeout"))]
+    #[arg(long = "active-timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("active_timeout"))]
     pub active_timeout: Option<f64>,
     #[arg(long = "max-flows", value_name = "FLOWS", help = help("max_concurrent_flows"))]
     pub max_concurrent_flows: Option<u64>,
     #[arg(long = "eviction", value_enum, help = help("flow_eviction_strategy"))]
     pub flow_eviction_strategy: Option<EvictionArg>,
-    #[arg(long = "no-fin-rst", help = "Neither FIN nor RST ends a flow (the NFStream definition).")]
+    #[arg(long = "no-fin-rst", help = "Neither FIN nor RST ends a flow (the NFStream definition)")]
     pub terminate_on_fin_rst: bool,
-    #[arg(long = "sampling-rate", value_name = "SHARE", help = help("sampling_rate"))]
+    #[arg(long = "sampling-rate", allow_negative_numbers = true, value_name = "SHARE", help = help("sampling_rate"))]
     pub sampling_rate: Option<f64>,
     #[arg(long = "sampling-seed", value_name = "NUMBER", help = help("sampling_seed"))]
     pub sampling_seed: Option<u64>,
@@ -100,7 +100,7 @@ pub enum MissingArg {
 
 /// The doc comment of a key, without the full stop, as help texts have it.
 fn help(key: &str) -> &'static str {
-    Key::find(key).map_or("", |k| k.help)
+    Key::find(key).map_or("", |k| k.help.trim_end_matches('.'))
 }
 
 /// Defaults, then the file, then options, then `--set`; validated.

@@ -10,10 +10,11 @@
 //! # let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/demo.pcap").to_string();
 //! let config = Config { features: vec!["flow_meta".into(), "timing".into()], ..Config::default() };
 //! let pipeline = Pipeline::new(config)?;
-//! let source = CaptureSet::open(&[capture], Default::default())?;
-//! let (sink, rows) = MemorySink::new();
+//! let source = CaptureSet::open(&[capture], &Default::default())?;
+//! let sink = MemorySink::new();
+//! let rows = sink.rows();
 //! let summary = pipeline.run(Box::new(source), Box::new(sink))?;
-//! assert_eq!(rows.batches().iter().map(|b| b.num_rows() as u64).sum::<u64>(), summary.rows);
+//! assert_eq!(rows.take().iter().map(|b| b.num_rows() as u64).sum::<u64>(), summary.rows);
 //! # Ok(())
 //! # }
 //! ```

@@ -74,7 +74,7 @@ pub(crate) fn run(
             scratch: RowScratch::default(),
         };
         let writing = scope.spawn(move || writer.write_all(from_all));
-        let reader = Reader { run, to_workers, recycled, room: circulating, next_batch: 0 };
+        let reader = Reader { run, to_workers, recycled, room: circulating, spare: None, next_batch: 0 };
         let read = reader.read(source, reporter, &to_writer);
         drop(to_writer);
         let written = writing.join().unwrap_or(Err(Error::Worker));
@@ -98,6 +98,7 @@ struct Reader<'a, 'r> {
     to_workers: Vec<Sender<(u64, Arc<PacketBatch>)>>,
     recycled: Receiver<PacketBatch>,
     room: usize,
+    spare: Option<PacketBatch>,
     next_batch: u64,
 }
 
@@ -141,6 +142,9 @@ impl Reader<'_, '_> {
 
     /// A batch to fill; none when the workers are gone.
     fn blank(&mut self) -> Option<PacketBatch> {
+        if let Some(batch) = self.spare.take() {
+            return Some(batch);
+        }
         if let Ok(batch) = self.recycled.try_recv() {
             return Some(batch);
         }
@@ -157,6 +161,8 @@ impl Reader<'_, '_> {
             let _ = to_worker.send((self.next_batch, Arc::clone(&batch)));
         }
         self.next_batch += 1;
+        // The workers may have been done with it before the last of them was even sent to: then it is ours to reuse.
+        self.spare = Arc::into_inner(batch);
     }
 }
 
@@ -236,7 +242,7 @@ impl Writer<'_, '_> {
     const MOST_ENCODING: u64 = 2;
 
     fn write_all(mut self, news: Receiver<News>) -> Result<(), Error> {
-        let mut collector = Collector::default();
+        let mut collector = Collector::new(self.run.settings.chunk_rows);
         let mut partial: BTreeMap<u64, (usize, Vec<FlowStore>)> = BTreeMap::new();
         let mut next_batch = 0;
         let mut tables = Vec::new();

@@ -11,7 +11,7 @@ use joyfuljay_core::trackers::TrackerMask;
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{PacketSource, Progress as Step};
 
-use crate::progress::Reporter;
+use crate::progress::{Listener, Reporter};
 use crate::run::Run;
 use crate::{CancelToken, Error, Progress, Summary, parallel, serial};
 
@@ -21,7 +21,7 @@ pub struct Pipeline {
     plan: RowPlan,
     settings: EngineSettings,
     metrics: Arc<dyn MetricsSink>,
-    listener: Option<Box<dyn FnMut(&Progress) + Send>>,
+    listener: Option<Listener>,
     cancel: CancelToken,
 }
 
@@ -121,7 +121,8 @@ impl Pipeline {
     pub fn run(mut self, source: Box<dyn PacketSource>, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
         let workers = self.workers().min(self.settings.partitions);
         let reporter = Reporter::new(self.listener.take());
-        let run = Run::start(&self.plan, self.settings, &*self.metrics, &self.cancel, source.mode(), workers);
+        let settings = EngineSettings { chunk_rows: sink.chunk_rows(), ..self.settings };
+        let run = Run::start(&self.plan, settings, &*self.metrics, &self.cancel, source.mode(), workers);
         let done = match workers {
             1 => serial::run(&run, source, sink, reporter),
             _ => parallel::run(&run, source, sink, reporter),

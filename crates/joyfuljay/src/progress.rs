@@ -18,9 +18,12 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
+/// Whoever wants to hear of a run's progress.
+pub(crate) type Listener = Box<dyn FnMut(&Progress) + Send>;
+
 /// Calls the listener now and then.
 pub(crate) struct Reporter {
-    listener: Option<Box<dyn FnMut(&Progress) + Send>>,
+    listener: Option<Listener>,
     next: Instant,
 }
 
@@ -28,7 +31,7 @@ impl Reporter {
     /// Often enough for a bar that moves smoothly.
     const EVERY: Duration = Duration::from_millis(100);
 
-    pub(crate) fn new(listener: Option<Box<dyn FnMut(&Progress) + Send>>) -> Self {
+    pub(crate) fn new(listener: Option<Listener>) -> Self {
         Self { listener, next: Instant::now() }
     }
 

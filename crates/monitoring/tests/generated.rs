@@ -1,4 +1,5 @@
 //! The files in `dashboards/` are what the code makes, and Prometheus' own tool accepts them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use joyfuljay_monitoring::generated_files;
 use std::path::PathBuf;
@@ -47,7 +48,8 @@ fn every_alert_fires_and_resolves() {
 fn no_alert_is_without_a_test() {
     let rules = std::fs::read_to_string(repository().join("dashboards/joyfuljay-alerts.yml")).unwrap();
     let tests = std::fs::read_to_string(repository().join("dashboards/joyfuljay-alerts.test.yml")).unwrap();
-    let alerts: Vec<_> = rules.lines().filter_map(|l| l.trim_start_matches([' ', '-']).strip_prefix("alert: ")).collect();
+    let alerts: Vec<_> =
+        rules.lines().filter_map(|l| l.trim_start_matches([' ', '-']).strip_prefix("alert: ")).collect();
     assert!(alerts.len() >= 13);
     for alert in alerts {
         // One that expects annotations, one that expects nothing.

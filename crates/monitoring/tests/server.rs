@@ -1,4 +1,5 @@
 //! The server over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use joyfuljay_monitoring::server::ForeignText;
 use joyfuljay_monitoring::{

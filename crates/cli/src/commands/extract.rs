@@ -139,11 +139,9 @@ impl Extract {
         pipeline = pipeline.with_progress(Box::new(move |p| shown.update(p)));
 
         let result = pipeline.run(Box::new(source), sink);
+        // Off the screen before anything else is said, also an error.
         bar.finish();
-        let summary = match result {
-            Ok(summary) => summary,
-            Err(e) => return Err(e.into()),
-        };
+        let summary = result?;
         summary::print_warnings(&summary, self.how.verbose);
         if summary.cancelled {
             return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));

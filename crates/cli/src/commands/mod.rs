@@ -9,6 +9,8 @@ mod schema;
 
 use crate::error::CliError;
 
+pub use profiles::profile_json;
+
 /// A subcommand with its arguments.
 #[derive(Debug, clap::Subcommand)]
 pub enum Subcommand {

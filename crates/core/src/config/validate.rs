@@ -16,7 +16,7 @@ impl Config {
         }
         whole("max_sequence_length", u64::from(self.max_sequence_length), 1, 65_535)?;
         let burst = self.burst_threshold_ms;
-        ensure(burst >= 0.0 && burst <= MAX_SECONDS * 1e3, "burst_threshold_ms", burst, || {
+        ensure((0.0..=MAX_SECONDS * 1e3).contains(&burst), "burst_threshold_ms", burst, || {
             format!("must be a number of milliseconds from 0 to {:e}", MAX_SECONDS * 1e3)
         })?;
         whole("entropy_sample_bytes", u64::from(self.entropy_sample_bytes), 1, 65_535)?;

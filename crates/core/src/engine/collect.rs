@@ -8,7 +8,8 @@ use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
 use crate::trackers::LOG_CAP;
 
-/// Rows of a chunk; a chunk becomes one record batch and, in Parquet, one row group.
+/// Rows of a chunk, unless the sink wants another number; a chunk becomes one record batch and, in Parquet, one row
+/// group.
 pub const CHUNK_ROWS: usize = 16_384;
 
 /// Most bytes of per-packet records in a chunk, so that a few thousand long flows do not fill the memory.
@@ -51,8 +52,8 @@ impl RowChunk {
         self.order.is_empty()
     }
 
-    fn is_full(&self) -> bool {
-        self.order.len() >= CHUNK_ROWS || self.log_bytes >= CHUNK_LOG_BYTES
+    fn is_full(&self, rows: usize) -> bool {
+        self.order.len() >= rows || self.log_bytes >= CHUNK_LOG_BYTES
     }
 
     fn add(&mut self, stores: impl IntoIterator<Item = FlowStore>) {
@@ -72,12 +73,18 @@ impl RowChunk {
 }
 
 /// Gathers what batches ended until there is a chunk of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Collector {
     pending: RowChunk,
+    chunk_rows: usize,
 }
 
 impl Collector {
+    /// Gathers chunks of so many rows, or of as much memory as a chunk may hold.
+    pub fn new(chunk_rows: usize) -> Self {
+        Self { pending: RowChunk::default(), chunk_rows }
+    }
+
     /// Adds the flows that ended in one batch, of all partitions.
     pub fn add(&mut self, ended: Vec<FlowStore>) {
         self.pending.add(ended);
@@ -85,7 +92,7 @@ impl Collector {
 
     /// A chunk, if there is enough for one.
     pub fn ready(&mut self) -> Option<RowChunk> {
-        self.pending.is_full().then(|| std::mem::take(&mut self.pending))
+        self.pending.is_full(self.chunk_rows).then(|| std::mem::take(&mut self.pending))
     }
 
     /// What there is.
@@ -127,7 +134,7 @@ impl Iterator for Drain {
     fn next(&mut self) -> Option<RowChunk> {
         let mut chunk = self.collector.flush().unwrap_or_default();
         let mut out: Option<FlowStore> = None;
-        let mut room = CHUNK_ROWS.saturating_sub(chunk.len());
+        let mut room = self.collector.chunk_rows.saturating_sub(chunk.len());
         let mut bytes = chunk.log_bytes;
         while room > 0 && bytes < CHUNK_LOG_BYTES {
             let Some(entry) = self.order.next() else { break };

@@ -127,6 +127,8 @@ impl Front {
         self.decoded.extra.clear();
         std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
         batch.stats = std::mem::take(&mut self.decoded.stats);
+        // The tables count what gets into flows; sampling comes in between, and nothing is counted twice.
+        (batch.stats.packets, batch.stats.bytes) = (0, 0);
         batch.first_seq = self.next_seq;
         self.next_seq += batch.packets.len() as u64;
         batch.parts.resize_with(self.partitions, Vec::new);

@@ -30,6 +30,8 @@ pub struct EngineSettings {
     pub partitions: usize,
     /// How flows live, per partition.
     pub flow: FlowSettings,
+    /// Rows of a chunk of finished flows: a function of the sink.
+    pub chunk_rows: usize,
     /// Flows whose seeded hash is above this are left out.
     pub sample_below: u64,
     /// Seed of that hash.
@@ -43,6 +45,7 @@ impl EngineSettings {
         let max_flows = config.max_concurrent_flows.div_ceil(partitions as u64).max(1);
         Self {
             partitions,
+            chunk_rows: CHUNK_ROWS,
             flow: FlowSettings {
                 idle_timeout: nanoseconds(config.flow_timeout),
                 active_timeout: config.active_timeout.map(nanoseconds),
@@ -84,7 +87,7 @@ impl Engine {
         Self {
             front: Front::new(&settings),
             tables: settings.tables(),
-            collector: Collector::default(),
+            collector: Collector::new(settings.chunk_rows),
             stats: StatsDelta::default(),
             settings,
         }

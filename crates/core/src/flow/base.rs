@@ -42,9 +42,9 @@ pub struct FlowBase {
 /// What is known of who opened a flow; later variants outrank earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Opened {
-    ByFirstPacket,
-    BySynAck(Side),
-    BySyn(Side),
+    FirstPacket,
+    SynAck(Side),
+    Syn(Side),
 }
 
 impl FlowBase {
@@ -62,7 +62,7 @@ impl FlowBase {
             layers: p.layers,
             outer: packet.outer_addresses().map(Box::new),
             a_is_lo: p.from_lo,
-            initiator: Opened::ByFirstPacket,
+            initiator: Opened::FirstPacket,
             fin: 0,
             closed: false,
             end: EndReason::EndOfInput,
@@ -84,7 +84,7 @@ impl FlowBase {
         self.payload[s] += u64::from(p.payload_len);
         let flags = p.tcp_flags;
         if flags & tcp_flags::SYN != 0 {
-            let opened = if flags & tcp_flags::ACK == 0 { Opened::BySyn(side) } else { Opened::BySynAck(side.other()) };
+            let opened = if flags & tcp_flags::ACK == 0 { Opened::Syn(side) } else { Opened::SynAck(side.other()) };
             // The first SYN decides; a simultaneous open has two of them (RFC 9293 section 3.5).
             if std::mem::discriminant(&opened) != std::mem::discriminant(&self.initiator) && opened > self.initiator {
                 self.initiator = opened;
@@ -98,8 +98,8 @@ impl FlowBase {
     /// The initiator: the sender of the first SYN; else the receiver of a SYN-ACK; else the sender of the first packet.
     pub fn initiator(&self) -> Side {
         match self.initiator {
-            Opened::ByFirstPacket => Side::A,
-            Opened::BySynAck(side) | Opened::BySyn(side) => side,
+            Opened::FirstPacket => Side::A,
+            Opened::SynAck(side) | Opened::Syn(side) => side,
         }
     }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use joyfuljay_core::engine::CHUNK_ROWS;
 
 pub use self::error::SinkError;
 pub use self::format::{Compression, Format};
@@ -36,6 +37,12 @@ pub trait RowEncoder: Send + Sync {
 pub trait RowSink: Send {
     /// The format, or "memory": a label of metrics.
     fn name(&self) -> &'static str;
+
+    /// How many rows make a good chunk for this format. Columnar formats want many; text wants few enough that a chunk
+    /// is still in the cache when it is written.
+    fn chunk_rows(&self) -> usize {
+        CHUNK_ROWS
+    }
 
     /// The encoder whose chunks this sink takes.
     fn encoder(&self) -> Arc<dyn RowEncoder>;
@@ -102,6 +109,9 @@ pub struct Written {
     /// Bytes, headers and footers included.
     pub bytes: u64,
 }
+
+/// Rows of a chunk of text: about a megabyte of 130 columns.
+pub(crate) const TEXT_CHUNK_ROWS: usize = 2_048;
 
 /// Opens a sink for rows of a schema. The header is written at once, so even no rows make a valid file.
 pub fn open_sink(

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::output::Output;
-use super::{Encoded, Format, RowEncoder, RowSink, SinkError, Written};
+use super::{Encoded, Format, RowEncoder, RowSink, SinkError, TEXT_CHUNK_ROWS, Written};
 
 /// Appends text chunks to an output.
 pub(super) struct TextSink {
@@ -31,6 +31,10 @@ impl TextSink {
 impl RowSink for TextSink {
     fn name(&self) -> &'static str {
         self.format.name()
+    }
+
+    fn chunk_rows(&self) -> usize {
+        TEXT_CHUNK_ROWS
     }
 
     fn encoder(&self) -> Arc<dyn RowEncoder> {

@@ -1,8 +1,8 @@
 //! Panels are placed on shelves: from the left, on a new shelf when the present one is full, so that no sequence of calls makes two
 //! panels overlap.
 
-use super::panel::{PanelKind, PanelOptions, datasource, panel};
 use super::DashboardError;
+use super::panel::{PanelKind, PanelOptions, datasource, panel};
 use serde_json::{Value, json};
 
 /// Columns of Grafana's grid.
@@ -91,7 +91,12 @@ impl DashboardBuilder {
     }
 
     /// One big number.
-    pub fn add_stat_panel(&mut self, title: &str, expr: &str, options: PanelOptions) -> Result<&mut Self, DashboardError> {
+    pub fn add_stat_panel(
+        &mut self,
+        title: &str,
+        expr: &str,
+        options: PanelOptions,
+    ) -> Result<&mut Self, DashboardError> {
         self.add_panel(PanelKind::Stat, title, &[expr], options)
     }
 

@@ -1,9 +1,9 @@
 //! The overview dashboard. Queries are made from the table of metrics, so a family cannot be renamed past them; each selects by the
 //! variables `job` and `instance`, adds instances up, and says 0 rather than NaN when nothing happens.
 
+use super::DashboardError;
 use super::builder::DashboardBuilder;
 use super::panel::{PanelKind, PanelOptions};
-use super::DashboardError;
 use crate::Id;
 use crate::table::DEFAULT_NAMESPACE;
 use serde_json::Value;
@@ -11,7 +11,9 @@ use serde_json::Value;
 /// The dashboard that ships with JoyfulJay, as Grafana's JSON.
 pub fn overview_dashboard() -> Value {
     let mut b = DashboardBuilder::new("JoyfulJay Overview");
-    b.uid("joyfuljay-overview").editable(false).description("Packets, flows, errors, durations and output of JoyfulJay.");
+    b.uid("joyfuljay-overview")
+        .editable(false)
+        .description("Packets, flows, errors, durations and output of JoyfulJay.");
     // The sizes and legends below are constants that the test has seen: nothing here can be refused.
     let _ = fill(&mut b);
     b.build()
@@ -23,7 +25,8 @@ fn fill(b: &mut DashboardBuilder) -> Result<(), DashboardError> {
     stat(b, "Total Bytes", &total(Id::Bytes, ""), "bytes", "Bytes processed in the time shown.")?;
     stat(b, "Total Flows", &total(Id::Flows, ""), "short", "Flows that ended in the time shown.")?;
     stat(b, "Active Flows", &level(Id::ActiveFlows, ""), "short", "Flows open now.")?;
-    let errors = PanelOptions { red_from: Some(1.0), ..options("short", "Errors of any stage in the time shown.", &[]) };
+    let errors =
+        PanelOptions { red_from: Some(1.0), ..options("short", "Errors of any stage in the time shown.", &[]) };
     b.add_stat_panel("Total Errors", &total(Id::Errors, ""), PanelOptions { decimals: Some(0), ..errors })?;
     stat(b, "Packets/sec", &rate(Id::Packets, "", ""), "pps", "Packets processed per second, now.")?;
 
@@ -46,9 +49,27 @@ fn fill(b: &mut DashboardBuilder) -> Result<(), DashboardError> {
     let by_stage = rate(Id::Errors, "", "stage");
     sized(b, PanelKind::Graph, "Errors by Stage", &by_stage, "cps", "Errors per second, by stage.", "{{stage}}", 8)?;
     let reasons = format!("sum by (reason) (increase({}[$__range]))", selector(Id::Flows, ""));
-    sized(b, PanelKind::Pie, "Flow Completion Reasons", &reasons, "short", "Why flows ended, in the time shown.", "{{reason}}", 8)?;
+    sized(
+        b,
+        PanelKind::Pie,
+        "Flow Completion Reasons",
+        &reasons,
+        "short",
+        "Why flows ended, in the time shown.",
+        "{{reason}}",
+        8,
+    )?;
     let stages = format!("sum by (stage) (increase({}[$__range]))", selector(Id::Errors, ""));
-    sized(b, PanelKind::Pie, "Error Distribution", &stages, "short", "Errors by stage, in the time shown.", "{{stage}}", 8)?;
+    sized(
+        b,
+        PanelKind::Pie,
+        "Error Distribution",
+        &stages,
+        "short",
+        "Errors by stage, in the time shown.",
+        "{{stage}}",
+        8,
+    )?;
 
     b.add_row("Efficiency");
     let packets = per_second(Id::Packets, "");
@@ -56,20 +77,48 @@ fn fill(b: &mut DashboardBuilder) -> Result<(), DashboardError> {
     graph(b, "Average Packet Size", &[&size], "bytes", "Bytes per packet.", &["bytes per packet"])?;
     let parsing = per_second(Id::Errors, "stage=\"parsing\"");
     let success = format!("1 - {parsing} / (({packets} + {parsing}) > 0) or vector(1)");
-    let whole = PanelOptions { max: Some(1.0), ..options("percentunit", "Packets that could be parsed, of all.", &["success"]) };
+    let whole = PanelOptions {
+        max: Some(1.0),
+        ..options("percentunit", "Packets that could be parsed, of all.", &["success"])
+    };
     b.add_graph_panel("Processing Success Rate", &[&success], whole)?;
 
     b.add_row("Engine");
     let skipped = rate(Id::PacketsSkipped, "", "reason");
-    graph(b, "Packets Skipped", &[&skipped], "pps", "Frames that became no packet of a flow, by reason.", &["{{reason}}"])?;
-    let fill = format!("{} / (sum({}) > 0) or vector(0)", sum(Id::ActiveFlows, ""), selector(Id::FlowTableCapacity, ""));
-    let dial = PanelOptions { max: Some(1.0), ..options("percentunit", "Share of the flow table in use; 0 when unbounded.", &["in use"]) };
+    graph(
+        b,
+        "Packets Skipped",
+        &[&skipped],
+        "pps",
+        "Frames that became no packet of a flow, by reason.",
+        &["{{reason}}"],
+    )?;
+    let fill =
+        format!("{} / (sum({}) > 0) or vector(0)", sum(Id::ActiveFlows, ""), selector(Id::FlowTableCapacity, ""));
+    let dial = PanelOptions {
+        max: Some(1.0),
+        ..options("percentunit", "Share of the flow table in use; 0 when unbounded.", &["in use"])
+    };
     b.add_graph_panel("Flow Table Fill", &[&fill], dial)?;
     let evictions = rate(Id::FlowEvictions, "", "cause");
     graph(b, "Flow Evictions", &[&evictions], "cps", "Flows pushed out of a full table, per second.", &["{{cause}}"])?;
-    graph(b, "Flow Table Memory", &[&level(Id::FlowTableBytes, "")], "bytes", "Bytes that flow tables hold.", &["bytes"])?;
+    graph(
+        b,
+        "Flow Table Memory",
+        &[&level(Id::FlowTableBytes, "")],
+        "bytes",
+        "Bytes that flow tables hold.",
+        &["bytes"],
+    )?;
     let stage = quantile(Id::BatchDuration, "0.95", "stage");
-    graph(b, "Batch Duration (p95)", &[&stage], "s", "Time that a batch spends in a stage, 95th percentile.", &["{{stage}}"])?;
+    graph(
+        b,
+        "Batch Duration (p95)",
+        &[&stage],
+        "s",
+        "Time that a batch spends in a stage, 95th percentile.",
+        &["{{stage}}"],
+    )?;
     let drops = rate(Id::CaptureDrops, "", "interface, where");
     let legend = ["{{interface}} {{where}}"];
     graph(b, "Capture Drops", &[&drops], "pps", "Packets lost before they were read.", &legend)?;
@@ -90,7 +139,16 @@ fn fill(b: &mut DashboardBuilder) -> Result<(), DashboardError> {
 
     b.add_row("Process");
     let cpu = rate(Id::ProcessCpuSeconds, "", "instance");
-    sized(b, PanelKind::Graph, "CPU", &cpu, "percentunit", "Processor time per second; 100 % is one core.", "{{instance}}", 8)?;
+    sized(
+        b,
+        PanelKind::Graph,
+        "CPU",
+        &cpu,
+        "percentunit",
+        "Processor time per second; 100 % is one core.",
+        "{{instance}}",
+        8,
+    )?;
     let memory = format!("sum by (instance) ({}) or on() vector(0)", selector(Id::ProcessResidentMemory, ""));
     sized(b, PanelKind::Graph, "Resident Memory", &memory, "bytes", "Memory of the processes.", "{{instance}}", 8)?;
     let scrapes = quantile(Id::ScrapeDuration, "0.99", "instance");
@@ -107,7 +165,13 @@ fn options(unit: &str, description: &str, legend: &[&str]) -> PanelOptions {
     }
 }
 
-fn stat(b: &mut DashboardBuilder, title: &str, expr: &str, unit: &str, description: &str) -> Result<(), DashboardError> {
+fn stat(
+    b: &mut DashboardBuilder,
+    title: &str,
+    expr: &str,
+    unit: &str,
+    description: &str,
+) -> Result<(), DashboardError> {
     let decimals = (unit == "short").then_some(0);
     b.add_stat_panel(title, expr, PanelOptions { decimals, ..options(unit, description, &[]) })?;
     Ok(())
@@ -210,7 +274,8 @@ mod tests {
         fill(&mut b).unwrap();
         let built = overview_dashboard();
         let titles: Vec<_> = built["panels"].as_array().unwrap().iter().map(|p| p["title"].as_str().unwrap()).collect();
-        let want: Vec<_> = PAGE.iter().flat_map(|(row, panels)| [*row].into_iter().chain(panels.iter().copied())).collect();
+        let want: Vec<_> =
+            PAGE.iter().flat_map(|(row, panels)| [*row].into_iter().chain(panels.iter().copied())).collect();
         assert_eq!(titles[..want.len()], want);
     }
 
@@ -229,7 +294,10 @@ mod tests {
                 assert!(known, "{title}: {name}");
                 if name.ends_with("_total") || name.ends_with("_bucket") || name.ends_with("_count") {
                     let call = before.strip_suffix(name).unwrap();
-                    assert!(call.ends_with("rate(") || call.ends_with("increase("), "{title}: a bare counter in {expr}");
+                    assert!(
+                        call.ends_with("rate(") || call.ends_with("increase("),
+                        "{title}: a bare counter in {expr}"
+                    );
                 }
             }
         }

@@ -85,7 +85,14 @@ pub(super) fn ref_id(mut n: usize) -> String {
     id.iter().rev().map(|b| char::from(*b)).collect()
 }
 
-pub(super) fn panel(kind: PanelKind, id: u32, title: &str, exprs: &[&str], options: &PanelOptions, grid: Value) -> Value {
+pub(super) fn panel(
+    kind: PanelKind,
+    id: u32,
+    title: &str,
+    exprs: &[&str],
+    options: &PanelOptions,
+    grid: Value,
+) -> Value {
     let targets: Vec<_> = exprs
         .iter()
         .enumerate()

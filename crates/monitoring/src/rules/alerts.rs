@@ -21,7 +21,10 @@ pub(super) fn recording(o: &RulesOptions) -> Vec<Rule> {
         record("parse_success:ratio_rate5m", format!("1 - {parsing} / (({packets} + {parsing}) > 0)")),
         record(
             "processing_duration_seconds:p95_1h",
-            format!("histogram_quantile(0.95, sum by (job, mode, le) (rate({buckets}{{{}}}[1h]))) >= 0", o.job_matcher()),
+            format!(
+                "histogram_quantile(0.95, sum by (job, mode, le) (rate({buckets}{{{}}}[1h]))) >= 0",
+                o.job_matcher()
+            ),
         ),
     ]
 }
@@ -90,7 +93,8 @@ pub(super) fn alerts(o: &RulesOptions) -> Vec<Rule> {
             "1m",
             "warning",
             "Packets are lost on {{ $labels.instance }}",
-            "{{ $value | humanize }} packets per second are dropped at {{ $labels.interface }} ({{ $labels.where }}).".to_owned(),
+            "{{ $value | humanize }} packets per second are dropped at {{ $labels.interface }} ({{ $labels.where }})."
+                .to_owned(),
         ),
         alert(
             "JoyfulJayFlowEvictions",
@@ -98,7 +102,8 @@ pub(super) fn alerts(o: &RulesOptions) -> Vec<Rule> {
             "2m",
             "warning",
             "Flows are cut short on {{ $labels.instance }}",
-            "{{ $value | humanize }} flows per second are pushed out of a full table; raise max_concurrent_flows.".to_owned(),
+            "{{ $value | humanize }} flows per second are pushed out of a full table; raise max_concurrent_flows."
+                .to_owned(),
         ),
         alert(
             "JoyfulJayFlowTableNearFull",
@@ -110,11 +115,7 @@ pub(super) fn alerts(o: &RulesOptions) -> Vec<Rule> {
         ),
         alert(
             "JoyfulJayOutputStalled",
-            format!(
-                "{} == 0 and {on} {} > 0",
-                rate(Id::OutputRecords, INSTANCE, ""),
-                rate(Id::Flows, INSTANCE, "")
-            ),
+            format!("{} == 0 and {on} {} > 0", rate(Id::OutputRecords, INSTANCE, ""), rate(Id::Flows, INSTANCE, "")),
             "5m",
             "critical",
             "No output from {{ $labels.instance }}",
@@ -186,7 +187,14 @@ impl RulesOptions {
     }
 }
 
-fn alert(name: &str, expr: String, hold: &'static str, severity: &'static str, summary: &str, description: String) -> Rule {
+fn alert(
+    name: &str,
+    expr: String,
+    hold: &'static str,
+    severity: &'static str,
+    summary: &str,
+    description: String,
+) -> Rule {
     Rule::Alert {
         alert: name.to_owned(),
         expr,

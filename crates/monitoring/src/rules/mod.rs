@@ -81,7 +81,10 @@ pub fn generate_alerting_rules(options: &RulesOptions) -> Result<String, RulesEr
         Group { name: "joyfuljay-alerts".to_owned(), rules: alerts::alerts(options) },
     ];
     let file = BTreeMap::from([("groups", groups)]);
-    Ok(format!("# Made by `jj export-alerts`; for `rule_files` of prometheus.yml.\n{}", serde_yaml_ng::to_string(&file)?))
+    Ok(format!(
+        "# Made by `jj export-alerts`; for `rule_files` of prometheus.yml.\n{}",
+        serde_yaml_ng::to_string(&file)?
+    ))
 }
 
 #[derive(Serialize)]
@@ -160,7 +163,8 @@ mod tests {
         };
         let rules: serde_yaml_ng::Value = serde_yaml_ng::from_str(&generate_alerting_rules(&o).unwrap()).unwrap();
         let alerts = rules["groups"][1]["rules"].as_sequence().unwrap();
-        let expr = |name: &str| alerts.iter().find(|a| a["alert"] == name).unwrap()["expr"].as_str().unwrap().to_owned();
+        let expr =
+            |name: &str| alerts.iter().find(|a| a["alert"] == name).unwrap()["expr"].as_str().unwrap().to_owned();
         assert_eq!(
             expr("JoyfulJayHighErrorRate"),
             "sum by (job, instance) (rate(jj_errors_total{job=\"a\\\"b\"}[5m])) > 2.5"

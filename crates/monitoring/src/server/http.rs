@@ -73,11 +73,12 @@ impl App {
             self.registry.each(|s| s.add(Id::Scrapes, &[reply.status.as_str()], 1));
         }
         let mut encoding = None;
-        if accepts_gzip(header(header::ACCEPT_ENCODING)) && reply.body.len() > 512 {
-            if let Some(body) = gzip(&reply.body) {
-                reply.body = body;
-                encoding = Some(HeaderValue::from_static("gzip"));
-            }
+        if accepts_gzip(header(header::ACCEPT_ENCODING))
+            && reply.body.len() > 512
+            && let Some(body) = gzip(&reply.body)
+        {
+            reply.body = body;
+            encoding = Some(HeaderValue::from_static("gzip"));
         }
         respond(reply, encoding)
     }

@@ -42,6 +42,7 @@ struct File {
 /// The part on TLS. Paths are relative to the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "tls"), allow(dead_code))]
 pub(super) struct TlsFile {
     pub(super) cert_file: PathBuf,
     pub(super) key_file: PathBuf,

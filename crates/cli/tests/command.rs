@@ -1,0 +1,204 @@
+//! The command as its users run it: exit codes, what goes where, and what is left behind.
+
+#![allow(clippy::unwrap_used)] // a test's helpers may fail it
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn sample(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data").join(name).display().to_string()
+}
+
+fn jj(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_jj")).args(args).env_remove("JJ_ANON_SALT").output().unwrap()
+}
+
+fn out(o: &Output) -> String {
+    String::from_utf8(o.stdout.clone()).unwrap()
+}
+
+fn err(o: &Output) -> String {
+    String::from_utf8(o.stderr.clone()).unwrap()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn file(dir: &tempfile::TempDir, name: &str) -> PathBuf {
+    dir.path().join(name)
+}
+
+#[test]
+fn rows_go_to_standard_output_and_words_to_standard_error() {
+    let o = jj(&["extract", &sample("demo.pcap"), "--features", "flow_meta", "--summary", "json"]);
+    assert!(o.status.success(), "{}", err(&o));
+    let text = out(&o);
+    let rows = text.lines().count() - 1;
+    assert!(text.starts_with("src_ip,dst_ip,src_port") && rows > 10);
+    let summary: Value = serde_json::from_str(&err(&o)).unwrap();
+    assert_eq!(summary["rows"], rows);
+    let number = |v: &Value| v.as_u64().unwrap();
+    let skipped: u64 = summary["skipped"].as_object().unwrap().values().map(number).sum();
+    assert_eq!(number(&summary["frames"]), number(&summary["flow_packets"]) + skipped);
+    assert!(jj(&["extract", &sample("demo.pcap"), "-q"]).stderr.is_empty());
+}
+
+#[test]
+fn the_extension_of_the_output_is_the_format() {
+    let dir = folder();
+    for (name, magic) in [("f.parquet", "PAR1"), ("f.arrow", "ARROW1"), ("f.jsonl", "{\"src_ip\""), ("f.csv", "src_ip")]
+    {
+        let path = file(&dir, name);
+        let o = jj(&["extract", &sample("few.pcap"), "-o", path.to_str().unwrap()]);
+        assert!(o.status.success() && o.stdout.is_empty(), "{}", err(&o));
+        assert!(fs::read(&path).unwrap().starts_with(magic.as_bytes()), "{name}");
+    }
+    let o = jj(&["extract", &sample("few.pcap"), "-o", file(&dir, "f.xls").to_str().unwrap()]);
+    assert_eq!(o.status.code(), Some(2));
+    assert!(err(&o).contains("with -f"));
+}
+
+#[test]
+fn a_capture_from_a_pipe_gives_the_same_rows() {
+    let bytes = fs::read(sample("demo.pcap")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_jj"))
+        .args(["extract", "-", "-f", "json", "-q"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || stdin.write_all(&bytes));
+    let piped = child.wait_with_output().unwrap();
+    feeder.join().unwrap().unwrap();
+    let read = jj(&["extract", &sample("demo.pcap"), "-f", "json", "-q"]);
+    assert!(piped.status.success());
+    assert_eq!(out(&piped), out(&read));
+    assert!(out(&read).lines().all(|l| serde_json::from_str::<Value>(l).is_ok()));
+}
+
+#[test]
+fn a_capture_cut_short_is_a_warning_and_not_a_failure() {
+    let o = jj(&["extract", &sample("cut_short.pcap")]);
+    assert!(o.status.success());
+    assert!(err(&o).contains("warning: ") && err(&o).contains("offset"), "{}", err(&o));
+    assert!(out(&o).lines().count() > 1);
+}
+
+#[test]
+fn errors_are_one_line_with_a_code() {
+    let dir = folder();
+    let text = file(&dir, "notes.pcap");
+    fs::write(&text, "these are no packets\n").unwrap();
+    let config = file(&dir, "jj.yaml");
+    fs::write(&config, "flow_timeout: 5\nflow_timout: 3\n").unwrap();
+    let few = sample("few.pcap");
+    for (args, code, says) in [
+        (vec!["extract", text.to_str().unwrap()], 1, "not a capture"),
+        (vec!["extract", "there_is_no_such.pcap"], 1, "there_is_no_such.pcap"),
+        (vec!["extract", &few, "--features", "timng"], 2, "did you mean 'timing'?"),
+        (vec!["extract", &few, "--timeout", "-1"], 2, "flow_timeout = -1: must be"),
+        (vec!["extract", &few, "--timeout=0"], 2, "flow_timeout = 0: must be"),
+        (vec!["extract", &few, "--anonymize-ips"], 2, "JJ_ANON_SALT"),
+        (vec!["extract", &few, "-c", config.to_str().unwrap()], 2, "jj.yaml:2: unknown option 'flow_timout'"),
+        (vec!["extract", &few, "--set", "burst=1"], 2, "burst_threshold_ms"),
+        (vec!["features", "--group", "tpc"], 2, "did you mean 'tcp'?"),
+        (vec!["profiles", "show", "JJ-CRE"], 2, "did you mean 'JJ-CORE'?"),
+    ] {
+        let o = jj(&args);
+        assert_eq!(o.status.code(), Some(code), "{args:?}: {}", err(&o));
+        assert!(err(&o).starts_with("error: ") && err(&o).contains(says), "{args:?}: {}", err(&o));
+        assert!(o.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn options_override_the_file() {
+    let dir = folder();
+    let config = file(&dir, "jj.json");
+    fs::write(&config, r#"{"features": ["tcp"], "include_ports": false}"#).unwrap();
+    let config = config.to_str().unwrap();
+    let names = |args: &[&str]| out(&jj(&[&["schema", "-f", "names", "-c", config], args].concat()));
+    assert!(names(&[]).lines().all(|n| n.starts_with("tcp_")));
+    let wider = names(&["--features", "flow_meta"]);
+    assert!(wider.contains("src_ip\n") && !wider.contains("src_port\n") && !wider.contains("tcp_"));
+    assert!(names(&["--features", "flow_meta", "--set", "include_ports=true"]).contains("src_port\n"));
+}
+
+#[test]
+fn addresses_are_left_out_or_replaced() {
+    let few = sample("few.pcap");
+    let plain = out(&jj(&["extract", &few, "--features", "flow_meta", "-q"]));
+    let address = plain.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let keyed = out(&jj(&["extract", &few, "--features", "flow_meta", "-q", "--anonymize-ips", "--salt", "s"]));
+    assert!(!keyed.contains(&address) && keyed.starts_with("src_ip,"));
+    assert!(!out(&jj(&["extract", &few, "--features", "flow_meta", "-q", "--no-ips"])).contains("src_ip"));
+}
+
+#[test]
+fn info_tells_what_a_capture_is() {
+    let o = jj(&["info", "--json", &sample("big_endian_ns.pcap")]);
+    let v: Value = serde_json::from_str(&out(&o)).unwrap();
+    assert_eq!(v["captures"][0]["byte_order"], "big-endian");
+    assert_eq!(v["captures"][0]["resolution"], "1 ns");
+    assert!(v["flows"].as_u64().unwrap() > 0 && v["first_time"].as_str().unwrap().ends_with('Z'));
+    let text = out(&jj(&["info", &sample("few.pcap")]));
+    assert!(text.contains("Link types:") && text.contains("ETHERNET (1)"), "{text}");
+}
+
+#[test]
+fn rows_have_the_features_of_their_profile() {
+    let dir = folder();
+    let path = file(&dir, "rows.csv");
+    let path = path.to_str().unwrap();
+    jj(&["extract", &sample("few.pcap"), "-o", path, "-q"]);
+    let o = jj(&["profiles", "validate", path, "--profile", "JJ-CORE"]);
+    assert!(o.status.success(), "{}", out(&o));
+    fs::write(path, "src_ip,iat_meen\n1,2\n").unwrap();
+    let o = jj(&["profiles", "validate", path]);
+    assert_eq!(o.status.code(), Some(1));
+    assert_eq!(out(&o), "unknown: iat_meen (did you mean 'iat_mean'?)\n");
+}
+
+#[test]
+fn both_names_are_one_command() {
+    let long = Command::new(env!("CARGO_BIN_EXE_joyfuljay")).args(["schema", "-f", "names"]).output().unwrap();
+    assert_eq!(out(&long), out(&jj(&["schema", "-f", "names"])));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(out(&jj(&["completions", shell])).contains("jj"));
+    }
+}
+
+/// A run that is interrupted leaves no file that looks whole, and says so by its code.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_no_output() {
+    let dir = folder();
+    let path = file(&dir, "rows.csv");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_jj"))
+        .args(["extract", "-", "-o", path.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The sink makes its part file before the run begins, and the signal handler is there right after it.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&fs::read(sample("demo.pcap")).unwrap()).unwrap();
+    while fs::read_dir(dir.path()).unwrap().next().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    // The reader waits for more of the pipe: its end lets the run see the signal.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    drop(stdin);
+    let o = child.wait_with_output().unwrap();
+    assert_eq!(o.status.code(), Some(130), "{}", err(&o));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}

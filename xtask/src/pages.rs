@@ -1,0 +1,133 @@
+//! The reference pages: loops over the tables that the code itself runs on.
+
+use std::fmt::Write;
+
+use joyfuljay_core::Config;
+use joyfuljay_core::config::KEYS;
+use joyfuljay_core::features::{GROUPS, Profile};
+use joyfuljay_monitoring::{DEFAULT_NAMESPACE, METRICS};
+
+const MADE: &str = "<!-- made by `cargo xtask generate`; edit the source, not this page -->\n";
+
+/// docs/features.md.
+pub fn features() -> String {
+    let all: Vec<_> = GROUPS.iter().flat_map(|g| g.features()).collect();
+    let mut page = format!(
+        "# Features\n{MADE}\n{} features in {} groups. A value that is not known is null. Select groups with \
+         `--features GROUP,…`, single features with `--feature NAME`, a profile with `--profile NAME`.\n\n| profile | \
+         features |\n|---|---|\n",
+        all.len(),
+        GROUPS.len()
+    );
+    for profile in Profile::ALL {
+        let n = all.iter().filter(|f| f.profile <= profile).count();
+        put(&mut page, &format!("| {} | {n} |\n", profile.name()));
+    }
+    for group in GROUPS {
+        let note = if group.opt_in() { " Not part of `all`: name it, or use its own option." } else { "" };
+        put(
+            &mut page,
+            &format!(
+                "\n## {}\n\n{}{note}\n\n| name | type | unit | profile | meaning |\n|---|---|---|---|---|\n",
+                group.id(),
+                group.doc()
+            ),
+        );
+        for f in group.features() {
+            let (unit, doc) = (f.unit.name(), cell(f.doc));
+            put(&mut page, &format!("| `{}` | {} | {unit} | {} | {doc} |\n", f.name, f.dtype.name(), f.profile.name()));
+        }
+    }
+    page
+}
+
+/// docs/configuration.md.
+pub fn configuration() -> Result<String, serde_json::Error> {
+    let defaults = serde_json::to_value(Config::default())?;
+    let command = joyfuljay_cli::command();
+    let extract = command.find_subcommand("extract");
+    let option = |key: &str| {
+        let arg = extract?.get_arguments().find(|a| a.get_id() == key)?;
+        let long = format!("--{}", arg.get_long()?);
+        Some(arg.get_short().map(|s| format!("-{s}, {long}")).unwrap_or(long))
+    };
+    let mut page = format!(
+        "# Configuration\n{MADE}\nOne set of keys for the command, a configuration file (TOML, YAML or JSON) and the \
+         library. `jj extract -c FILE` reads a file; options override it; `--set KEY=VALUE` sets any key and overrides \
+         both. Unknown keys and values out of range are refused.\n\n| key | type | default | option | meaning \
+         |\n|---|---|---|---|---|\n"
+    );
+    for key in KEYS {
+        let default = defaults.get(key.name).map(ToString::to_string).unwrap_or_default();
+        let option = option(key.name).unwrap_or_else(|| format!("--set {}=…", key.name));
+        let (kind, help) = (key.file_type(), cell(key.help));
+        put(&mut page, &format!("| `{}` | {kind} | `{default}` | `{option}` | {help} |\n", key.name));
+    }
+    page.push_str(
+        "\nThe same in each language:\n\n```toml\nflow_timeout = 120\nfeatures = [\"flow_meta\", \
+         \"timing\"]\n```\n\n```yaml\nflow_timeout: 120\nfeatures: [flow_meta, timing]\n```\n\n```json\n{\"flow_timeout\": \
+         120, \"features\": [\"flow_meta\", \"timing\"]}\n```\n",
+    );
+    Ok(page)
+}
+
+/// docs/metrics.md.
+pub fn metrics() -> String {
+    let mut page = format!(
+        "# Metrics\n{MADE}\nServed by `jj extract … --prometheus-port PORT` at `/metrics` while it runs, and by the \
+         library. A family without samples is not shown.\n\n| family | type | labels | unit | meaning \
+         |\n|---|---|---|---|---|\n"
+    );
+    for m in METRICS {
+        let labels: Vec<_> = m
+            .labels
+            .iter()
+            .map(|l| {
+                let values = if l.values.is_empty() { String::new() } else { format!(": {}", l.values.join(", ")) };
+                format!("`{}`{values}", l.name)
+            })
+            .collect();
+        put(
+            &mut page,
+            &format!(
+                "| `{}` | {} | {} | {} | {} |\n",
+                m.full_name(DEFAULT_NAMESPACE),
+                m.kind.name(),
+                labels.join("; "),
+                m.unit,
+                cell(m.help)
+            ),
+        );
+    }
+    page
+}
+
+/// docs/cli.md.
+pub fn cli() -> String {
+    // A fixed width: the page must not depend on the terminal that it is made on.
+    let mut command = joyfuljay_cli::command().term_width(100);
+    command.build();
+    let mut page = format!("# The command\n{MADE}");
+    help(&mut page, &mut command, 2);
+    page
+}
+
+fn help(page: &mut String, command: &mut clap::Command, level: usize) {
+    let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
+    let text = command.render_long_help().to_string();
+    let text: String = text.lines().map(|l| format!("{}\n", l.trim_end())).collect();
+    put(page, &format!("\n{} {name}\n\n```text\n{}\n```\n", "#".repeat(level), text.trim_end()));
+    for sub in command.get_subcommands_mut().filter(|s| s.get_name() != "help") {
+        help(page, sub, level + 1);
+    }
+}
+
+fn put(page: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = page.write_str(text);
+}
+
+/// Text for a cell of a Markdown table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
