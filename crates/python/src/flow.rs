@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::RecordBatch;
 use joyfuljay::core::engine::RowChunk;
 use joyfuljay::core::flow::{FlowBase, FlowRef, FlowStore};
-use joyfuljay_core::packet::Packet as CorePacket;
+use joyfuljay_core::EndReason;
+use joyfuljay_core::packet::{Packet as CorePacket, tcp_flags};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{KEEP_CAP, KeptPacket, TrackerMask, TrackerSettings};
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
@@ -179,6 +180,11 @@ impl Flow {
         let info = packet.info(flow.base.layers);
         let side = flow.base.side_of(&info);
         flow.base.update(&info, side);
+        flow.base.end = match (flow.base.fin, info.tcp_flags & tcp_flags::RST) {
+            (3, _) => EndReason::Fin,
+            (_, 0) => flow.base.end,
+            _ => EndReason::Rst,
+        };
         let kept = KeptPacket { side, ..packet.kept };
         let more = HandPacket { kept, payload: packet.payload.clone() };
         match Arc::get_mut(&mut flow.packets) {
@@ -251,22 +257,15 @@ impl Flow {
         let base = self.base()?;
         Ok(base.bytes[base.bwd()])
     }
-    /// Why the flow ended: fin, rst, idle, active, end_of_input, evicted. None for a flow built by hand.
+    /// Why the flow ended: fin, rst, idle, active, end_of_input, evicted.
     #[getter]
-    fn end_reason(&self) -> PyResult<Option<&'static str>> {
-        Ok(match &self.0 {
-            State::ByHand(_) => None,
-            State::Tracked { .. } => Some(self.base()?.end.name()),
-        })
+    fn end_reason(&self) -> PyResult<&'static str> {
+        Ok(self.base()?.end.name())
     }
     /// Whether FIN from both sides or RST ended it.
     #[getter]
     fn terminated(&self) -> PyResult<bool> {
-        let base = self.base()?;
-        Ok(match &self.0 {
-            State::ByHand(flow) => base.fin == 3 || flow.packets.iter().any(|p| p.kept.tcp_flags & 4 != 0),
-            State::Tracked { .. } => matches!(base.end.name(), "fin" | "rst"),
-        })
+        Ok(matches!(self.base()?.end, EndReason::Fin | EndReason::Rst))
     }
     /// The packets in the order of the capture, made one at a time.
     #[getter]

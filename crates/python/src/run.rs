@@ -19,7 +19,7 @@ use crate::sink::UserSink;
 const TURN: Duration = Duration::from_millis(50);
 
 /// How long an interrupted run is waited for; one that hangs in a read of a pipe is left to itself.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Who in Python is told of a run.
 pub struct Audience {
