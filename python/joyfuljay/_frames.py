@@ -76,18 +76,21 @@ def _pandas(table: Table) -> pd.DataFrame:
     if _extras.has("pyarrow"):
         import pyarrow
 
-        return pyarrow.table(table).to_pandas(self_destruct=True, split_blocks=True)  # type: ignore[no-any-return]
+        arrow: pd.DataFrame = pyarrow.table(table).to_pandas(self_destruct=True, split_blocks=True)
+        return arrow
     # Without pyarrow: one copy of each column.
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
     columns = {}
+    strings = set(table.string_columns)
+    # The type of strings as of pandas 3; an older one would write None as text.
+    text = "str" if int(pandas.__version__.split(".")[0]) >= 3 else object
     for name in table.column_names:
         column = table.column(name)
         if isinstance(column, list):
             objects = numpy.empty(len(column), dtype=object)
             objects[:] = column
-            columns[name] = pandas.Series(objects)
-            if all(x is None or isinstance(x, str) for x in column):
-                columns[name] = pandas.Series(column, dtype=object).infer_objects()
+            columns[name] = pandas.Series(objects, dtype=text if name in strings else object)
         else:
             columns[name] = pandas.Series(numpy.asarray(column), copy=False)
-    return pandas.DataFrame(columns, columns=table.column_names)  # type: ignore[no-any-return]
+    frame: pd.DataFrame = pandas.DataFrame(columns, columns=table.column_names)
+    return frame

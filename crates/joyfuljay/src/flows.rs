@@ -198,8 +198,8 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::CaptureSet;
     use crate::Config;
+    use crate::source::CaptureSet;
 
     fn demo() -> Box<CaptureSet> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/demo.pcap").to_string();

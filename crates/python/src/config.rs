@@ -23,7 +23,8 @@ pub fn read(json: &str) -> PyResult<Config> {
         serde_json::from_value::<Config>(Value::Object(one))
             .map_err(|e| PyValueError::new_err(format!("{name} = {value}: {e}")))?;
     }
-    let config: Config = serde_json::from_value(Value::Object(map)).map_err(|e| PyValueError::new_err(e.to_string()))?;
+    let config: Config =
+        serde_json::from_value(Value::Object(map)).map_err(|e| PyValueError::new_err(e.to_string()))?;
     let check = |c: &Config| -> Result<(), ConfigError> {
         c.validate()?;
         RowPlan::new(c).map(drop)

@@ -11,7 +11,12 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 
-create_exception!(joyfuljay, JoyfulJayError, PyException, "What goes wrong in joyfuljay and is no error of Python's own.");
+create_exception!(
+    joyfuljay,
+    JoyfulJayError,
+    PyException,
+    "What goes wrong in joyfuljay and is no error of Python's own."
+);
 create_exception!(joyfuljay, CaptureError, JoyfulJayError, "An input that is not a capture, or a damaged one.");
 create_exception!(
     joyfuljay,

@@ -285,7 +285,12 @@ impl Flow {
 
     fn __repr__(&self) -> PyResult<String> {
         let base = self.base()?;
-        Ok(format!("<joyfuljay.Flow {}: {} packets, {} bytes>", FlowKey(base.key).text(), base.total_packets(), base.total_bytes()))
+        Ok(format!(
+            "<joyfuljay.Flow {}: {} packets, {} bytes>",
+            FlowKey(base.key).text(),
+            base.total_packets(),
+            base.total_bytes()
+        ))
     }
 }
 

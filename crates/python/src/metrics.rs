@@ -29,11 +29,12 @@ impl Registry {
     /// Name, kind, unit, help and label names of every family of a namespace.
     #[staticmethod]
     fn describe(namespace: &str) -> Vec<(String, &'static str, &'static str, &'static str, Vec<&'static str>)> {
-        own().map(|m| {
-            let labels = m.labels.iter().map(|l| l.name).collect();
-            (m.full_name(namespace), m.kind.name(), m.unit, m.help, labels)
-        })
-        .collect()
+        own()
+            .map(|m| {
+                let labels = m.labels.iter().map(|l| l.name).collect();
+                (m.full_name(namespace), m.kind.name(), m.unit, m.help, labels)
+            })
+            .collect()
     }
 
     /// Every family of a namespace that has samples: name, kind, unit, help, label names, and samples as pairs of label

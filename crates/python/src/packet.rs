@@ -280,7 +280,14 @@ impl Packet {
 
     fn __eq__(&self, other: &Self) -> bool {
         (self.kept.ts, self.kept.ip_len, self.kept.payload_len, self.kept.tcp_flags, self.kept.from_lo, self.key)
-            == (other.kept.ts, other.kept.ip_len, other.kept.payload_len, other.kept.tcp_flags, other.kept.from_lo, other.key)
+            == (
+                other.kept.ts,
+                other.kept.ip_len,
+                other.kept.payload_len,
+                other.kept.tcp_flags,
+                other.kept.from_lo,
+                other.key,
+            )
             && (self.kept.seq, self.kept.ack, self.kept.window, self.kept.ttl, &self.payload)
                 == (other.kept.seq, other.kept.ack, other.kept.window, other.kept.ttl, &other.payload)
     }
@@ -299,9 +306,8 @@ pub struct FlowKey(pub CoreKey);
 impl FlowKey {
     #[new]
     fn new(ip_a: &str, port_a: u16, ip_b: &str, port_b: u16, protocol: u8) -> PyResult<Self> {
-        let packet = Packet::new(
-            0.0, ip_a, ip_b, port_a, port_b, protocol, 0, 0, None, None, None, None, None, None, None,
-        )?;
+        let packet =
+            Packet::new(0.0, ip_a, ip_b, port_a, port_b, protocol, 0, 0, None, None, None, None, None, None, None)?;
         Ok(Self(packet.key))
     }
     /// The key of the flow that a packet belongs to.

@@ -44,7 +44,8 @@ impl MetricsServer {
         web_config: Option<PathBuf>,
     ) -> PyResult<Self> {
         let foreign = foreign.map(|call| Arc::new(InPython(call)) as Arc<dyn ForeignText>);
-        let options = ServerOptions { foreign, foreign_timeout: FOREIGN_TIMEOUT, web_config, ..ServerOptions::default() };
+        let options =
+            ServerOptions { foreign, foreign_timeout: FOREIGN_TIMEOUT, web_config, ..ServerOptions::default() };
         let handle = py.detach(|| start_server(addr, port, &registry.0, options)).map_err(server_error)?;
         Ok(Self {
             addr: handle.addr().ip().to_string(),

@@ -59,7 +59,8 @@ impl Table {
 
     /// The Arrow C schema of the rows.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = FFI_ArrowSchema::try_from(self.schema.as_ref()).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
+        let schema =
+            FFI_ArrowSchema::try_from(self.schema.as_ref()).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
@@ -80,6 +81,12 @@ impl Table {
     #[getter]
     fn numeric_columns(&self) -> Vec<String> {
         self.numeric().into_iter().map(|i| self.schema.field(i).name().clone()).collect()
+    }
+    /// Names of the columns of text.
+    #[getter]
+    fn string_columns(&self) -> Vec<String> {
+        let fields = self.schema.fields().iter().filter(|f| *f.data_type() == DataType::Utf8);
+        fields.map(|f| f.name().clone()).collect()
     }
     /// Bytes of memory that the rows take.
     #[getter]
@@ -112,7 +119,8 @@ impl Table {
     /// A column as a buffer for numpy where its type allows it (float64 with NaN for what is not known; int64 and bool
     /// where all is known), else as a list.
     fn column<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        let at = self.schema.index_of(name).map_err(|_| PyIndexError::new_err(format!("there is no column '{name}'")))?;
+        let at =
+            self.schema.index_of(name).map_err(|_| PyIndexError::new_err(format!("there is no column '{name}'")))?;
         let kind = self.schema.field(at).data_type();
         let known = self.batches.iter().all(|b| b.column(at).null_count() == 0);
         let data = match kind {
@@ -120,11 +128,17 @@ impl Table {
                 self.batches.iter().flat_map(|b| b.column(at).as_primitive::<Int64Type>().values().to_vec()).collect(),
             ),
             DataType::Boolean if known => Data::Bool(
-                self.batches.iter().flat_map(|b| b.column(at).as_boolean().values().iter().map(u8::from).collect::<Vec<_>>()).collect(),
+                self.batches
+                    .iter()
+                    .flat_map(|b| b.column(at).as_boolean().values().iter().map(u8::from).collect::<Vec<_>>())
+                    .collect(),
             ),
-            DataType::Float64 | DataType::Int64 => {
-                Data::F64(self.batches.iter().flat_map(|b| numbers(b.column(at)).map(|x| x.unwrap_or(f64::NAN)).collect::<Vec<_>>()).collect())
-            }
+            DataType::Float64 | DataType::Int64 => Data::F64(
+                self.batches
+                    .iter()
+                    .flat_map(|b| numbers(b.column(at)).map(|x| x.unwrap_or(f64::NAN)).collect::<Vec<_>>())
+                    .collect(),
+            ),
             _ => {
                 let list = PyList::empty(py);
                 for batch in &self.batches {

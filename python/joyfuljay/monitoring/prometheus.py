@@ -158,9 +158,10 @@ def _family(
     unit = unit if unit and base.endswith("_" + unit) else ""
     # Always with label names, be they none: add_metric then works for all.
     if kind == "histogram":
+        text: Any = floatToGoString
         histogram = HistogramMetricFamily(base, help_text, labels=list(labels), unit=unit)
         for values, (buckets, total) in samples:
-            histogram.add_metric(values, [(floatToGoString(le), n) for le, n in buckets], sum_value=total)
+            histogram.add_metric(values, [(text(le), n) for le, n in buckets], sum_value=total)
         return histogram
     family: Any = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(
         base, help_text, labels=list(labels), unit=unit
