@@ -1,15 +1,17 @@
 //! A run on several threads.
 //!
-//! The caller's thread reads and decodes. Every worker sees every batch and tracks the partitions that it owns. The
-//! writer puts what ended into order, batch by batch, and gives chunks of rows back to the workers to encode, which
-//! comes before tracking for them; when they are behind with that, it encodes itself. All queues are bounded: by the
-//! number of batches in circulation, and by [`Writer::MOST_ENCODING`].
+//! The caller's thread reads and decodes. Every tracker sees every batch and tracks the partitions that it owns. The
+//! writer puts what ended into order, batch by batch, and gives chunks of rows to encoders; when they are behind, it
+//! encodes itself. There are as many trackers and as many encoders as workers were asked for: encoding a chunk takes
+//! as long as tracking a hundred batches, so a thread that did both would keep every other tracker waiting for the
+//! batches it holds. All queues are bounded: by the number of batches in circulation, and by [`Writer::MOST_ENCODING`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select_biased, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Collector, Drain, Front, PacketBatch, RowChunk};
 use joyfuljay_core::flow::{FlowStore, FlowTable};
 use joyfuljay_core::frame::TimeNs;
@@ -49,17 +51,10 @@ pub(crate) fn run(
         for tables in tables {
             let (to_worker, batches) = bounded::<(u64, Arc<PacketBatch>)>(circulating);
             to_workers.push(to_worker);
-            let worker = Worker {
-                run,
-                tables,
-                batches,
-                give_back: give_back.clone(),
-                to_writer: to_writer.clone(),
-                encode_tasks: encode_tasks.clone(),
-                encoded: encoded_out.clone(),
-                encoder: Arc::clone(&encoder),
-            };
-            scope.spawn(move || worker.work());
+            let tracker = Tracker { run, tables, give_back: give_back.clone(), to_writer: to_writer.clone() };
+            scope.spawn(move || tracker.track_all(batches));
+            let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
+            scope.spawn(move || encode_all(run, &tasks, &encoded, &*encoder));
         }
         drop((encoded_out, encode_tasks, give_back));
         let writer = Writer {
@@ -166,62 +161,53 @@ impl Reader<'_, '_> {
     }
 }
 
-struct Worker<'a, 'r> {
+struct Tracker<'a, 'r> {
     run: &'a Run<'r>,
     tables: Vec<(usize, FlowTable)>,
-    batches: Receiver<(u64, Arc<PacketBatch>)>,
     give_back: Sender<PacketBatch>,
     to_writer: Sender<News>,
-    encode_tasks: Receiver<(u64, RowChunk)>,
-    encoded: Sender<(u64, Result<Encoded, Error>)>,
-    encoder: Arc<dyn RowEncoder>,
 }
 
-impl Worker<'_, '_> {
-    fn work(mut self) {
-        let mut scratch = RowScratch::default();
-        loop {
-            select_biased! {
-                recv(self.encode_tasks) -> task => match task {
-                    Ok((number, chunk)) => self.encode(number, &chunk, &mut scratch),
-                    Err(_) => return, // the writer is gone
-                },
-                recv(self.batches) -> batch => match batch {
-                    Ok((number, batch)) => self.track(number, batch),
-                    Err(_) => break,
-                },
+impl Tracker<'_, '_> {
+    fn track_all(mut self, batches: Receiver<(u64, Arc<PacketBatch>)>) {
+        for (number, batch) in batches {
+            let flows = self.run.timed(Stage::Track, || self.track(&batch));
+            if let Some(batch) = Arc::into_inner(batch) {
+                let _ = self.give_back.send(batch);
+            }
+            if self.to_writer.send(News::Ended { batch: number, flows }).is_err() {
+                return; // the writer is gone, and says why
             }
         }
-        let tables = std::mem::take(&mut self.tables).into_iter().map(|(_, table)| table).collect();
-        if self.to_writer.send(News::Tables(tables)).is_err() {
+        let tables = self.tables.into_iter().map(|(_, table)| table).collect();
+        let _ = self.to_writer.send(News::Tables(tables));
+    }
+
+    fn track(&mut self, batch: &PacketBatch) -> Vec<FlowStore> {
+        let mut stats = StatsDelta::default();
+        let mut flows = Vec::with_capacity(self.tables.len());
+        for (partition, table) in &mut self.tables {
+            let mut out = table.ended_store();
+            batch.track(*partition, table, &mut out);
+            stats.add(&table.take_stats());
+            flows.push(out);
+        }
+        self.run.record(&stats);
+        flows
+    }
+}
+
+fn encode_all(
+    run: &Run<'_>,
+    tasks: &Receiver<(u64, RowChunk)>,
+    encoded: &Sender<(u64, Result<Encoded, Error>)>,
+    encoder: &dyn RowEncoder,
+) {
+    let mut scratch = RowScratch::default();
+    for (number, chunk) in tasks {
+        if encoded.send((number, run.encode(&chunk, encoder, &mut scratch))).is_err() {
             return;
         }
-        // The writer's sender is what keeps the others waiting for news from the workers.
-        let Worker { run, encode_tasks, encoded, encoder, to_writer, .. } = self;
-        drop(to_writer);
-        for (number, chunk) in encode_tasks {
-            let _ = encoded.send((number, run.encode(&chunk, &*encoder, &mut scratch)));
-        }
-    }
-
-    fn encode(&self, number: u64, chunk: &RowChunk, scratch: &mut RowScratch) {
-        let _ = self.encoded.send((number, self.run.encode(chunk, &*self.encoder, scratch)));
-    }
-
-    fn track(&mut self, number: u64, batch: Arc<PacketBatch>) {
-        let mut flows = Vec::with_capacity(self.tables.len());
-        self.run.timed(Stage::Track, || {
-            for (partition, table) in &mut self.tables {
-                let mut out = table.ended_store();
-                batch.track(*partition, table, &mut out);
-                self.run.record(&table.take_stats());
-                flows.push(out);
-            }
-        });
-        if let Some(batch) = Arc::into_inner(batch) {
-            let _ = self.give_back.send(batch);
-        }
-        let _ = self.to_writer.send(News::Ended { batch: number, flows });
     }
 }
 
@@ -238,7 +224,7 @@ struct Writer<'a, 'r> {
 }
 
 impl Writer<'_, '_> {
-    /// Chunks that may wait for a worker, per worker, before the writer encodes the next one itself.
+    /// Chunks that may be with each encoder before the writer encodes the next one itself.
     const MOST_ENCODING: u64 = 2;
 
     fn write_all(mut self, news: Receiver<News>) -> Result<(), Error> {

@@ -34,14 +34,7 @@ impl Pipeline {
         config.validate()?;
         let plan = RowPlan::new(&config)?;
         let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
-        Ok(Self {
-            config,
-            plan,
-            settings,
-            metrics: Arc::new(NoMetrics),
-            listener: None,
-            cancel: CancelToken::new(),
-        })
+        Ok(Self { config, plan, settings, metrics: Arc::new(NoMetrics), listener: None, cancel: CancelToken::new() })
     }
 
     /// Reports to a metrics sink, batch by batch.

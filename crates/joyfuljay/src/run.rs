@@ -132,11 +132,8 @@ impl<'a> Run<'a> {
     pub(crate) fn finish(self, done: Result<Done, Error>) -> Result<Summary, Error> {
         let stats = *lock(&self.totals);
         // A run that did not come to its end leaves flows that are no longer there.
-        let gone = StatsDelta {
-            active_flows: -stats.active_flows,
-            table_bytes: -stats.table_bytes,
-            ..StatsDelta::default()
-        };
+        let gone =
+            StatsDelta { active_flows: -stats.active_flows, table_bytes: -stats.table_bytes, ..StatsDelta::default() };
         self.metrics.record(&gone);
         let elapsed = self.started.elapsed();
         let cancelled = self.cancel.is_cancelled();
