@@ -57,11 +57,12 @@ impl Flow {
 
     /// A batch that has the flow's row under this plan, and where.
     pub fn row(&self, py: Python<'_>, wanted: &Arc<Tracked>) -> PyResult<(RecordBatch, usize)> {
-        if let State::Tracked { ended, at } = &self.0 {
-            if Arc::ptr_eq(&ended.tracked, wanted) {
-                let rows = py.detach(|| ended.rows.get_or_init(|| build(&wanted.plan, &ended.flows.flows())).clone());
-                return rows.map(|batch| (batch, *at)).map_err(PyRuntimeError::new_err);
-            }
+        // Rows of all flows that came out together are made at once, when the first of them is wanted.
+        if let State::Tracked { ended, at } = &self.0
+            && Arc::ptr_eq(&ended.tracked, wanted)
+        {
+            let rows = py.detach(|| ended.rows.get_or_init(|| build(&wanted.plan, &ended.flows.flows())).clone());
+            return rows.map(|batch| (batch, *at)).map_err(PyRuntimeError::new_err);
         }
         let (base, packets) = self.all_packets()?;
         let mut store = FlowStore::new(wanted.trackers);
@@ -91,7 +92,7 @@ impl Flow {
         }
     }
 
-    fn all_packets(&self) -> PyResult<(&FlowBase, Vec<(&KeptPacket, &[u8])>)> {
+    fn all_packets(&self) -> PyResult<(&FlowBase, PacketsAndBytes<'_>)> {
         let base = self.base()?;
         let packets = match &self.0 {
             State::ByHand(flow) => {
@@ -136,6 +137,8 @@ impl Flow {
         Ok(PacketSequence { source, chosen })
     }
 }
+
+type PacketsAndBytes<'a> = Vec<(&'a KeptPacket, &'a [u8])>;
 
 #[derive(Clone, Copy)]
 enum Which {

@@ -30,7 +30,7 @@ impl FlowIterator {
         Self { flows: Some(Mutex::new(flows)), tracked, sink, ended: None, at: 0, warnings: Vec::new() }
     }
 
-    fn from_chunk(&mut self) -> Option<Flow> {
+    fn next_of_chunk(&mut self) -> Option<Flow> {
         let ended = self.ended.as_ref()?;
         if self.at >= ended.flows.len() {
             self.ended = None;
@@ -53,7 +53,7 @@ impl FlowIterator {
 
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Flow>> {
         loop {
-            if let Some(flow) = self.from_chunk() {
+            if let Some(flow) = self.next_of_chunk() {
                 return Ok(Some(flow));
             }
             let Some(flows) = &mut self.flows else { return Ok(None) };

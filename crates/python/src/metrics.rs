@@ -96,8 +96,8 @@ impl PrometheusMetrics {
     #[new]
     #[pyo3(signature = (namespace="joyfuljay", registry=None))]
     fn new(namespace: &str, registry: Option<&Registry>) -> PyResult<Self> {
-        let registry = registry.map_or_else(|| default_registry(), |r| &r.0);
-        let inner = monitoring::PrometheusMetrics::new(registry, namespace).map_err(refused)?;
+        let registry = registry.map_or_else(|| default_registry().clone(), |r| r.0.clone());
+        let inner = monitoring::PrometheusMetrics::new(&registry, namespace).map_err(refused)?;
         Ok(Self { inner })
     }
 

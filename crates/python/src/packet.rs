@@ -335,11 +335,12 @@ impl FlowKey {
     fn protocol(&self) -> u8 {
         self.0.protocol
     }
-    fn to_tuple(&self) -> (String, u16, String, u16, u8) {
+    #[pyo3(name = "to_tuple")]
+    fn ends(&self) -> (String, u16, String, u16, u8) {
         (self.ip_a(), self.port_a(), self.ip_b(), self.port_b(), self.protocol())
     }
     fn __repr__(&self) -> String {
-        let (a, pa, b, pb, proto) = self.to_tuple();
+        let (a, pa, b, pb, proto) = self.ends();
         format!("FlowKey(ip_a='{a}', port_a={pa}, ip_b='{b}', port_b={pb}, protocol={proto})")
     }
 }
