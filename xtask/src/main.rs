@@ -1,7 +1,9 @@
-//! Chores of the repository: `cargo xtask generate [--check]` and `cargo xtask check-data FOLDER`.
+//! Chores of the repository: `cargo xtask generate [--check]`, `cargo xtask check-data FOLDER` and
+//! `cargo xtask mutate FOLDER`.
 
 mod check_data;
 mod generate;
+mod mutate;
 mod pages;
 
 use std::error::Error;
@@ -12,7 +14,9 @@ const USAGE: &str = "usage:
   cargo xtask generate            write the pages and files that are made from the code
   cargo xtask generate --check    fail where one of them is stale
   cargo xtask check-data FOLDER [--only TEXT] [-v]
-                                  hold the captures of FOLDER against reference answers of tshark";
+                                  hold the captures of FOLDER against reference answers of tshark
+  cargo xtask mutate FOLDER [--count N] [--seed N] [--case N]
+                                  run damaged captures of FOLDER: its malformed/ as they are, others mutated";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -21,6 +25,7 @@ fn main() -> ExitCode {
         ["generate"] => generate::write(&repository()),
         ["generate", "--check"] => generate::check(&repository()),
         ["check-data", folder, options @ ..] => check(Path::new(folder), options),
+        ["mutate", folder, options @ ..] => mutated(Path::new(folder), options),
         _ => Err(USAGE.into()),
     };
     match done {
@@ -40,6 +45,19 @@ fn check(folder: &Path, mut options: &[&str]) -> Result<bool, Box<dyn Error>> {
             ["--only", text, rest @ ..] => (only, options) = (text, rest),
             ["-v", rest @ ..] => (verbose, options) = (true, rest),
             [] => return check_data::run(folder, &repository().join("docs/parity.md"), only, verbose),
+            _ => return Err(USAGE.into()),
+        }
+    }
+}
+
+fn mutated(folder: &Path, mut options: &[&str]) -> Result<bool, Box<dyn Error>> {
+    let mut wanted = mutate::Wanted::default();
+    loop {
+        match options {
+            ["--count", n, rest @ ..] => (wanted.count, options) = (n.parse()?, rest),
+            ["--seed", n, rest @ ..] => (wanted.seed, options) = (n.parse()?, rest),
+            ["--case", n, rest @ ..] => (wanted.case, options) = (Some(n.parse()?), rest),
+            [] => return mutate::run(folder, &wanted),
             _ => return Err(USAGE.into()),
         }
     }

@@ -48,13 +48,14 @@ pub(crate) fn run(
     }
     thread::scope(|scope| {
         let mut to_workers = Vec::with_capacity(workers);
+        let mut working = Vec::with_capacity(workers);
         for tables in tables {
             let (to_worker, batches) = bounded::<(u64, Arc<PacketBatch>)>(circulating);
             to_workers.push(to_worker);
             let tracker = Tracker { run, tables, give_back: give_back.clone(), to_writer: to_writer.clone() };
-            scope.spawn(move || tracker.track_all(batches));
+            working.push(scope.spawn(move || tracker.track_all(batches)));
             let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
-            scope.spawn(move || encode_all(run, &tasks, &encoded, &*encoder));
+            working.push(scope.spawn(move || encode_all(run, &tasks, &encoded, &*encoder)));
         }
         drop((encoded_out, encode_tasks, give_back));
         let writer = Writer {
@@ -72,7 +73,11 @@ pub(crate) fn run(
         let reader = Reader { run, to_workers, recycled, room: circulating, spare: None, next_batch: 0 };
         let read = reader.read(source, reporter, &to_writer);
         drop(to_writer);
-        let written = writing.join().unwrap_or(Err(Error::Worker));
+        let mut written = writing.join().unwrap_or(Err(Error::Worker));
+        // Joined one by one, as a scope would panic itself for a worker that did.
+        for worker in working {
+            written = written.and(worker.join().map_err(|_| Error::Worker));
+        }
         // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
         written.and(read)
     })
@@ -124,7 +129,10 @@ impl Reader<'_, '_> {
                 }
             }
             run.record(&batch.stats);
-            self.send(batch);
+            if !self.send(batch) {
+                whole = false;
+                break;
+            }
             run.after_read(&mut *source, &mut reporter);
         }
         run.after_read(&mut *source, &mut reporter);
@@ -150,14 +158,18 @@ impl Reader<'_, '_> {
         self.recycled.recv().ok()
     }
 
-    fn send(&mut self, batch: PacketBatch) {
+    /// Whether all workers are there to take the batch. They go when the sink fails; what is read then is of no use,
+    /// and there may be no end of it.
+    fn send(&mut self, batch: PacketBatch) -> bool {
         let batch = Arc::new(batch);
+        let mut all = true;
         for to_worker in &self.to_workers {
-            let _ = to_worker.send((self.next_batch, Arc::clone(&batch)));
+            all &= to_worker.send((self.next_batch, Arc::clone(&batch))).is_ok();
         }
         self.next_batch += 1;
         // The workers may have been done with it before the last of them was even sent to: then it is ours to reuse.
         self.spare = Arc::into_inner(batch);
+        all
     }
 }
 

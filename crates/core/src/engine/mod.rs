@@ -156,3 +156,6 @@ impl Engine {
         (stats, Drain::new(self.tables, self.collector, now))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,24 +228,21 @@ impl FlowTable {
         }
     }
 
-    /// Whether a packet lies beyond the end of the flow it would belong to.
+    /// Whether a packet lies beyond the end of the flow it would belong to, and why that ended. A closed flow ended by
+    /// FIN, whatever comes after; [`FlowTable::expire`] would have said so too.
     fn boundary(&self, place: u32, p: &PacketInfo) -> Option<EndReason> {
         let base = self.store.base(place as usize)?;
         let idle = self.settings.idle_timeout;
         let gap = p.ts.saturating_sub(base.last_ts);
-        if base.closed {
-            let opens = p.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
-            if opens || gap > CLOSE_LINGER_NS.min(idle) {
-                return Some(EndReason::Fin);
-            }
-        }
+        let age = p.ts.saturating_sub(base.first_ts);
+        let opens = p.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
         // A packet from long before the flow is as far off as one from long after it.
-        if gap > idle || base.first_ts.saturating_sub(p.ts) > idle {
-            return Some(EndReason::Idle);
-        }
-        match self.settings.active_timeout {
-            Some(active) if p.ts.saturating_sub(base.first_ts) > active => Some(EndReason::Active),
-            _ => None,
+        let far = gap > idle || base.first_ts.saturating_sub(p.ts) > idle;
+        let old = self.settings.active_timeout.is_some_and(|active| age > active);
+        match base.closed {
+            true => (opens || gap > CLOSE_LINGER_NS || far || old).then_some(EndReason::Fin),
+            false if far => Some(EndReason::Idle),
+            false => old.then_some(EndReason::Active),
         }
     }
 
@@ -263,7 +260,7 @@ impl FlowTable {
 
     fn begin(&mut self, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) -> u32 {
         if self.live >= self.settings.max_flows {
-            self.evict(ended);
+            self.evict(packet.info.ts, ended);
         }
         if (self.live + 1) * 2 > self.slots.len() {
             self.grow();
@@ -309,15 +306,10 @@ impl FlowTable {
         self.compact();
     }
 
-    /// Makes room for one flow: a closed or expired one if there is any, else as the strategy says.
-    fn evict(&mut self, ended: &mut FlowStore) {
-        if self.settings.eviction == Eviction::Oldest {
-            while let Some(Reverse(top)) = self.by_age.pop() {
-                if self.is_same_flow(&top) {
-                    return self.end(top.place, EndReason::Evicted, ended);
-                }
-            }
-        }
+    /// Makes room for one flow at `now`: the first one due if it is closed or quiet for too long, else as the strategy
+    /// says.
+    fn evict(&mut self, now: TimeNs, ended: &mut FlowStore) {
+        let oldest = self.settings.eviction == Eviction::Oldest;
         while let Some(Reverse(top)) = self.due.pop() {
             if !self.is_current(&top) {
                 continue;
@@ -328,8 +320,23 @@ impl FlowTable {
                 self.due.push(Reverse(Due { at, ..top }));
                 continue;
             }
-            let reason = if base.closed { EndReason::Fin } else { EndReason::Evicted };
+            let reason = match base.closed {
+                true => EndReason::Fin,
+                false if at < now => EndReason::Idle,
+                false => EndReason::Evicted,
+            };
+            if oldest && reason == EndReason::Evicted {
+                self.due.push(Reverse(top));
+                break;
+            }
             return self.end(top.place, reason, ended);
+        }
+        while let Some(Reverse(top)) = self.by_age.pop() {
+            if self.is_same_flow(&top) {
+                let closed = self.store.base(top.place as usize).is_some_and(|b| b.closed);
+                let reason = if closed { EndReason::Fin } else { EndReason::Evicted };
+                return self.end(top.place, reason, ended);
+            }
         }
     }
 
@@ -434,3 +441,10 @@ fn remove_slot(slots: &mut [u64], hash: u64, place: u32, places: &[Place]) {
     }
     slots[hole] = 0;
 }
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

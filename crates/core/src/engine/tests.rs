@@ -1,0 +1,153 @@
+//! The engine as a whole: what a setting, the order of rows and the size of batches may and may not change.
+
+use super::*;
+use crate::frame::LinkType;
+use crate::packet::FlowKey;
+use crate::stats::{EndReason, SkipReason};
+
+const RAW_IP: LinkType = LinkType(101);
+
+fn settings(config: &Config) -> EngineSettings {
+    EngineSettings::new(config, TrackerMask::NONE, TrackerSettings::default())
+}
+
+/// A UDP packet of flow `n`: from 10.0.x.y:1000 to 10.1.0.1:53.
+fn udp(n: u16) -> Vec<u8> {
+    let [x, y] = n.to_be_bytes();
+    let ip = [0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, x, y, 10, 1, 0, 1];
+    let udp = [3, 0xe8, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4];
+    [&ip[..], &udp].concat()
+}
+
+/// Packets as (milliseconds, flow).
+type Input = Vec<(i64, u16)>;
+
+/// Each of `flows` flows sends five packets, in turns, a millisecond apart.
+fn turns(flows: u16) -> Input {
+    (0..).zip((0..5).flat_map(|_| 0..flows)).collect()
+}
+
+struct Outcome {
+    flows: Vec<(u64, FlowKey, u64, EndReason)>,
+    stats: StatsDelta,
+    chunks: Vec<usize>,
+}
+
+fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Outcome {
+    let mut engine = Engine::new(settings);
+    let mut batch = PacketBatch::default();
+    let mut out = Outcome { flows: Vec::new(), stats: StatsDelta::default(), chunks: Vec::new() };
+    let keep = |chunk: &RowChunk, out: &mut Outcome| {
+        out.chunks.push(chunk.len());
+        let rows = chunk.flows();
+        out.flows.extend(rows.iter().map(|f| (f.base.first_seq, f.base.key, f.base.total_packets(), f.base.end)));
+    };
+    for part in input.chunks(batch_size) {
+        batch.frames.clear();
+        for (ms, flow) in part {
+            batch.frames.push(ms * 1_000_000, RAW_IP, 32, &udp(*flow));
+        }
+        engine.push(&mut batch);
+        engine.ready().iter().for_each(|chunk| keep(chunk, &mut out));
+    }
+    out.stats = engine.take_stats();
+    let (stats, mut drain) = engine.finish(&mut batch);
+    out.stats.add(&stats);
+    while let Some(chunk) = drain.next() {
+        out.stats.add(&drain.take_stats());
+        keep(&chunk, &mut out);
+    }
+    out
+}
+
+#[test]
+fn a_small_limit_is_kept_by_one_partition() {
+    let limit = |n| settings(&Config { max_concurrent_flows: n, ..Config::default() });
+    let of = |s: EngineSettings| (s.partitions, s.flow.max_flows);
+    assert_eq!(of(limit(1)), (1, 1));
+    assert_eq!(of(limit(65_535)), (1, 65_535));
+    assert_eq!(of(limit(65_536)), (PARTITIONS, 4_096));
+    assert_eq!(of(limit(65_537)), (PARTITIONS, 4_097));
+    let out = run(limit(7), &turns(20), 16);
+    assert_eq!(out.stats.flows_created, 100, "each flow was evicted before its next packet");
+    assert_eq!(out.stats.flows_ended[EndReason::Evicted], 93);
+}
+
+#[test]
+fn timeouts_are_nanoseconds_and_never_overflow() {
+    let s = settings(&Config { flow_timeout: 1.5, active_timeout: Some(1e300), ..Config::default() });
+    assert_eq!((s.flow.idle_timeout, s.flow.active_timeout), (1_500_000_000, Some(i64::MAX)));
+}
+
+#[test]
+fn what_is_open_at_the_end_comes_in_the_order_of_first_packets() {
+    let settings = EngineSettings { chunk_rows: 30, ..settings(&Config::default()) };
+    let out = run(settings, &turns(100), 64);
+    assert_eq!(settings.partitions, PARTITIONS);
+    assert_eq!(out.flows.iter().map(|f| f.0).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    assert_eq!(out.chunks, [30, 30, 30, 10]);
+    assert!(out.flows.iter().all(|f| f.2 == 5 && f.3 == EndReason::EndOfInput));
+}
+
+#[test]
+fn what_ends_in_a_batch_comes_before_what_ends_later() {
+    // Flows 0 to 9 fall quiet while flow 99, which began before them, goes on.
+    let mut input: Input = vec![(0, 99)];
+    input.extend((0..10).map(|n| (1 + i64::from(n), 9 - n)));
+    input.extend([(59_000, 99), (70_000, 99), (71_000, 99)]);
+    let out = run(settings(&Config::default()), &input, 12);
+    assert_eq!(out.flows.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0]);
+    assert!(out.flows.iter().take(10).all(|f| f.3 == EndReason::Idle));
+}
+
+#[test]
+fn sampling_keeps_whole_flows_and_is_deterministic() {
+    let sampled = |rate, seed| {
+        let config = Config { sampling_rate: Some(rate), sampling_seed: seed, ..Config::default() };
+        run(settings(&config), &turns(1000), 300)
+    };
+    let out = sampled(0.3, 1);
+    assert!(out.flows.iter().all(|f| f.2 == 5), "all packets of a flow or none");
+    assert!((200..400).contains(&out.flows.len()), "{}", out.flows.len());
+    assert_eq!(out.stats.packets + out.stats.skipped[SkipReason::Sampled], 5000);
+    assert_eq!(out.stats.packets, out.flows.len() as u64 * 5);
+    assert_eq!(out.flows, sampled(0.3, 1).flows);
+    assert_ne!(out.flows, sampled(0.3, 2).flows);
+    assert_eq!(sampled(1.0, 1).flows.len(), 1000);
+    // A higher rate under the same seed only adds flows.
+    let more: Vec<_> = sampled(0.6, 1).flows.iter().map(|f| f.1).collect();
+    assert!(out.flows.iter().all(|f| more.contains(&f.1)));
+}
+
+#[test]
+fn batches_of_any_size_give_the_same_flows() {
+    // Pauses of up to 100 s, so that flows end by their gaps and by being given out.
+    let mut input = turns(40);
+    for (i, (ms, flow)) in input.iter_mut().enumerate() {
+        *ms += 100_000 * (i as i64 / 50);
+        *flow = *flow * 7 % 31;
+    }
+    let sorted = |size| {
+        let mut out = run(settings(&Config::default()), &input, size);
+        out.flows.sort_unstable_by_key(|f| f.0);
+        (out.flows, out.stats.packets, out.stats.flows_created, out.stats.flows_ended, out.stats.active_flows)
+    };
+    let whole = sorted(1000);
+    assert!(whole.2 > 100 && whole.4 == 0);
+    for size in [1, 3, 50, 64] {
+        assert_eq!(sorted(size), whole, "batches of {size}");
+    }
+}
+
+#[test]
+fn a_quiet_wire_gives_flows_out_by_the_clock() {
+    let mut engine = Engine::new(settings(&Config::default()));
+    let mut batch = PacketBatch::default();
+    batch.frames.push(0, RAW_IP, 32, &udp(1));
+    engine.push(&mut batch);
+    engine.tick(60_000_000_000);
+    assert!(engine.flush().is_none());
+    engine.tick(60_000_000_001);
+    assert_eq!(engine.flush().map(|c| c.len()), Some(1));
+    assert_eq!(engine.take_stats().flows_ended[EndReason::Idle], 1);
+}

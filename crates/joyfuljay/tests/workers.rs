@@ -1,0 +1,338 @@
+//! The number of workers changes nothing but the speed: same bytes, same totals, and every run comes to its end.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use joyfuljay::core::frame::{FrameBatch, LinkType};
+use joyfuljay::core::metrics::Mode;
+use joyfuljay::sink::{
+    Encoded, Format, MemorySink, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, open_sink,
+};
+use joyfuljay::source::{
+    CaptureInfo, CaptureReader, CaptureSet, PacketSource, Position, Progress, SourceError, SourceWarning,
+};
+use joyfuljay::{CancelToken, Config, Error, Pipeline, Summary};
+
+const RAW_IP: LinkType = LinkType(101);
+
+/// Everything that there is a column for.
+fn config(workers: u32) -> Config {
+    Config {
+        include_flow_id: true,
+        include_splt: true,
+        include_raw_sequences: true,
+        max_sequence_length: 8,
+        num_workers: Some(workers),
+        ..Config::default()
+    }
+}
+
+/// Numbers that look random.
+struct Lcg(u64);
+
+impl Lcg {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// An IPv4 packet between two of many hosts: UDP, or TCP with whatever flags.
+fn packet(rng: &mut Lcg) -> Vec<u8> {
+    let (flow, back, tcp) = (rng.below(6_000), rng.below(3) == 0, rng.below(4) > 0);
+    let payload = vec![7; rng.below(200) as usize];
+    let host = [10, 0, (flow >> 8) as u8, flow as u8];
+    let (client, server) = ((host, 1_024 + flow as u16), ([10, 1, 0, 1], 443_u16));
+    let (src, dst) = if back { (server, client) } else { (client, server) };
+    let mut upper = [src.1.to_be_bytes(), dst.1.to_be_bytes()].concat();
+    if tcp {
+        let flags = [0x02, 0x12, 0x10, 0x18, 0x18, 0x11, 0x11, 0x04][rng.below(8) as usize];
+        upper.extend([0, 0, 0, rng.below(256) as u8, 0, 0, 0, 1, 0x50, flags, 1, 0, 0, 0, 0, 0]);
+    } else {
+        upper.extend([((8 + payload.len()) >> 8) as u8, (8 + payload.len()) as u8, 0, 0]);
+    }
+    upper.extend(payload);
+    let len = ((20 + upper.len()) as u16).to_be_bytes();
+    let mut ip = vec![0x45, 0, len[0], len[1], 0, 0, 0x40, 0, 64, if tcp { 6 } else { 17 }, 0, 0];
+    ip.extend(src.0);
+    ip.extend(dst.0);
+    ip.extend(upper);
+    ip
+}
+
+/// A capture in memory: thousands of flows that end in every way there is, and small steps back in time.
+fn busy(packets: usize) -> Vec<u8> {
+    let mut rng = Lcg(1);
+    let mut pcap = Vec::new();
+    [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 65_535, 101].iter().for_each(|w| pcap.extend(w.to_le_bytes()));
+    let mut us = 1_000_000_000_u64;
+    for i in 0..packets {
+        us += rng.below(400);
+        // Now and then the wire is quiet for longer than the idle timeout.
+        us += if i % 9_000 == 8_999 { 61_000_000 } else { 0 };
+        let at = us - rng.below(300);
+        let frame = packet(&mut rng);
+        let head = [(at / 1_000_000) as u32, (at % 1_000_000 * 1_000) as u32, frame.len() as u32, frame.len() as u32];
+        head.iter().for_each(|w| pcap.extend(w.to_le_bytes()));
+        pcap.extend(frame);
+    }
+    pcap
+}
+
+fn in_memory(pcap: Vec<u8>) -> Box<dyn PacketSource> {
+    Box::new(CaptureReader::from_reader("busy", Cursor::new(pcap)).unwrap())
+}
+
+fn captures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
+    files.sort();
+    assert!(files.len() > 5);
+    files
+}
+
+fn file(path: &Path) -> Box<dyn PacketSource> {
+    Box::new(CaptureSet::open(&[path.display().to_string()], &Default::default()).unwrap())
+}
+
+/// Runs into a file of this format and reads the file.
+fn output(config: Config, format: Format, source: Box<dyn PacketSource>) -> (Summary, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let pipeline = Pipeline::new(config).unwrap();
+    let sink = open_sink(format, Target::File(path.clone()), pipeline.schema(), &SinkOptions::default()).unwrap();
+    let summary = pipeline.run(source, sink).unwrap();
+    (summary, std::fs::read(path).unwrap())
+}
+
+fn same_for_any_number(config: impl Fn(u32) -> Config, source: impl Fn() -> Box<dyn PacketSource>, name: &str) {
+    for format in [Format::Csv, Format::Json, Format::Parquet, Format::Arrow] {
+        let (one, expected) = output(config(1), format, source());
+        assert_eq!((one.workers, one.output_bytes), (1, expected.len() as u64));
+        for workers in [2, 7] {
+            let (many, bytes) = output(config(workers), format, source());
+            let totals = |s: &Summary| (s.stats, s.rows, s.output_bytes, s.first_ts, s.last_ts, s.warnings.len());
+            assert_eq!(totals(&many), totals(&one), "{name}: totals of {workers} workers");
+            assert!(bytes == expected, "{name}: {} bytes differ with {workers} workers", format.name());
+        }
+    }
+}
+
+#[test]
+fn captures_give_the_same_bytes_for_any_number_of_workers() {
+    for path in captures() {
+        same_for_any_number(config, || file(&path), &path.display().to_string());
+    }
+}
+
+#[test]
+fn a_busy_capture_gives_the_same_bytes_for_any_number_of_workers() {
+    let pcap = busy(25_000);
+    let (summary, _) = output(config(2), Format::Csv, in_memory(pcap.clone()));
+    assert_eq!((summary.workers, summary.stats.packets), (2, 25_000));
+    for (reason, flows) in ["fin", "rst", "idle"].iter().zip(summary.stats.flows_ended.0) {
+        assert!(flows > 50, "{flows} flows ended by {reason}");
+    }
+    same_for_any_number(config, || in_memory(pcap.clone()), "busy");
+}
+
+#[test]
+fn other_settings_give_the_same_bytes_for_any_number_of_workers() {
+    let pcap = busy(9_000);
+    let split = |n| Config { bidirectional_split: true, sampling_rate: Some(0.5), ..config(n) };
+    same_for_any_number(split, || in_memory(pcap.clone()), "split and sampled");
+    let ages = |n| Config { active_timeout: Some(0.2), terminate_on_fin_rst: false, ..config(n) };
+    same_for_any_number(ages, || in_memory(pcap.clone()), "active timeout");
+}
+
+/// Runs something that must come to its end; a thread that waits for ever would otherwise stop the whole test run.
+fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    let worker = std::thread::spawn(move || done.send(work()));
+    match result.recv_timeout(Duration::from_secs(300)) {
+        Ok(result) => result,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the run does not end"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => std::panic::resume_unwind(worker.join().unwrap_err()),
+    }
+}
+
+#[test]
+fn many_small_runs_all_end() {
+    let rows = ends(|| {
+        let pcap = busy(40);
+        let run = |workers| {
+            let pipeline = Pipeline::new(config(workers)).unwrap();
+            pipeline.run(in_memory(pcap.clone()), Box::new(MemorySink::new())).unwrap().rows
+        };
+        (0..200).map(|i| run(2 + i % 2)).collect::<Vec<_>>()
+    });
+    assert!(rows.iter().all(|n| *n == rows[0] && *n > 0));
+}
+
+#[test]
+fn many_small_batches_all_come_back() {
+    let summary = ends(|| {
+        let source = Endless { batches: Arc::default(), most: 5_000, at: |_| Ok(()) };
+        Pipeline::new(config(2)).unwrap().run(Box::new(source), Box::new(MemorySink::new())).unwrap()
+    });
+    assert_eq!(summary.stats.frames, 5_000 * Endless::<()>::FRAMES);
+    assert_eq!(summary.stats.flows_created, summary.rows);
+}
+
+/// A source that goes on for as long as one lets it, in small batches.
+struct Endless<F> {
+    batches: Arc<AtomicU64>,
+    most: u64,
+    /// Called with the number of each batch.
+    at: F,
+}
+
+impl Endless<()> {
+    const FRAMES: u64 = 16;
+}
+
+impl<F: FnMut(u64) -> Result<(), SourceError> + Send> PacketSource for Endless<F> {
+    fn mode(&self) -> Mode {
+        Mode::Pcap
+    }
+
+    fn next_batch(&mut self, out: &mut FrameBatch) -> Result<Progress, SourceError> {
+        let n = self.batches.fetch_add(1, Ordering::SeqCst);
+        (self.at)(n)?;
+        if n >= self.most {
+            return Ok(Progress::End);
+        }
+        out.clear();
+        let mut rng = Lcg(n);
+        for _ in 0..Endless::<()>::FRAMES {
+            let bytes = packet(&mut rng);
+            out.push(n as i64 * 1_000_000_000, RAW_IP, bytes.len() as u32, &bytes);
+        }
+        Ok(Progress::Frames)
+    }
+
+    fn position(&self) -> Position {
+        Position::default()
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        Vec::new()
+    }
+
+    fn info(&self) -> CaptureInfo {
+        CaptureInfo::default()
+    }
+}
+
+/// A sink that takes a number of chunks and then fails, in writing or in finishing.
+struct Failing {
+    inner: MemorySink,
+    left: u64,
+}
+
+fn disk_full() -> SinkError {
+    SinkError::Io { target: "out".into(), action: "write", source: std::io::ErrorKind::StorageFull.into() }
+}
+
+impl RowSink for Failing {
+    fn name(&self) -> &'static str {
+        "failing"
+    }
+
+    fn chunk_rows(&self) -> usize {
+        8
+    }
+
+    fn encoder(&self) -> Arc<dyn RowEncoder> {
+        self.inner.encoder()
+    }
+
+    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
+        self.left = self.left.checked_sub(1).ok_or_else(disk_full)?;
+        self.inner.write(chunk)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
+        Err(disk_full())
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.inner.bytes_written()
+    }
+}
+
+#[test]
+fn a_sink_that_fails_ends_the_run_long_before_the_input() {
+    for (workers, left) in [(1, 3), (2, 0), (2, 3), (2, 40), (7, 3)] {
+        let batches = Arc::new(AtomicU64::new(0));
+        let source = Endless { batches: Arc::clone(&batches), most: 200_000, at: |_| Ok(()) };
+        let sink = Failing { inner: MemorySink::new(), left };
+        let result = ends(move || Pipeline::new(config(workers)).unwrap().run(Box::new(source), Box::new(sink)));
+        assert!(matches!(result, Err(Error::Sink(SinkError::Io { .. }))), "{result:?}");
+        let read = batches.load(Ordering::SeqCst);
+        assert!(read < 20_000, "{workers} workers: {read} batches were read for a sink that took {left} chunks");
+    }
+}
+
+#[test]
+fn a_sink_that_cannot_finish_is_an_error() {
+    for workers in [1, 2, 7] {
+        let sink = Failing { inner: MemorySink::new(), left: u64::MAX };
+        let run = move || Pipeline::new(config(workers)).unwrap().run(in_memory(busy(3_000)), Box::new(sink));
+        assert!(matches!(ends(run), Err(Error::Sink(_))));
+    }
+}
+
+/// Runs into a folder and tells what is in it afterwards.
+fn left_behind(
+    workers: u32,
+    format: Format,
+    cancel: CancelToken,
+    source: Box<dyn PacketSource>,
+) -> (Result<Summary, Error>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline::new(config(workers)).unwrap().with_cancel(cancel);
+    let target = Target::File(folder.path().join("out"));
+    let sink = open_sink(format, target, pipeline.schema(), &SinkOptions::default()).unwrap();
+    let result = ends(move || pipeline.run(source, sink));
+    (result, std::fs::read_dir(folder.path()).unwrap().count())
+}
+
+#[test]
+fn a_cancelled_run_ends_and_leaves_no_file() {
+    for workers in [1, 2, 7] {
+        for (at, format) in [(0, Format::Csv), (1, Format::Json), (300, Format::Parquet), (700, Format::Csv)] {
+            let cancel = CancelToken::new();
+            let pull = cancel.clone();
+            let at_batch = move |n| {
+                if n == at {
+                    pull.cancel();
+                }
+                Ok(())
+            };
+            let source = Endless { batches: Arc::default(), most: 100_000, at: at_batch };
+            let (result, files) = left_behind(workers, format, cancel, Box::new(source));
+            let summary = result.unwrap();
+            assert!(summary.cancelled && summary.stats.frames <= (at + 1) * Endless::<()>::FRAMES);
+            assert_eq!(files, 0);
+        }
+    }
+}
+
+#[test]
+fn a_source_that_fails_ends_the_run_and_leaves_no_file() {
+    for workers in [1, 2, 7] {
+        let fail = |n| if n == 300 { Err(SourceError::NoInput) } else { Ok(()) };
+        let source = Endless { batches: Arc::default(), most: 100_000, at: fail };
+        let (result, files) = left_behind(workers, Format::Csv, CancelToken::new(), Box::new(source));
+        assert!(matches!(result, Err(Error::Source(SourceError::NoInput))));
+        assert_eq!(files, 0);
+    }
+}
