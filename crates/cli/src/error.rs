@@ -1,7 +1,6 @@
 //! How a command ends when it does not end well: one line on standard error, and an exit code.
 
 use std::io;
-use std::process::ExitCode;
 
 use joyfuljay::ConfigError;
 use joyfuljay_io::sink::SinkError;
@@ -22,23 +21,22 @@ pub enum CliError {
 
 impl CliError {
     /// Says it, and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    pub fn report(self) -> u8 {
         match self {
             Self::Usage(message) => say(&message, 2),
             Self::Failed(message) => say(&message, 1),
-            Self::Closed => ExitCode::SUCCESS,
+            Self::Closed => 0,
             Self::Interrupted(signal) => {
-                let code = ExitCode::from(u8::try_from(128 + signal).unwrap_or(1));
                 eprintln!("interrupted: no output file was written");
-                code
+                u8::try_from(128 + signal).unwrap_or(1)
             }
         }
     }
 }
 
-fn say(message: &str, code: u8) -> ExitCode {
+fn say(message: &str, code: u8) -> u8 {
     eprintln!("error: {message}");
-    ExitCode::from(code)
+    code
 }
 
 impl From<ConfigError> for CliError {

@@ -13,6 +13,7 @@ mod progress;
 mod signals;
 mod summary;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -41,14 +42,21 @@ struct Jj {
 
 /// Runs the command on the arguments of this process.
 pub fn main() -> ExitCode {
+    ExitCode::from(main_from(std::env::args_os()))
+}
+
+/// Runs the command on these arguments, the first of which is the name that was called; gives the exit code. For
+/// programs that are not `jj` themselves: the commands that the Python package installs. `--help` and wrong use end the
+/// process.
+pub fn main_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
     // The name that was called stays in usage lines and completions.
-    let matches = command().get_matches();
+    let matches = command().get_matches_from(args);
     let jj = match Jj::from_arg_matches(&matches) {
         Ok(jj) => jj,
         Err(e) => e.exit(),
     };
     match jj.command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(e) => e.report(),
     }
 }

@@ -23,6 +23,7 @@
 mod cancel;
 pub mod config_file;
 mod error;
+mod flows;
 mod parallel;
 mod pipeline;
 mod progress;
@@ -32,6 +33,7 @@ mod summary;
 
 pub use cancel::CancelToken;
 pub use error::Error;
+pub use flows::Flows;
 pub use joyfuljay_core::{self as core, Config, ConfigError};
 pub use joyfuljay_io::{sink, source};
 pub use joyfuljay_monitoring as monitoring;

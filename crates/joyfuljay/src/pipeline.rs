@@ -7,6 +7,7 @@ use joyfuljay_core::Config;
 use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
 use joyfuljay_core::metrics::{MetricsSink, NoMetrics};
 use joyfuljay_core::rows::RowPlan;
+use joyfuljay_core::trackers::TrackerMask;
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{PacketSource, Progress as Step};
 
@@ -55,6 +56,24 @@ impl Pipeline {
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
         self
+    }
+
+    /// Keeps the packets of every flow, `most` of one flow at most: [`Pipeline::flows`] then has them.
+    #[must_use]
+    pub fn keeping_packets(mut self, most: usize) -> Self {
+        self.settings.flow.trackers = self.settings.flow.trackers.union(TrackerMask::KEEP);
+        self.settings.flow.tracker_settings.keep_cap = most;
+        self
+    }
+
+    /// The metrics sink.
+    pub(crate) fn metrics(&self) -> Arc<dyn MetricsSink> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// The token that stops runs.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
     }
 
     /// The configuration.

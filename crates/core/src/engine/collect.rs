@@ -36,6 +36,12 @@ impl RowChunk {
         self.order.iter().filter_map(|e| self.stores.get(e.store as usize)?.get(e.at as usize)).collect()
     }
 
+    /// One of the flows.
+    pub fn get(&self, at: usize) -> Option<FlowRef<'_>> {
+        let entry = self.order.get(at)?;
+        self.stores.get(entry.store as usize)?.get(entry.at as usize)
+    }
+
     /// How many flows there are.
     pub fn len(&self) -> usize {
         self.order.len()

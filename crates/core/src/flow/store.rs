@@ -5,7 +5,7 @@
 
 use super::FlowBase;
 use crate::packet::{Packet, Side};
-use crate::trackers::{PacketLog, Sizes, TcpFlags, Tracker, TrackerMask, TrackerSettings};
+use crate::trackers::{KeptPackets, PacketLog, Sizes, TcpFlags, Tracker, TrackerMask, TrackerSettings};
 
 /// A flow as features see it: its base and the trackers that were kept.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub struct FlowRef<'a> {
     pub tcp_flags: Option<&'a TcpFlags>,
     /// Per-packet records.
     pub log: Option<&'a PacketLog>,
+    /// The packets themselves.
+    pub kept: Option<&'a KeptPackets>,
 }
 
 /// Flows by index.
@@ -27,6 +29,7 @@ pub struct FlowStore {
     sizes: Column<Sizes>,
     tcp_flags: Column<TcpFlags>,
     log: Column<PacketLog>,
+    kept: Column<KeptPackets>,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,7 @@ impl FlowStore {
             sizes: Column::new(mask.contains(TrackerMask::SIZES)),
             tcp_flags: Column::new(mask.contains(TrackerMask::TCP_FLAGS)),
             log: Column::new(mask.contains(TrackerMask::LOG)),
+            kept: Column::new(mask.contains(TrackerMask::KEEP)),
         }
     }
 
@@ -88,6 +92,7 @@ impl FlowStore {
         self.sizes.insert(at, settings);
         self.tcp_flags.insert(at, settings);
         self.log.insert(at, settings);
+        self.kept.insert(at, settings);
     }
 
     /// Takes a packet into the flow at `at`.
@@ -99,6 +104,7 @@ impl FlowStore {
         self.sizes.update(at, packet, side, settings);
         self.tcp_flags.update(at, packet, side, settings);
         self.log.update(at, packet, side, settings);
+        self.kept.update(at, packet, side, settings);
     }
 
     /// Moves the flow at `at` to the end of another store of the same trackers.
@@ -112,6 +118,7 @@ impl FlowStore {
         self.sizes.move_to(at, &mut to.sizes, settings);
         self.tcp_flags.move_to(at, &mut to.tcp_flags, settings);
         self.log.move_to(at, &mut to.log, settings);
+        self.kept.move_to(at, &mut to.kept, settings);
     }
 
     /// The base of a flow.
@@ -131,6 +138,7 @@ impl FlowStore {
             sizes: self.sizes.get(at),
             tcp_flags: self.tcp_flags.get(at),
             log: self.log.get(at),
+            kept: self.kept.get(at),
         })
     }
 
@@ -142,7 +150,11 @@ impl FlowStore {
 
     /// Bytes of one flow, without what lies on the heap beside it.
     pub fn flow_bytes(&self) -> usize {
-        size_of::<FlowBase>() + self.sizes.flow_bytes() + self.tcp_flags.flow_bytes() + self.log.flow_bytes()
+        size_of::<FlowBase>()
+            + self.sizes.flow_bytes()
+            + self.tcp_flags.flow_bytes()
+            + self.log.flow_bytes()
+            + self.kept.flow_bytes()
     }
 
     /// The bases of all places.

@@ -6,6 +6,7 @@
 use crate::packet::{Packet, Side};
 
 mod gaps;
+mod keep;
 mod lengths;
 mod log;
 mod order;
@@ -17,6 +18,7 @@ mod tcp_flags;
 pub(crate) mod testing;
 
 pub use gaps::{GapRun, GapSummary};
+pub use keep::{KeptPacket, KeptPackets};
 pub use lengths::LengthSummary;
 pub use log::{LogScratch, PacketLog};
 pub use order::{mean, population_std};
@@ -31,6 +33,9 @@ pub const MAX_SEQUENCE_LEN: usize = 65_536;
 /// packets may be out of order.
 pub const LOG_CAP: usize = 4096;
 
+/// Packets of a flow that [`KeptPackets`] keeps when nobody says otherwise: 40 MB of one flow.
+pub const KEEP_CAP: usize = 1_000_000;
+
 /// What trackers need to know of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrackerSettings {
@@ -41,12 +46,14 @@ pub struct TrackerSettings {
     pub sequence_len: usize,
     /// Records that a flow's [`PacketLog`] holds at most (2 to [`LOG_CAP`]).
     pub log_cap: usize,
+    /// Packets that a flow's [`KeptPackets`] holds at most.
+    pub keep_cap: usize,
 }
 
 impl Default for TrackerSettings {
     /// A burst threshold of 50 ms, no sequences.
     fn default() -> Self {
-        Self { burst_threshold_ns: 50_000_000, sequence_len: 0, log_cap: LOG_CAP }
+        Self { burst_threshold_ns: 50_000_000, sequence_len: 0, log_cap: LOG_CAP, keep_cap: KEEP_CAP }
     }
 }
 
@@ -73,6 +80,8 @@ impl TrackerMask {
     pub const TCP_FLAGS: Self = Self(2);
     /// [`PacketLog`].
     pub const LOG: Self = Self(4);
+    /// [`KeptPackets`]. No feature reads it: only who wants the packets themselves asks for it.
+    pub const KEEP: Self = Self(8);
 
     /// Both sets.
     pub const fn union(self, other: Self) -> Self {

@@ -1,0 +1,70 @@
+//! The configuration comes as JSON, so that names, types and ranges are judged in one place for command, file and Python.
+
+use joyfuljay::{Config, ConfigError, config_file};
+use joyfuljay_core::config::{KEYS, Key};
+use joyfuljay_core::features::{GROUPS, LATER_GROUPS};
+use joyfuljay_core::rows::RowPlan;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde_json::{Map, Value};
+
+use crate::errors::config_error;
+
+/// Reads and validates a configuration; names that do not exist are answered with the nearest.
+pub fn read(json: &str) -> PyResult<Config> {
+    let map: Map<String, Value> =
+        serde_json::from_str(json).map_err(|e| PyValueError::new_err(format!("configuration: {e}")))?;
+    for name in map.keys() {
+        Key::require(name).map_err(|e| config_error(&e))?;
+    }
+    // One key at a time, so that an error names it.
+    for (name, value) in &map {
+        let one = Map::from_iter([(name.clone(), value.clone())]);
+        serde_json::from_value::<Config>(Value::Object(one))
+            .map_err(|e| PyValueError::new_err(format!("{name} = {value}: {e}")))?;
+    }
+    let config: Config =
+        serde_json::from_value(Value::Object(map)).map_err(|e| PyValueError::new_err(e.to_string()))?;
+    let check = |c: &Config| -> Result<(), ConfigError> {
+        c.validate()?;
+        RowPlan::new(c).map(drop)
+    };
+    check(&config).map_err(|e| config_error(&e))?;
+    Ok(config)
+}
+
+fn to_json(config: &Config) -> PyResult<String> {
+    serde_json::to_string(config).map_err(|e| PyValueError::new_err(e.to_string()))
+}
+
+/// The default configuration as JSON.
+#[pyfunction]
+pub fn config_defaults() -> PyResult<String> {
+    to_json(&Config::default())
+}
+
+/// Checks a configuration, given as JSON: ValueError says what is wrong and what would be right.
+#[pyfunction]
+pub fn config_validate(json: &str) -> PyResult<()> {
+    read(json).map(drop)
+}
+
+/// Every option: name, type in a configuration file, what it does.
+#[pyfunction]
+pub fn config_keys() -> Vec<(&'static str, &'static str, &'static str)> {
+    KEYS.iter().map(|k| (k.name, k.file_type(), k.help)).collect()
+}
+
+/// Reads a configuration file (TOML, YAML or JSON) as JSON.
+#[pyfunction]
+pub fn config_load(path: std::path::PathBuf) -> PyResult<String> {
+    // A file that is not there is Python's own error.
+    std::fs::metadata(&path).map_err(PyErr::from)?;
+    to_json(&config_file::load(path).map_err(|e| config_error(&e))?)
+}
+
+/// Feature groups: those of this version, and those that are refused because they come later.
+#[pyfunction]
+pub fn feature_groups() -> (Vec<&'static str>, Vec<&'static str>) {
+    (GROUPS.iter().map(|g| g.id()).collect(), LATER_GROUPS.to_vec())
+}

@@ -1,0 +1,85 @@
+//! Errors of the engine as Python's own where there is one that fits: `OSError` by number, `ValueError` for settings.
+
+use std::io;
+
+use joyfuljay::{ConfigError, Error};
+use joyfuljay_io::sink::SinkError;
+use joyfuljay_io::source::SourceError;
+use pyo3::create_exception;
+use pyo3::exceptions::{
+    PyException, PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyRuntimeError, PyValueError,
+};
+use pyo3::prelude::*;
+
+create_exception!(
+    joyfuljay,
+    JoyfulJayError,
+    PyException,
+    "What goes wrong in joyfuljay and is no error of Python's own."
+);
+create_exception!(joyfuljay, CaptureError, JoyfulJayError, "An input that is not a capture, or a damaged one.");
+create_exception!(
+    joyfuljay,
+    PacketsNotKeptError,
+    JoyfulJayError,
+    "The packets of this flow were not kept; the message says how to have them."
+);
+
+/// The error of a run.
+pub fn run_error(error: Error) -> PyErr {
+    match error {
+        Error::Config(e) => config_error(&e),
+        Error::Source(e) => source_error(e),
+        Error::Sink(e) => sink_error(e),
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+/// A setting that cannot be used.
+pub fn config_error(error: &ConfigError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// An input that cannot be read.
+pub fn source_error(error: SourceError) -> PyErr {
+    match error {
+        SourceError::Open { path, error } => os_error(&error, path),
+        SourceError::Read { path, offset, error } => match error.raw_os_error() {
+            Some(_) => os_error(&error, path),
+            None => CaptureError::new_err(format!("{path}: reading failed at offset {offset}: {error}")),
+        },
+        SourceError::NoMatch { .. } | SourceError::EmptyDirectory { .. } => {
+            PyFileNotFoundError::new_err(error.to_string())
+        }
+        SourceError::NoInput | SourceError::Pattern { .. } => PyValueError::new_err(error.to_string()),
+        other => CaptureError::new_err(other.to_string()),
+    }
+}
+
+fn sink_error(error: SinkError) -> PyErr {
+    match error {
+        SinkError::Io { ref source, ref target, .. } => match source.raw_os_error() {
+            Some(_) => os_error(source, target.clone()),
+            None => PyOSError::new_err(error.to_string()),
+        },
+        SinkError::NoDirectory { .. } => PyFileNotFoundError::new_err(error.to_string()),
+        SinkError::IsDirectory { .. } => PyIsADirectoryError::new_err(error.to_string()),
+        SinkError::UnknownFormat { .. } | SinkError::UnknownCompression { .. } => {
+            PyValueError::new_err(error.to_string())
+        }
+        other => JoyfulJayError::new_err(other.to_string()),
+    }
+}
+
+/// `OSError(number, text, path)`, which Python turns into `FileNotFoundError` and its kin.
+fn os_error(error: &io::Error, path: String) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, error_text(&error.to_string()), path)),
+        None => PyOSError::new_err(format!("{path}: {error}")),
+    }
+}
+
+/// The system's words without Rust's ` (os error 2)`: Python puts the number in front.
+fn error_text(text: &str) -> String {
+    text.split(" (os error ").next().unwrap_or(text).to_owned()
+}

@@ -1,0 +1,62 @@
+//! `joyfuljay._native`: the native half of the Python package. Conversion only; the engine decides.
+//!
+//! Every run releases the interpreter (the GIL) and looks for Ctrl-C twenty times a second; Python code of the user's
+//! (progress, metrics sinks) is called on the thread that started the run, never from the packet path.
+
+mod command;
+mod config;
+mod dashboards;
+mod errors;
+mod flow;
+mod flows;
+mod metrics;
+mod packet;
+mod pipeline;
+mod rows;
+mod run;
+mod server;
+mod sink;
+mod stream;
+mod table;
+
+use pyo3::prelude::*;
+
+/// The native half of joyfuljay.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::command::cli_main;
+    #[pymodule_export]
+    use super::config::{config_defaults, config_keys, config_load, config_validate, feature_groups};
+    #[pymodule_export]
+    use super::dashboards::{
+        DashboardBuilder, alerting_rules, export_dashboard, overview_dashboard, prometheus_config,
+    };
+    #[pymodule_export]
+    use super::errors::{CaptureError, JoyfulJayError, PacketsNotKeptError};
+    #[pymodule_export]
+    use super::flow::{Flow, PacketSequence};
+    #[pymodule_export]
+    use super::flows::FlowIterator;
+    #[pymodule_export]
+    use super::metrics::{PrometheusMetrics, Registry};
+    #[pymodule_export]
+    use super::packet::{FlowKey, Packet};
+    #[pymodule_export]
+    use super::pipeline::Engine;
+    #[pymodule_export]
+    use super::run::{Progress, Summary};
+    #[pymodule_export]
+    use super::server::MetricsServer;
+    #[pymodule_export]
+    use super::stream::TableIterator;
+    #[pymodule_export]
+    use super::table::{Buffer, RowIterator, Table};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
+        m.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

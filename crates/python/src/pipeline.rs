@@ -1,0 +1,191 @@
+//! The engine behind `joyfuljay.Pipeline`: a validated configuration, ready to run over captures.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use joyfuljay::{CancelToken, Config, Pipeline};
+use joyfuljay_core::metrics::MetricsSink;
+use joyfuljay_core::rows::RowPlan;
+use joyfuljay_io::sink::{self, Format, MemorySink, RowSink, SinkOptions, Target};
+use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::{config_error, run_error, source_error};
+use crate::flow::{Flow, Tracked};
+use crate::flows::FlowIterator;
+use crate::metrics::PrometheusMetrics;
+use crate::packet::Packet;
+use crate::rows;
+use crate::run::{self, Audience, Summary};
+use crate::sink::UserSink;
+use crate::stream::{ChannelSink, TableIterator};
+use crate::table::Table;
+
+/// A validated configuration, ready to run over captures.
+#[pyclass(frozen, module = "joyfuljay")]
+pub struct Engine {
+    config: Config,
+    plan: RowPlan,
+    /// For the features of one flow: never split by direction.
+    tracked: Arc<Tracked>,
+    metrics: Metrics,
+}
+
+#[derive(Clone)]
+enum Metrics {
+    None,
+    Native(Arc<dyn MetricsSink>),
+    User(Arc<UserSink>),
+}
+
+impl Engine {
+    fn pipeline(&self) -> PyResult<Pipeline> {
+        let pipeline = Pipeline::new(self.config.clone()).map_err(run_error)?.with_cancel(CancelToken::new());
+        Ok(match &self.metrics {
+            Metrics::None => pipeline,
+            Metrics::Native(sink) => pipeline.with_metrics(Arc::clone(sink)),
+            Metrics::User(sink) => pipeline.with_metrics(Arc::clone(sink) as Arc<dyn MetricsSink>),
+        })
+    }
+
+    fn user_sink(&self) -> Option<Arc<UserSink>> {
+        match &self.metrics {
+            Metrics::User(sink) => Some(Arc::clone(sink)),
+            Metrics::None | Metrics::Native(_) => None,
+        }
+    }
+
+    fn run(
+        &self,
+        py: Python<'_>,
+        inputs: &[String],
+        sink: Box<dyn RowSink>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Summary> {
+        let source = open(py, inputs)?;
+        let audience = Audience { progress, sink: self.user_sink() };
+        run::run(py, self.pipeline()?, source, sink, &audience)
+    }
+}
+
+fn open(py: Python<'_>, inputs: &[String]) -> PyResult<Box<dyn PacketSource>> {
+    let set = py.detach(|| CaptureSet::open(inputs, &CaptureOptions::default())).map_err(source_error)?;
+    Ok(Box::new(set))
+}
+
+#[pymethods]
+impl Engine {
+    /// A pipeline for a configuration (JSON). ``metrics`` is told of every run: a native ``PrometheusMetrics``, or any
+    /// object with the methods of ``MetricsSink`` when ``native`` is false.
+    #[new]
+    #[pyo3(signature = (config, metrics=None, native=true))]
+    fn new(config: &str, metrics: Option<Bound<'_, PyAny>>, native: bool) -> PyResult<Self> {
+        let config = crate::config::read(config)?;
+        let one_row = Config { bidirectional_split: false, ..config.clone() };
+        let plan = RowPlan::new(&config).map_err(|e| config_error(&e))?;
+        let single = RowPlan::new(&one_row).map_err(|e| config_error(&e))?;
+        let (trackers, settings) = (single.trackers(), single.tracker_settings());
+        let metrics = match metrics {
+            None => Metrics::None,
+            Some(m) => match m.cast::<PrometheusMetrics>() {
+                Ok(own) if native => Metrics::Native(Arc::new(own.get().inner.clone())),
+                _ => Metrics::User(Arc::new(UserSink::new(m.unbind()))),
+            },
+        };
+        Ok(Self { config, plan, tracked: Arc::new(Tracked { plan: single, trackers, settings }), metrics })
+    }
+
+    /// Rows of captures, and what the run did.
+    #[pyo3(signature = (inputs, progress=None))]
+    fn table(&self, py: Python<'_>, inputs: Vec<String>, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
+        let sink = MemorySink::new();
+        let rows = sink.rows();
+        let summary = self.run(py, &inputs, Box::new(sink), progress)?;
+        Ok((Table::new(self.plan.schema(), rows.take()), summary))
+    }
+
+    /// Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow.
+    #[pyo3(signature = (inputs, output, format, progress=None))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        inputs: Vec<String>,
+        output: PathBuf,
+        format: &str,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Summary> {
+        let format: Format = format.parse().map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
+        let options = SinkOptions::default();
+        let sink = sink::open_sink(format, Target::File(output), self.plan.schema(), &options)
+            .map_err(|e| run_error(e.into()))?;
+        self.run(py, &inputs, sink, progress)
+    }
+
+    /// Rows of captures while the run goes on, a table at a time.
+    fn stream(&self, py: Python<'_>, inputs: Vec<String>) -> PyResult<TableIterator> {
+        let source = open(py, &inputs)?;
+        let pipeline = self.pipeline()?;
+        let cancel = pipeline.cancel_token();
+        let (sink, rows) = ChannelSink::new();
+        let done = run::spawn(move || pipeline.run(source, Box::new(sink)))?;
+        Ok(TableIterator::new(self.plan.schema(), rows, done, cancel, self.user_sink()))
+    }
+
+    /// Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
+    #[pyo3(signature = (inputs, most=None))]
+    fn flows(&self, py: Python<'_>, inputs: Vec<String>, most: Option<usize>) -> PyResult<FlowIterator> {
+        let source = open(py, &inputs)?;
+        let mut pipeline = self.pipeline()?;
+        if let Some(most) = most {
+            pipeline = pipeline.keeping_packets(most);
+        }
+        Ok(FlowIterator::new(pipeline.flows(source), Arc::clone(&self.tracked), self.user_sink()))
+    }
+
+    /// The features of one flow, None for what is not known.
+    fn extract<'py>(&self, py: Python<'py>, flow: &Flow) -> PyResult<Bound<'py, PyDict>> {
+        let (batch, at) = flow.row(py, &self.tracked)?;
+        rows::row(py, &batch, &rows::names(py, &batch.schema()), at)
+    }
+
+    /// Names of the columns, in their order.
+    fn feature_names(&self) -> Vec<String> {
+        self.plan.schema().fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// A table without rows.
+    fn empty(&self) -> Table {
+        Table::new(self.plan.schema(), Vec::new())
+    }
+
+    /// How often the user's metrics sink raised.
+    fn sink_errors(&self) -> u64 {
+        self.user_sink().map_or(0, |s| s.failures())
+    }
+
+    /// Tells the metrics of an error at a stage.
+    fn observe_error(&self, py: Python<'_>, stage: &str) -> PyResult<()> {
+        match &self.metrics {
+            Metrics::None => Ok(()),
+            Metrics::Native(sink) => {
+                sink.error(stage);
+                Ok(())
+            }
+            Metrics::User(sink) => {
+                sink.error(stage);
+                sink.deliver(py)
+            }
+        }
+    }
+}
+
+/// Bytes of a packet in all: our own packets are looked at directly, others by their attribute.
+pub fn total_len(packet: &Bound<'_, PyAny>) -> PyResult<u64> {
+    if let Ok(own) = packet.cast_exact::<Packet>() {
+        return Ok(u64::from(own.get().kept.ip_len));
+    }
+    let value = packet.getattr(pyo3::intern!(packet.py(), "total_len"))?;
+    crate::metrics::count(&value, "total_len")
+}

@@ -1,0 +1,217 @@
+//! A run on a thread of its own, while the caller's thread looks for Ctrl-C and hands news to Python.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use joyfuljay::{CancelToken, Error, Pipeline};
+use joyfuljay_core::{EndReason, SkipReason, StatsDelta};
+use joyfuljay_io::sink::RowSink;
+use joyfuljay_io::source::{PacketSource, SourceWarning};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::run_error;
+use crate::sink::UserSink;
+
+/// How often Python gets its turn.
+const TURN: Duration = Duration::from_millis(50);
+
+/// How long an interrupted run is waited for; one that hangs in a read of a pipe is left to itself.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Who in Python is told of a run.
+pub struct Audience {
+    pub progress: Option<Py<PyAny>>,
+    pub sink: Option<Arc<UserSink>>,
+}
+
+/// Runs a source into a sink with the interpreter released.
+pub fn run(
+    py: Python<'_>,
+    mut pipeline: Pipeline,
+    source: Box<dyn PacketSource>,
+    sink: Box<dyn RowSink>,
+    audience: &Audience,
+) -> PyResult<Summary> {
+    let cancel = pipeline.cancel_token();
+    let latest: Latest = Arc::default();
+    if audience.progress.is_some() {
+        let latest = Arc::clone(&latest);
+        pipeline = pipeline.with_progress(Box::new(move |p| {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Progress::new(p));
+        }));
+    }
+    let done = spawn(move || pipeline.run(source, sink))?;
+    loop {
+        match py.detach(|| done.recv_timeout(TURN)) {
+            Ok(result) => {
+                audience.turn(py, &latest)?;
+                return result.map(Summary::new).map_err(run_error);
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(died()),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(e) = py.check_signals().and_then(|()| audience.turn(py, &latest)) {
+                    stop(py, &cancel, &done);
+                    return Err(e);
+                }
+            }
+        }
+    }
+}
+
+/// Runs something on a thread; the receiver gets the result.
+pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> PyResult<Receiver<T>> {
+    let (to, done) = bounded(1);
+    std::thread::Builder::new()
+        .name("jj-run".into())
+        .spawn(move || {
+            let _ = to.send(work());
+        })
+        .map_err(|e| PyRuntimeError::new_err(format!("no thread could be started: {e}")))?;
+    Ok(done)
+}
+
+/// Asks a run to stop, and waits until it has, if that does not take long.
+pub fn stop<T: Send>(py: Python<'_>, cancel: &CancelToken, done: &Receiver<T>) {
+    cancel.cancel();
+    // Whether it ended or did not in time: nobody waits for its result any more.
+    let _ = py.detach(|| done.recv_timeout(PATIENCE));
+}
+
+/// The run's thread ended without a result.
+pub fn died() -> PyErr {
+    run_error(Error::Worker)
+}
+
+type Latest = Arc<Mutex<Option<Progress>>>;
+
+impl Audience {
+    fn turn(&self, py: Python<'_>, latest: &Latest) -> PyResult<()> {
+        if let Some(sink) = &self.sink {
+            sink.deliver(py)?;
+        }
+        let news = latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(progress), Some(news)) = (&self.progress, news) {
+            progress.call1(py, (news,))?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a run has come.
+#[pyclass(frozen, get_all, module = "joyfuljay")]
+#[derive(Clone)]
+pub struct Progress {
+    /// Bytes of input read so far, as stored.
+    pub bytes_read: u64,
+    /// Bytes of input in all; None where that cannot be known.
+    pub bytes_total: Option<u64>,
+    /// Packets in flows so far.
+    pub packets: u64,
+    /// Flows ended so far.
+    pub flows: u64,
+    /// Rows written so far.
+    pub rows: u64,
+    /// Seconds since the start.
+    pub elapsed: f64,
+    /// The input being read.
+    pub current: Option<String>,
+}
+
+impl Progress {
+    fn new(p: &joyfuljay::Progress) -> Self {
+        Self {
+            bytes_read: p.position.read,
+            bytes_total: p.position.total,
+            packets: p.stats.packets,
+            flows: p.stats.flows_ended.total(),
+            rows: p.rows,
+            elapsed: p.elapsed.as_secs_f64(),
+            current: p.position.current.clone(),
+        }
+    }
+}
+
+/// What a run did, in exact totals.
+#[pyclass(frozen, module = "joyfuljay")]
+#[derive(Clone)]
+pub struct Summary {
+    stats: StatsDelta,
+    rows: u64,
+    elapsed: Duration,
+    warnings: Vec<SourceWarning>,
+}
+
+impl Summary {
+    fn new(s: joyfuljay::Summary) -> Self {
+        Self { stats: s.stats, rows: s.rows, elapsed: s.elapsed, warnings: s.warnings }
+    }
+}
+
+#[pymethods]
+impl Summary {
+    /// Frames read.
+    #[getter]
+    fn frames(&self) -> u64 {
+        self.stats.frames
+    }
+    /// Packets that were put into flows.
+    #[getter]
+    fn packets(&self) -> u64 {
+        self.stats.packets
+    }
+    /// Bytes of these packets (IP length).
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.stats.bytes
+    }
+    /// Flows.
+    #[getter]
+    fn flows(&self) -> u64 {
+        self.stats.flows_ended.total()
+    }
+    /// Rows.
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+    /// Seconds of wall-clock time.
+    #[getter]
+    fn elapsed(&self) -> f64 {
+        self.elapsed.as_secs_f64()
+    }
+    /// Flows by the reason of their end.
+    #[getter]
+    fn end_reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for r in EndReason::ALL {
+            dict.set_item(r.name(), self.stats.flows_ended[r])?;
+        }
+        Ok(dict)
+    }
+    /// Frames that did not become packets of a flow, by reason.
+    #[getter]
+    fn skipped<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for r in SkipReason::ALL {
+            dict.set_item(r.label(), self.stats.skipped[r])?;
+        }
+        Ok(dict)
+    }
+    /// What went wrong without ending the run.
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.iter().map(ToString::to_string).collect()
+    }
+    fn __repr__(&self) -> String {
+        format!(
+            "<joyfuljay.Summary: {} packets, {} flows, {} rows in {:.3} s>",
+            self.packets(),
+            self.flows(),
+            self.rows,
+            self.elapsed()
+        )
+    }
+}

@@ -1,0 +1,156 @@
+//! Rows while a run goes on: `process_pcap_streaming` and `iter_features`.
+//!
+//! The run has a thread of its own (and workers), and waits when nobody takes the rows: memory does not grow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use joyfuljay::{CancelToken, Error, Summary};
+use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError, Written};
+use pyo3::prelude::*;
+
+use crate::errors::run_error;
+use crate::run::stop;
+use crate::sink::UserSink;
+use crate::table::Table;
+
+/// Chunks of rows that may wait for Python.
+const AHEAD: usize = 2;
+
+/// A sink that hands rows to whoever listens. When nobody does any more, rows go nowhere: the run is being cancelled.
+pub struct ChannelSink {
+    to: Sender<RecordBatch>,
+    written: Written,
+}
+
+impl ChannelSink {
+    /// A sink and its other end.
+    pub fn new() -> (Self, Receiver<RecordBatch>) {
+        let (to, from) = bounded(AHEAD);
+        (Self { to, written: Written::default() }, from)
+    }
+}
+
+impl RowSink for ChannelSink {
+    fn name(&self) -> &'static str {
+        "python"
+    }
+
+    fn encoder(&self) -> Arc<dyn RowEncoder> {
+        Arc::new(AsIs)
+    }
+
+    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
+        if let Encoded::Batch(batch) = chunk {
+            self.written.rows += batch.num_rows() as u64;
+            self.written.bytes += batch.get_array_memory_size() as u64;
+            let _ = self.to.send(batch);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
+        Ok(self.written)
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.written.bytes
+    }
+}
+
+struct AsIs;
+
+impl RowEncoder for AsIs {
+    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
+        Ok(Encoded::Batch(rows))
+    }
+}
+
+/// Tables of rows as they come, in the order of the rows.
+#[pyclass(module = "joyfuljay")]
+pub struct TableIterator {
+    schema: SchemaRef,
+    rows: Option<Receiver<RecordBatch>>,
+    done: Receiver<Result<Summary, Error>>,
+    cancel: CancelToken,
+    sink: Option<Arc<UserSink>>,
+    warnings: Vec<String>,
+}
+
+impl TableIterator {
+    /// The other end of a run.
+    pub fn new(
+        schema: SchemaRef,
+        rows: Receiver<RecordBatch>,
+        done: Receiver<Result<Summary, Error>>,
+        cancel: CancelToken,
+        sink: Option<Arc<UserSink>>,
+    ) -> Self {
+        Self { schema, rows: Some(rows), done, cancel, sink, warnings: Vec::new() }
+    }
+
+    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        self.sink.as_ref().map_or(Ok(()), |sink| sink.deliver(py))
+    }
+
+    fn end(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.rows = None;
+        let result = py.detach(|| self.done.recv()).map_err(|_| crate::run::died())?;
+        self.tell(py)?;
+        let summary = result.map_err(run_error)?;
+        self.warnings.extend(summary.warnings.iter().map(ToString::to_string));
+        Ok(())
+    }
+}
+
+impl Drop for TableIterator {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+#[pymethods]
+impl TableIterator {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Table>> {
+        loop {
+            let Some(rows) = &self.rows else { return Ok(None) };
+            match py.detach(|| rows.recv_timeout(Duration::from_millis(50))) {
+                Ok(batch) => {
+                    self.tell(py)?;
+                    return Ok(Some(Table::new(Arc::clone(&self.schema), vec![batch])));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.end(py)?;
+                    return Ok(None);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(e) = py.check_signals().and_then(|()| self.tell(py)) {
+                        self.close(py)?;
+                        return Err(e);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What went wrong without ending the run, since the last call.
+    fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Stops the run.
+    fn close(&mut self, py: Python<'_>) -> PyResult<()> {
+        if self.rows.take().is_some() {
+            stop(py, &self.cancel, &self.done);
+            self.tell(py)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+"""Network captures to ML-ready flow features.
+
+    import joyfuljay
+
+    frame = joyfuljay.extract("capture.pcap")
+
+``extract`` gives a pandas ``DataFrame`` where pandas is installed, else a :class:`joyfuljay.Table`, which pandas, polars
+and pyarrow take without a copy. For more than one call, or for metrics, make a :class:`joyfuljay.Pipeline`.
+"""
+
+from . import core, extractors, monitoring, output, remote
+from ._native import (
+    CaptureError,
+    FlowKey,
+    JoyfulJayError,
+    Packet,
+    PacketsNotKeptError,
+    Progress,
+    Summary,
+    Table,
+    __version__,
+)
+from ._warnings import CaptureWarning
+from .core.config import Config, FeatureGroup
+from .core.flow import Flow
+from .core.pipeline import Pipeline, extract, extract_live
+
+__all__ = [
+    "CaptureError",
+    "CaptureWarning",
+    "Config",
+    "FeatureGroup",
+    "Flow",
+    "FlowKey",
+    "JoyfulJayError",
+    "Packet",
+    "PacketsNotKeptError",
+    "Pipeline",
+    "Progress",
+    "Summary",
+    "Table",
+    "__version__",
+    "core",
+    "extract",
+    "extract_live",
+    "extractors",
+    "monitoring",
+    "output",
+    "remote",
+]

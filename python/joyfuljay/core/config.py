@@ -1,0 +1,166 @@
+"""The configuration: the command's options, the configuration file and these keywords are one thing.
+
+Names, defaults and ranges are judged by the engine; a test holds this file to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+from .. import _native
+
+__all__ = ["Config", "FeatureGroup"]
+
+
+class FeatureGroup(str, Enum):
+    """Names of feature groups. Groups of a later version are refused with the list of those that there are."""
+
+    ALL = "all"
+    FLOW_META = "flow_meta"
+    TIMING = "timing"
+    SIZE = "size"
+    TCP = "tcp"
+    TUNNEL = "tunnel"
+    SEQUENCES = "sequences"
+    SPLT = "splt"
+    CONNECTION = "connection"
+    DNS = "dns"
+    ENTROPY = "entropy"
+    FINGERPRINT = "fingerprint"
+    HTTP2 = "http2"
+    ICMP = "icmp"
+    IP_EXTENDED = "ip_extended"
+    IPV6_OPTIONS = "ipv6_options"
+    MAC = "mac"
+    PADDING = "padding"
+    QUIC = "quic"
+    SSH = "ssh"
+    TCP_FINGERPRINT = "tcp_fingerprint"
+    TCP_MPTCP = "tcp_mptcp"
+    TCP_OPTIONS = "tcp_options"
+    TCP_RTT = "tcp_rtt"
+    TCP_SEQUENCE = "tcp_sequence"
+    TCP_WINDOW = "tcp_window"
+    TLS = "tls"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(kw_only=True)
+class Config:
+    """How packets become rows. ``joyfuljay._native.config_keys()`` lists what each option does.
+
+    A value out of its range raises ValueError here and not later; so does a name that does not exist.
+    """
+
+    flow_timeout: float = 60.0
+    active_timeout: float | None = None
+    max_concurrent_flows: int = 2_000_000
+    flow_eviction_strategy: Literal["lru", "oldest"] = "lru"
+    terminate_on_fin_rst: bool = True
+    sampling_rate: float | None = None
+    sampling_seed: int = 0
+    features: Sequence[str | FeatureGroup] = field(default_factory=lambda: ["all"])
+    specific_features: Sequence[str] | None = None
+    profile: str | None = None
+    bidirectional_split: bool = False
+    include_raw_sequences: bool = False
+    include_splt: bool = False
+    max_sequence_length: int = 50
+    bpf_filter: str | None = None
+    include_ip_addresses: bool = True
+    include_ports: bool = True
+    anonymize_ips: bool = False
+    anonymization_salt: str | None = None
+    include_flow_id: bool = False
+    burst_threshold_ms: float = 50.0
+    entropy_sample_bytes: int = 256
+    num_workers: int | None = None
+    missing: Literal["null", "zero"] = "null"
+    connection_use_ports: bool = False
+    connection_include_graph_metrics: bool = True
+    connection_include_temporal: bool = True
+    connection_community_algorithm: Literal["louvain", "greedy", "label_propagation"] = "louvain"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.features, str):
+            self.features = [self.features]
+        if isinstance(self.specific_features, str):
+            self.specific_features = [self.specific_features]
+        # Older versions wrote 0 for "as many as there is room for".
+        if self.max_concurrent_flows == 0:
+            self.max_concurrent_flows = Config.max_concurrent_flows
+        self.validate()
+
+    def validate(self) -> None:
+        """Checks the values again, after attributes were changed."""
+        _native.config_validate(self._json())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain values."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values["features"] = [str(f) for f in self.features]
+        if self.specific_features is not None:
+            values["specific_features"] = [str(f) for f in self.specific_features]
+        return values
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Writes a configuration file that the command reads too."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Config:
+        """From plain values; unknown names are refused with the nearest that there is."""
+        _refuse_unknown(data)
+        return cls(**data)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Config:
+        """From a configuration file: TOML, YAML or JSON."""
+        return cls(**json.loads(_native.config_load(os.fspath(path))))
+
+    from_json = from_file
+    from_yaml = from_file
+
+    @property
+    def burst_threshold_seconds(self) -> float:
+        """``burst_threshold_ms`` in seconds."""
+        return self.burst_threshold_ms / 1000
+
+    def _json(self) -> str:
+        values = self.to_dict()
+        for name, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} = {value}: must be a finite number")
+            if isinstance(value, os.PathLike):
+                values[name] = os.fspath(value)
+        return json.dumps(values)
+
+
+def _refuse_unknown(names: Mapping[str, Any]) -> None:
+    known = {f.name for f in dataclasses.fields(Config)}
+    for name in names:
+        if name not in known:
+            _native.config_validate(json.dumps({name: None}))  # says which name is the nearest
+
+
+_init = Config.__init__
+
+
+@functools.wraps(_init)
+def _checked_init(self: Config, *args: Any, **options: Any) -> None:
+    _refuse_unknown(options)
+    _init(self, *args, **options)
+
+
+Config.__init__ = _checked_init  # type: ignore[method-assign]

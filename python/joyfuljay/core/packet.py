@@ -1,0 +1,5 @@
+"""Packets."""
+
+from .._native import Packet
+
+__all__ = ["Packet"]

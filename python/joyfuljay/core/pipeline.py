@@ -1,0 +1,241 @@
+"""The pipeline: captures in; rows, flows and features out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, NoReturn
+
+from .. import _frames, _native
+from .._native import Flow, Summary, Table
+from .._progress import ProgressLike, listener
+from .._warnings import warn
+from ..extractors.base import FeatureExtractor
+from ..monitoring.base import MetricsSink
+from ..monitoring.prometheus import PrometheusMetrics
+from .config import Config
+
+__all__ = ["Pipeline", "extract", "extract_live"]
+
+PathLike = str | os.PathLike[str]
+Input = PathLike | Iterable[PathLike]
+
+#: Packets of one flow that ``iter_flows`` keeps: about 40 MB.
+MAX_PACKETS = 1_000_000
+
+_FILE_FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet", ".arrow": "arrow"}
+
+
+class Pipeline:
+    """Captures in; rows, flows and features out.
+
+    ``metrics`` is told of every run by itself: packets, bytes, flows by reason, errors and durations. It is a
+    :class:`joyfuljay.monitoring.PrometheusMetrics` or any object with the methods of
+    :class:`joyfuljay.monitoring.MetricsSink`. ``extractors`` add features of the user's own, flow by flow.
+
+    A path is a capture file, a directory, a glob, ``"-"`` for standard input, or several of these. Every run releases
+    the interpreter, uses ``config.num_workers`` threads, and stops at once at Ctrl-C. A pipeline may be used from
+    several threads.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        backend: None = None,
+        metrics: MetricsSink | Any | None = None,
+        *,
+        extractors: Sequence[FeatureExtractor] = (),
+    ) -> None:
+        if backend is not None:
+            raise TypeError("backend: captures are read natively in this version; leave it out")
+        self.config = Config() if config is None else config
+        self.metrics = metrics
+        self.extractors = list(extractors)
+        #: What the last finished run did: a :class:`joyfuljay.Summary`.
+        self.last_run: Summary | None = None
+        self._engine = _native.Engine(self.config._json(), metrics, _is_native(metrics))
+        own = self._engine.feature_names()
+        for extractor in self.extractors:
+            clash = [n for n in extractor.feature_names if n in own]
+            if clash:
+                raise ValueError(f"{extractor.name}: there is a feature '{clash[0]}' already; choose another name")
+            own.extend(extractor.feature_names)
+
+    def process_pcap(self, path: Input, output_format: str | None = None, *, progress: ProgressLike = None) -> Any:
+        """The rows of a capture.
+
+        ``output_format``: ``"dataframe"`` (pandas; the default where pandas is installed), ``"polars"``, ``"arrow"``,
+        ``"numpy"`` (a matrix of the numeric columns), ``"dict"`` (a list of dicts: the slow path) or ``"table"`` (a
+        :class:`joyfuljay.Table`; the default without pandas).
+        """
+        wanted = _frames.check(output_format)
+        if self.extractors:
+            return _frames.from_dicts(list(self.iter_features(path)), self.get_feature_names(), wanted)
+        return _frames.convert(self._table(path, progress), wanted)
+
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: str | None = None, *, progress: ProgressLike = None
+    ) -> Any:
+        """The rows of several captures, each a run of its own: flows do not go on from one capture to the next."""
+        wanted = _frames.check(output_format)
+        paths = [os.fspath(p) for p in paths]
+        if self.extractors:
+            rows = [row for path in paths for row in self.iter_features(path)]
+            return _frames.from_dicts(rows, self.get_feature_names(), wanted)
+        tables = [self._table(path, progress) for path in paths]
+        return _frames.convert(self._engine.empty().concat(tables), wanted)
+
+    def process_pcap_streaming(
+        self,
+        path: Input,
+        output_path: PathLike | None = None,
+        output_format: str | None = None,
+        *,
+        progress: ProgressLike = None,
+    ) -> Any:
+        """The rows of a capture without having them all in memory.
+
+        With ``output_path`` they are written to a file (``output_format``: csv, json, parquet or arrow; by default the
+        file's extension, else csv), which appears when it is whole; gives the number of rows. Without, it iterates
+        over batches of rows in ``output_format`` (as in :meth:`process_pcap`, by default dicts, one at a time).
+        """
+        if output_path is None:
+            return self.iter_features(path) if output_format in (None, "dict") else self._batches(path, output_format)
+        if self.extractors:
+            raise ValueError("rows with features of your own are not written natively; iterate over them instead")
+        target = os.fspath(output_path)
+        kind = output_format or _FILE_FORMATS.get(os.path.splitext(target)[1].lower(), "csv")
+        with listener(progress) as news:
+            summary = self._engine.write(_inputs(path), target, kind, news)
+        return self._finished(summary).rows
+
+    def iter_features(self, path: Input) -> Iterator[dict[str, Any]]:
+        """The rows of a capture as dicts, one at a time, None for what is not known."""
+        if self.extractors:
+            keep = any(e.needs_packets for e in self.extractors)
+            return (self.extract_features(flow) for flow in self.iter_flows(path, keep_packets=keep))
+        return (row for table in self._tables(path) for row in table)
+
+    def iter_flows(
+        self, path: Input, *, keep_packets: bool = True, max_packets: int = MAX_PACKETS
+    ) -> Iterator[Flow]:
+        """The flows of a capture as they end, with their packets.
+
+        ``flow.packets`` is a lazy sequence. Of a flow with more than ``max_packets`` the first are kept and
+        ``flow.packets.truncated`` is true. Without ``keep_packets`` memory does not hold them, and ``flow.packets``
+        raises :class:`joyfuljay.PacketsNotKeptError`.
+        """
+        if max_packets < 1:
+            raise ValueError(f"max_packets = {max_packets}: must be 1 or more; keep_packets=False keeps none")
+        flows = self._engine.flows(_inputs(path), max_packets if keep_packets else None)
+        return self._flows(flows)
+
+    def extract_features(self, flow: Flow) -> dict[str, Any]:
+        """The features of one flow, had from :meth:`iter_flows` or built by hand; None for what is not known.
+
+        With ``bidirectional_split`` too it is one dict, of both directions.
+        """
+        features = self._engine.extract(flow)
+        for extractor in self.extractors:
+            try:
+                more = extractor.extract(flow)
+            except Exception:
+                self._engine.observe_error("extraction")
+                raise
+            for name in extractor.feature_names:
+                features[name] = more.get(name)
+        return features
+
+    _extract_features = extract_features
+
+    def get_feature_names(self) -> list[str]:
+        """Names of the columns, in their order."""
+        return [*self._engine.feature_names(), *(n for e in self.extractors for n in e.feature_names)]
+
+    def process_live(self, interface: str, *args: Any, **options: Any) -> NoReturn:
+        """Live capture comes with a later version: raises NotImplementedError."""
+        raise NotImplementedError(_LIVE)
+
+    def close(self) -> None:
+        """Nothing is left open between runs: here for code that closes what it opened."""
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<joyfuljay.Pipeline of {len(self.get_feature_names())} features>"
+
+    def _table(self, path: Input, progress: ProgressLike) -> Table:
+        with listener(progress) as news:
+            table, summary = self._engine.table(_inputs(path), news)
+        self._finished(summary, stacklevel=4)
+        return table
+
+    def _finished(self, summary: Summary, stacklevel: int = 3) -> Summary:
+        self.last_run = summary
+        warn(summary.warnings, stacklevel)
+        return summary
+
+    def _tables(self, path: Input) -> Iterator[Table]:
+        tables = self._engine.stream(_inputs(path))
+        return _closing(tables)
+
+    def _batches(self, path: Input, output_format: str) -> Iterator[Any]:
+        wanted = _frames.check(output_format)
+        return (_frames.convert(table, wanted) for table in self._tables(path))
+
+    def _flows(self, flows: _native.FlowIterator) -> Iterator[Flow]:
+        return _closing(flows)
+
+
+def extract(path: Input, output_format: str | None = None, *, progress: ProgressLike = None, **config: Any) -> Any:
+    """The rows of a capture: ``Pipeline(Config(**config)).process_pcap(path, output_format)``.
+
+    Gives a pandas DataFrame where pandas is installed, else a :class:`joyfuljay.Table`.
+    """
+    return Pipeline(Config(**config)).process_pcap(path, output_format, progress=progress)
+
+
+def extract_live(interface: str, duration: float | None = None, output_format: str = "dataframe", **config: Any) -> NoReturn:
+    """Live capture comes with a later version: raises NotImplementedError."""
+    raise NotImplementedError(_LIVE)
+
+
+_LIVE = (
+    "live capture comes with a later version of joyfuljay. Until then: tcpdump -w - | jj extract -, or "
+    "tcpdump -w capture.pcap and joyfuljay.extract('capture.pcap')"
+)
+
+
+def _is_native(metrics: object) -> bool:
+    """Whether the counters can be fed without Python: not when a subclass has a method of its own."""
+    if not isinstance(metrics, PrometheusMetrics):
+        return False
+    names = [n for n in dir(_native.PrometheusMetrics) if n.startswith(("observe_", "set_"))]
+    return all(getattr(type(metrics), n) is getattr(_native.PrometheusMetrics, n) for n in names)
+
+
+def _inputs(path: Input) -> list[str]:
+    if isinstance(path, (str, os.PathLike)):
+        return [os.fspath(path)]
+    if isinstance(path, bytes):
+        raise TypeError("path must be a str or os.PathLike, not bytes")
+    return [os.fspath(p) for p in path]
+
+
+def _closing(source: Any) -> Iterator[Any]:
+    """What the source gives; the run ends when nobody wants more."""
+    try:
+        yield from source
+    finally:
+        source.close()
+        warn(source.take_warnings())

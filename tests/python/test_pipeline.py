@@ -1,0 +1,521 @@
+"""The pipeline from Python: every form of rows, flows, packets, errors, Ctrl-C, and the package as it is installed."""
+
+import csv
+import dataclasses
+import gzip
+import inspect
+import io
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import joyfuljay
+import pytest
+from joyfuljay import CaptureError, CaptureWarning, Config, FeatureGroup, Flow, FlowKey, Packet, Pipeline
+from joyfuljay.extractors import FeatureExtractor
+
+
+@pytest.fixture(scope="module")
+def rows(capture):
+    return joyfuljay.extract(capture, "dict")
+
+
+# The surface
+
+
+def test_names_at_the_top():
+    for name in ("Config", "FeatureGroup", "Packet", "Flow", "FlowKey", "Pipeline", "extract", "extract_live"):
+        assert name in joyfuljay.__all__ and hasattr(joyfuljay, name)
+    from joyfuljay.core.config import Config as config
+    from joyfuljay.core.flow import Flow as flow
+    from joyfuljay.core.packet import Packet as packet
+    from joyfuljay.core.pipeline import Pipeline as pipeline
+
+    assert (config, flow, packet, pipeline) == (Config, Flow, Packet, Pipeline)
+    assert all(hasattr(joyfuljay, n) for n in joyfuljay.__all__)
+
+
+def test_what_comes_later_says_so(capture):
+    with pytest.raises(NotImplementedError, match="later version"):
+        joyfuljay.extract_live("lo")
+    with pytest.raises(NotImplementedError, match="later version"):
+        Pipeline().process_live("lo")
+    with pytest.raises(TypeError, match="backend"):
+        Pipeline(backend="scapy")
+
+
+def test_the_keywords_are_the_options_of_the_engine():
+    defaults = json.loads(joyfuljay._native.config_defaults())
+    assert Config().to_dict() == defaults
+    assert [f.name for f in dataclasses.fields(Config)] == [name for name, _, _ in joyfuljay._native.config_keys()]
+    groups, later = joyfuljay._native.feature_groups()
+    assert {g.value for g in FeatureGroup} == {"all", *groups, *later}
+    assert "flow_timeout" in inspect.signature(Config).parameters
+
+
+def test_configurations_are_checked_at_once(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown option 'flow_timout' \(did you mean 'flow_timeout'\?\)"):
+        Config(flow_timout=3)
+    with pytest.raises(ValueError, match="unknown option"):
+        joyfuljay.extract("x.pcap", flow_timout=3)
+    with pytest.raises(ValueError, match="flow_timeout = -1"):
+        Config(flow_timeout=-1)
+    with pytest.raises(ValueError, match="flow_timeout = nan"):
+        Config(flow_timeout=float("nan"))
+    with pytest.raises(ValueError, match="flow_timeout.*expected f64"):
+        Config(flow_timeout="long")
+    with pytest.raises(ValueError, match="did you mean 'timing'"):
+        Config(features=["timming"])
+    with pytest.raises(ValueError, match="not available in this version"):
+        Config(features=[FeatureGroup.TLS])
+    with pytest.raises(ValueError, match="num_workers"):
+        Config(num_workers=-1)
+    assert Config(max_concurrent_flows=0).max_concurrent_flows == 2_000_000
+    config = Config(features=[FeatureGroup.TIMING, "tcp"], flow_timeout=5)
+    config.to_json(tmp_path / "c.json")
+    assert Config.from_file(tmp_path / "c.json") == Config.from_dict(config.to_dict())
+    (tmp_path / "c.toml").write_text("flow_timeout = 5\nfeatures = ['timing', 'tcp']\n")
+    assert Config.from_file(tmp_path / "c.toml").to_dict() == config.to_dict()
+    with pytest.raises(FileNotFoundError):
+        Config.from_file(tmp_path / "nothing.toml")
+
+
+# Rows
+
+
+def text_of(value):
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def same(text, value):
+    """A CSV field against a value: numbers by value, as there are several ways to write one."""
+    if isinstance(value, float):
+        return text != "" and float(text) == value
+    return text == text_of(value)
+
+
+def test_rows_are_those_of_the_command(jj, capture, rows):
+    done = subprocess.run([jj, "extract", capture, "-q"], capture_output=True, text=True, check=True)
+    lines = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(lines) == len(rows) > 0
+    for line, row in zip(lines, rows, strict=True):
+        assert list(line) == list(row)
+        wrong = {n: (line[n], v) for n, v in row.items() if not same(line[n], v)}
+        assert wrong == {}
+
+
+def test_a_data_frame(capture, rows):
+    pandas = pytest.importorskip("pandas")
+    frame = joyfuljay.extract(capture)
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.columns) == Pipeline().get_feature_names()
+    for (_, have), want in zip(frame.iterrows(), rows, strict=True):
+        for name, value in want.items():
+            assert (pandas.isna(have[name]) if value is None else have[name] == value), name
+    assert frame["total_packets"].dtype == "int64"
+
+
+def test_a_data_frame_without_pyarrow(capture):
+    pandas = pytest.importorskip("pandas")
+    from joyfuljay import _extras
+
+    with_arrow = joyfuljay.extract(capture)
+    has = _extras.has
+    try:
+        _extras.has = lambda module: module != "pyarrow" and has(module)
+        without = joyfuljay.extract(capture)
+    finally:
+        _extras.has = has
+    pandas.testing.assert_frame_equal(with_arrow, without, check_dtype=False)
+
+
+def test_polars_arrow_and_numpy(capture, rows):
+    pipeline = Pipeline()
+    polars = pytest.importorskip("polars")
+    assert pipeline.process_pcap(capture, "polars").to_dicts() == rows
+    assert isinstance(pipeline.process_pcap(capture, "polars"), polars.DataFrame)
+    pytest.importorskip("pyarrow")
+    table = pipeline.process_pcap(capture, "arrow")
+    assert table.to_pylist() == rows
+    assert table.schema.field("iat_mean").metadata[b"unit"] == b"s"
+    numpy = pytest.importorskip("numpy")
+    matrix = pipeline.process_pcap(capture, "numpy")
+    names = pipeline.process_pcap(capture, "table").numeric_columns
+    want = [[float("nan") if r[n] is None else float(r[n]) for n in names] for r in rows]
+    numpy.testing.assert_array_equal(matrix, numpy.array(want))
+    assert matrix.dtype == numpy.float64 and matrix.flags.writeable
+
+
+def test_arrow_takes_no_copy(capture):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = Pipeline().process_pcap(capture, "table")
+    one, two = pyarrow.table(table), pyarrow.table(table)
+    address = lambda t: t.column("total_bytes").chunk(0).buffers()[1].address  # noqa: E731
+    assert address(one) == address(two)
+    del table
+    assert one.equals(two)
+    assert pyarrow.schema(Pipeline().process_pcap(capture, "table")) == one.schema
+
+
+def test_an_unclaimed_stream_is_released(capture):
+    table = Pipeline().process_pcap(capture, "table")
+    for _ in range(1000):
+        table.__arrow_c_stream__()
+    assert len(table.to_dicts()) == len(table)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"features": ["flow_meta", "timing"]},
+        {"specific_features": ["iat_mean", "src_ip"]},
+        {"bidirectional_split": True},
+        {"include_splt": True, "include_raw_sequences": True, "max_sequence_length": 5},
+        {"missing": "zero"},
+        {"include_flow_id": True, "include_ip_addresses": False},
+        {"num_workers": 3},
+    ],
+    ids=str,
+)
+def test_every_way_to_the_rows_gives_the_same(capture, config, tmp_path):
+    pipeline = Pipeline(Config(**config))
+    rows = pipeline.process_pcap(capture, "dict")
+    assert rows and list(rows[0]) == pipeline.get_feature_names()
+    assert list(pipeline.iter_features(capture)) == rows
+    assert list(pipeline.process_pcap_streaming(capture)) == rows
+    batches = pipeline.process_pcap_streaming(capture, output_format="table")
+    assert [row for table in batches for row in table] == rows
+    assert pipeline.process_pcap_streaming(capture, tmp_path / "rows.json") == len(rows)
+    lines = (tmp_path / "rows.json").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == rows
+    if not config.get("bidirectional_split"):
+        assert [pipeline.extract_features(f) for f in pipeline.iter_flows(capture)] == rows
+
+
+def test_batches_of_captures_are_runs_of_their_own(capture, rows):
+    pipeline = Pipeline()
+    assert pipeline.process_pcaps_batch([capture, capture], "dict") == rows + rows
+    assert pipeline.process_pcaps_batch([], "dict") == []
+    together = pipeline.process_pcap([capture, pathlib.Path(capture)], "dict")
+    assert sum(r["total_packets"] for r in together) == 2 * sum(r["total_packets"] for r in rows)
+
+
+def test_files_appear_whole(capture, tmp_path):
+    pipeline = Pipeline()
+    for name in ("rows.csv", "rows.parquet", "rows.arrow"):
+        assert pipeline.process_pcap_streaming(capture, tmp_path / name) > 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["rows.arrow", "rows.csv", "rows.parquet"]
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    assert pyarrow.read_table(tmp_path / "rows.parquet").num_rows == pipeline.last_run.rows
+    with pytest.raises(ValueError, match="csv, json, parquet or arrow"):
+        pipeline.process_pcap_streaming(capture, tmp_path / "x", "xlsx")
+    with pytest.raises(FileNotFoundError):
+        pipeline.process_pcap_streaming(capture, tmp_path / "no" / "rows.csv")
+
+
+def test_an_iteration_can_be_left(capture):
+    for _ in range(20):
+        iterator = Pipeline().iter_features(capture)
+        next(iterator)
+        iterator.close()
+        next(Pipeline().iter_features(capture))
+    assert threading.active_count() < 10
+
+
+def test_threads_share_a_pipeline(capture, rows):
+    pipeline = Pipeline()
+    results = []
+
+    def work():
+        for _ in range(5):
+            results.append(pipeline.process_pcap(capture, "dict"))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert len(results) == 20 and all(r == rows for r in results)
+
+
+# Flows and packets
+
+
+def test_flows_have_their_packets(capture, rows):
+    flows = list(Pipeline().iter_flows(capture))
+    assert len(flows) == len(rows)
+    for flow, row in zip(flows, rows, strict=True):
+        packets = list(flow.packets)
+        assert len(packets) == len(flow.packets) == flow.total_packets == row["total_packets"]
+        assert sum(p.total_len for p in packets) == flow.total_bytes == row["total_bytes"]
+        assert len(flow.initiator_packets) + len(flow.responder_packets) == len(packets)
+        assert sum(p.total_len for p in flow.initiator_packets) == flow.initiator_bytes
+        assert all(p.src_ip == flow.initiator_ip == row["src_ip"] for p in flow.initiator_packets)
+        assert min(p.timestamp for p in packets) == flow.start_time
+        assert flow.packets[-1] == packets[-1] and flow.packets[1:3] == packets[1:3]
+        assert flow.end_reason == row["end_reason"]
+        assert FlowKey.from_packet(packets[0]) == flow.key and hash(flow.key) == hash(FlowKey.from_packet(packets[-1]))
+        assert not flow.packets.truncated
+        with pytest.raises(IndexError):
+            flow.packets[len(packets)]
+
+
+def test_packets_that_were_not_kept_say_how_to_have_them(capture):
+    flow = next(Pipeline().iter_flows(capture, keep_packets=False))
+    with pytest.raises(joyfuljay.PacketsNotKeptError, match=r"iter_flows\(path, keep_packets=True\)"):
+        flow.packets
+    assert Pipeline().iter_flows(capture, max_packets=1)
+    flows = list(Pipeline().iter_flows(capture, max_packets=2))
+    long = next(f for f in flows if f.total_packets > 2)
+    assert len(long.packets) == 2 and long.packets.truncated
+    assert long.packets.missing == long.total_packets - 2
+    with pytest.raises(ValueError, match="max_packets"):
+        Pipeline().iter_flows(capture, max_packets=0)
+
+
+def test_a_flow_built_by_hand_is_replayed_through_the_same_trackers(capture, rows):
+    differ = {"num_hdrs", "hdr_desc", "end_reason", "outer_src_ip", "outer_dst_ip"}  # not a matter of packets
+    pipeline = Pipeline()
+    for flow, row in zip(pipeline.iter_flows(capture), rows, strict=True):
+        packets = list(flow.packets)
+        hand = Flow.from_first_packet(packets[0])
+        for packet in packets[1:]:
+            hand.add_packet(packet)
+        features = pipeline._extract_features(hand)
+        wrong = {n: (features[n], v) for n, v in row.items() if features[n] != v and n not in differ}
+        assert {n: w for n, w in wrong.items() if "tunnel" not in n} == {}
+        assert (hand.key, hand.duration, hand.total_bytes) == (flow.key, flow.duration, flow.total_bytes)
+
+
+def test_a_flow_of_one_pipeline_for_the_features_of_another(capture):
+    little = Pipeline(Config(features=["flow_meta"]))
+    rows = joyfuljay.extract(capture, "dict")
+    assert [Pipeline().extract_features(f) for f in little.iter_flows(capture)] == rows
+    flow = next(little.iter_flows(capture, keep_packets=False))
+    with pytest.raises(joyfuljay.JoyfulJayError, match="extract it with the pipeline"):
+        Pipeline().extract_features(flow)
+
+
+def test_packets_by_hand():
+    packet = Packet(1.5, "2001:db8::1", "2001:db8::2", 1, 2, 6, 10, 70, tcp_flags=0x12, raw_payload=b"0123456789")
+    assert packet.timestamp_ns == 1_500_000_000 and packet.ip_version == 6
+    assert packet.is_tcp and packet.is_syn_ack and not packet.is_syn and packet.has_payload
+    assert packet.raw_payload == b"0123456789" and packet.tcp_flags == 0x12
+    assert packet.five_tuple() == ("2001:db8::1", 1, "2001:db8::2", 2, 6)
+    assert Packet(1.0, "1.1.1.1", "2.2.2.2", 1, 2, 17, 0, 28).tcp_flags is None
+    with pytest.raises(ValueError, match="src_ip = 'x'"):
+        Packet(1.0, "x", "2.2.2.2", 1, 2, 17, 0, 28)
+    with pytest.raises(ValueError, match="different IP versions"):
+        Packet(1.0, "::1", "2.2.2.2", 1, 2, 17, 0, 28)
+    with pytest.raises(ValueError, match="timestamp"):
+        Packet(float("nan"), "1.1.1.1", "2.2.2.2", 1, 2, 17, 0, 28)
+    with pytest.raises(OverflowError):
+        Packet(1.0, "1.1.1.1", "2.2.2.2", 70_000, 2, 17, 0, 28)
+    flow = Flow.from_first_packet(packet)
+    with pytest.raises(ValueError, match="belongs to another flow"):
+        flow.add_packet(Packet(1.0, "1.1.1.1", "2.2.2.2", 1, 2, 17, 0, 28))
+    seen = flow.packets
+    flow.add_packet(Packet(2.5, "2001:db8::2", "2001:db8::1", 2, 1, 6, 0, 60, tcp_flags=4))
+    assert (len(seen), len(flow.packets), flow.duration, flow.end_reason) == (1, 2, 1.0, "rst")
+
+
+def test_a_flow_of_a_capture_takes_no_packets(capture):
+    flow = next(Pipeline().iter_flows(capture))
+    with pytest.raises(TypeError, match="from_first_packet"):
+        flow.add_packet(flow.packets[0])
+
+
+# Extractors of the user's own
+
+
+class Large(FeatureExtractor):
+    feature_names = ["large_packets", "never_there"]
+
+    def extract(self, flow):
+        return {"large_packets": sum(p.total_len > 1000 for p in flow.packets)}
+
+
+@pytest.mark.parametrize("form", ["dict", "dataframe", "polars", "arrow", "numpy"])
+def test_features_of_the_users_own(capture, rows, form):
+    pipeline = Pipeline(Config(features=["flow_meta"]), extractors=[Large()])
+    assert pipeline.get_feature_names()[-2:] == Large.feature_names
+    if form != "dict":
+        pytest.importorskip({"dataframe": "pandas", "arrow": "pyarrow"}.get(form, form))
+    got = pipeline.process_pcap(capture, form)
+    assert len(got) == len(rows)
+    if form == "dict":
+        assert sum(r["large_packets"] for r in got) > 0
+        assert all(r["never_there"] is None for r in got)
+        assert list(pipeline.iter_features(capture)) == got
+
+
+def test_a_failing_extractor_is_the_users_to_see_and_counted(capture):
+    class Broken(Large):
+        def extract(self, flow):
+            raise KeyError("mine")
+
+    registry = pytest.importorskip("prometheus_client").CollectorRegistry()
+    metrics = joyfuljay.monitoring.PrometheusMetrics(registry=registry)
+    with pytest.raises(KeyError, match="mine"):
+        Pipeline(metrics=metrics, extractors=[Broken()]).process_pcap(capture, "dict")
+    assert registry.get_sample_value("joyfuljay_errors_total", {"stage": "extraction"}) == 1.0
+
+    class Clash(Large):
+        feature_names = ["src_ip"]
+
+    with pytest.raises(ValueError, match="src_ip"):
+        Pipeline(extractors=[Clash()])
+
+
+# Errors, warnings, progress
+
+
+def test_errors_are_pythons_own(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        joyfuljay.extract(tmp_path / "nothing.pcap")
+    assert caught.value.errno == 2 and caught.value.filename == str(tmp_path / "nothing.pcap")
+    (tmp_path / "text.pcap").write_text("this is no capture, it is a text of some length")
+    for call in (joyfuljay.extract, lambda p: list(Pipeline().iter_flows(p)), lambda p: list(Pipeline().iter_features(p))):
+        with pytest.raises(CaptureError, match="not a capture"):
+            call(tmp_path / "text.pcap")
+    with pytest.raises(ValueError, match="output_format = 'excel'"):
+        joyfuljay.extract("x.pcap", "excel")
+    with pytest.raises(TypeError):
+        joyfuljay.extract(3)
+    with pytest.raises(FileNotFoundError):
+        joyfuljay.extract(str(tmp_path / "*.pcapng"))
+
+
+def test_a_capture_cut_short_gives_what_came_before_and_a_warning(data):
+    for call in (
+        lambda p: joyfuljay.extract(p, "dict"),
+        lambda p: list(Pipeline().iter_features(p)),
+        lambda p: list(Pipeline().iter_flows(p)),
+    ):
+        with pytest.warns(CaptureWarning, match="cut_short.pcap"):
+            assert call(data / "cut_short.pcap")
+
+
+def test_compressed_and_empty_captures(data, tmp_path, capture, rows):
+    with gzip.open(tmp_path / "demo.pcap.gz", "wb") as f:
+        f.write(pathlib.Path(capture).read_bytes())
+    assert joyfuljay.extract(tmp_path / "demo.pcap.gz", "dict") == rows
+    assert len(joyfuljay.extract(data / "empty.pcap")) == 0
+    assert joyfuljay.extract(data / "empty.pcap", "numpy").shape[0] == 0
+
+
+def test_an_extra_that_is_missing_is_named(run_python, capture):
+    run_python(
+        f"""
+import sys
+for module in ("pandas", "polars", "pyarrow", "numpy"):
+    sys.modules[module] = None
+import joyfuljay
+table = joyfuljay.extract({capture!r})
+assert isinstance(table, joyfuljay.Table) and len(table) > 0
+assert next(iter(table))["total_packets"] > 0
+for form, extra in [("dataframe", "pandas"), ("polars", "polars"), ("arrow", "arrow"), ("numpy", "numpy")]:
+    try:
+        joyfuljay.extract({capture!r}, form)
+    except ImportError as e:
+        assert f"pip install 'joyfuljay[{{extra}}]'" in str(e), e
+    else:
+        raise AssertionError(form)
+"""
+    )
+
+
+def test_importing_takes_nothing_else(run_python):
+    run_python(
+        "import sys, joyfuljay, joyfuljay.monitoring\n"
+        "assert not {'pandas', 'polars', 'numpy', 'pyarrow', 'prometheus_client', 'tqdm'} & set(sys.modules)"
+    )
+
+
+def test_progress_is_told(capture, capsys):
+    news = []
+    Pipeline().process_pcap([capture] * 40, "table", progress=news.append)
+    assert news and news[-1].bytes_total == 40 * pathlib.Path(capture).stat().st_size
+    assert 0 < news[-1].bytes_read <= news[-1].bytes_total
+    Pipeline().process_pcap(capture, "table", progress=True)
+    with pytest.raises(TypeError, match="progress"):
+        Pipeline().process_pcap(capture, "table", progress=3)
+
+    def fail(progress):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        Pipeline().process_pcap([capture] * 40, "table", progress=fail)
+
+
+# Interruption
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("run", ["p.process_pcap(path)", "list(p.iter_features(path))", "list(p.iter_flows(path))"])
+def test_ctrl_c_stops_a_run_at_once(tmp_path, capture, run):
+    """A capture without end, through a pipe that is fed for as long as it is read."""
+    code = f"""
+import joyfuljay
+p, path = joyfuljay.Pipeline(), "-"
+print("ready", flush=True)
+try:
+    {run}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=False)
+    body = pathlib.Path(capture).read_bytes()
+
+    def feed():
+        try:
+            child.stdin.write(body[:24])
+            while True:
+                child.stdin.write(body[24:])
+                child.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+
+    assert child.stdout.readline() == b"ready\n"
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    out, _ = child.stdout.read(), child.wait(20)
+    assert out == b"interrupted\n"
+    feeder.join(20)
+
+
+# The package
+
+
+def test_the_commands_are_installed(jj, capture):
+    done = subprocess.run([jj, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"jj {joyfuljay.__version__}"
+    done = subprocess.run([sys.executable, "-m", "joyfuljay", "info", capture], capture_output=True, text=True, check=True)
+    assert "652" in done.stdout
+    done = subprocess.run([jj, "extract", "nothing.pcap"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "nothing.pcap" in done.stderr and "Traceback" not in done.stderr
+    done = subprocess.run([jj, "extrct"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "extract" in done.stderr
+
+
+def test_the_shipped_dashboard_is_the_one_of_the_module():
+    from joyfuljay.monitoring import get_dashboard_path, load_overview_dashboard
+
+    assert json.loads(get_dashboard_path().read_text()) == load_overview_dashboard()
+
+
+def test_the_stubs_are_those_of_the_module():
+    pytest.importorskip("mypy")
+    assert (pathlib.Path(joyfuljay.__file__).parent / "py.typed").exists()
+    command = [sys.executable, "-m", "mypy.stubtest", "joyfuljay._native", "--concise"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
