@@ -1,6 +1,7 @@
-//! The subcommands, one file each.
+//! The subcommands, one file each; the exports share one.
 
 mod completions;
+mod export;
 mod extract;
 mod features;
 mod info;
@@ -19,6 +20,9 @@ pub enum Subcommand {
     Features(features::Features),
     Schema(schema::Schema),
     Profiles(profiles::Profiles),
+    ExportDashboard(export::Dashboard),
+    ExportAlerts(export::Alerts),
+    ExportPrometheusConfig(export::PrometheusConfig),
     Completions(completions::Completions),
 }
 
@@ -31,6 +35,9 @@ impl Subcommand {
             Self::Features(c) => c.run(),
             Self::Schema(c) => c.run(),
             Self::Profiles(c) => c.run(),
+            Self::ExportDashboard(c) => c.run(),
+            Self::ExportAlerts(c) => c.run(),
+            Self::ExportPrometheusConfig(c) => c.run(),
             Self::Completions(c) => c.run(),
         }
     }

@@ -11,6 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{SinkError, Target};
 
+/// Writes bytes made elsewhere (a page, a configuration) as rows are written: a file appears when it is whole, and replaces
+/// an older one; a pipe or a device is written to.
+pub fn write_whole(target: &Target, bytes: &[u8]) -> Result<(), SinkError> {
+    let mut output = Output::open(target)?;
+    output.append(bytes)?;
+    output.finish().map(drop)
+}
+
 /// An open output. Dropped without [`Output::finish`], it removes its part file.
 #[derive(Debug)]
 pub(super) struct Output {
