@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Collector, Drain, Front, PacketBatch, RowChunk};
 use joyfuljay_core::flow::{FlowStore, FlowTable};
@@ -26,6 +27,9 @@ use crate::run::{Done, Run};
 
 /// Batches in circulation beyond one for each worker: what the reader may be ahead.
 const AHEAD: usize = 4;
+
+/// How often a reader that waits for a batch looks whether there is anybody to wait for.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(
     run: &Run<'_>,
@@ -49,10 +53,11 @@ pub(crate) fn run(
     thread::scope(|scope| {
         let mut to_workers = Vec::with_capacity(workers);
         let mut working = Vec::with_capacity(workers);
+        let alive = Arc::new(());
         for tables in tables {
             let (to_worker, batches) = bounded::<(u64, Arc<Loan>)>(circulating);
             to_workers.push(to_worker);
-            let tracker = Tracker { run, tables, to_writer: to_writer.clone() };
+            let tracker = Tracker { run, tables, to_writer: to_writer.clone(), _alive: Arc::clone(&alive) };
             working.push(scope.spawn(move || tracker.track_all(batches)));
             let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
             working.push(scope.spawn(move || encode_all(run, &tasks, &encoded, &*encoder)));
@@ -70,7 +75,7 @@ pub(crate) fn run(
             scratch: RowScratch::default(),
         };
         let writing = scope.spawn(move || writer.write_all(from_all));
-        let reader = Reader { run, to_workers, recycled, room: circulating, home: give_back, next_batch: 0 };
+        let reader = Reader { run, to_workers, recycled, room: circulating, home: give_back, alive, next_batch: 0 };
         let read = reader.read(source, reporter, &to_writer);
         drop(to_writer);
         let mut written = writing.join().unwrap_or(Err(Error::Worker));
@@ -112,6 +117,8 @@ struct Reader<'a, 'r> {
     recycled: Receiver<PacketBatch>,
     room: usize,
     home: Sender<PacketBatch>,
+    /// One share for each tracker that is at work, and ours.
+    alive: Arc<()>,
     next_batch: u64,
 }
 
@@ -157,7 +164,7 @@ impl Reader<'_, '_> {
         Ok(Done { first_ts: front.first_ts(), last_ts: front.last_ts(), cancelled })
     }
 
-    /// A batch to fill. There always comes one: every batch that was sent out comes home.
+    /// A batch to fill; none when a worker is gone, as batches in the queue of a dead worker may not come home.
     fn blank(&mut self) -> Option<PacketBatch> {
         if let Ok(batch) = self.recycled.try_recv() {
             return Some(batch);
@@ -166,7 +173,13 @@ impl Reader<'_, '_> {
             self.room -= 1;
             return Some(PacketBatch::default());
         }
-        self.recycled.recv().ok()
+        loop {
+            match self.recycled.recv_timeout(LOOK_UP) {
+                Ok(batch) => return Some(batch),
+                Err(RecvTimeoutError::Timeout) if Arc::strong_count(&self.alive) > self.to_workers.len() => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Whether all workers are there to take the batch. They go when the sink fails; what is read then is of no use,
@@ -186,6 +199,7 @@ struct Tracker<'a, 'r> {
     run: &'a Run<'r>,
     tables: Vec<(usize, FlowTable)>,
     to_writer: Sender<News>,
+    _alive: Arc<()>,
 }
 
 impl Tracker<'_, '_> {
