@@ -37,6 +37,6 @@ pub use flows::Flows;
 pub use joyfuljay_core::{self as core, Config, ConfigError};
 pub use joyfuljay_io::{sink, source};
 pub use joyfuljay_monitoring as monitoring;
-pub use pipeline::{Pipeline, scan};
+pub use pipeline::Pipeline;
 pub use progress::Progress;
 pub use summary::Summary;

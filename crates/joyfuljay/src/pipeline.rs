@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use joyfuljay_core::Config;
-use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
+use joyfuljay_core::engine::EngineSettings;
 use joyfuljay_core::metrics::{MetricsSink, NoMetrics};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_core::trackers::TrackerMask;
 use joyfuljay_io::sink::RowSink;
-use joyfuljay_io::source::{PacketSource, Progress as Step};
+use joyfuljay_io::source::PacketSource;
 
 use crate::progress::{Listener, Reporter};
 use crate::run::Run;
@@ -122,38 +122,4 @@ impl Pipeline {
         };
         run.finish(done)
     }
-}
-
-/// Reads and decodes a source without tracking flows: what `jj info` shows.
-///
-/// # Errors
-/// When the source cannot be read.
-pub fn scan(source: &mut dyn PacketSource) -> Result<Summary, Error> {
-    let config = Config { max_concurrent_flows: 1, ..Config::default() };
-    let plan = RowPlan::new(&config)?;
-    let mut front = Front::new(&EngineSettings::new(&config, plan.trackers(), plan.tracker_settings()));
-    let mut batch = PacketBatch::default();
-    let mut summary = Summary { workers: 1, ..Summary::default() };
-    let started = std::time::Instant::now();
-    let add = |front: &mut Front, batch: &PacketBatch, summary: &mut Summary| {
-        summary.stats.add(&batch.stats);
-        summary.stats.packets += batch.packets().len() as u64;
-        summary.stats.bytes += batch.packets().iter().map(|p| u64::from(p.ip_len)).sum::<u64>();
-        (summary.first_ts, summary.last_ts) = (front.first_ts(), front.last_ts());
-    };
-    loop {
-        match source.next_batch(&mut batch.frames)? {
-            Step::Frames => front.decode(&mut batch),
-            Step::Idle(_) => continue,
-            Step::End => break,
-        }
-        add(&mut front, &batch, &mut summary);
-        summary.warnings.append(&mut source.take_warnings());
-    }
-    if front.finish(&mut batch) {
-        add(&mut front, &batch, &mut summary);
-    }
-    summary.warnings.append(&mut source.take_warnings());
-    summary.elapsed = started.elapsed();
-    Ok(summary)
 }
