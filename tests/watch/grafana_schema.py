@@ -80,7 +80,5 @@ def parse(expressions):
     """What Prometheus' grammar sees in each of the expressions; see promql.mjs."""
     project = require()
     given = json.dumps(expressions)
-    run = subprocess.run(
-        ["node", "promql.mjs"], cwd=project, input=given, capture_output=True, text=True, timeout=60, check=True
-    )
+    run = subprocess.run(["node", "promql.mjs"], cwd=project, input=given, capture_output=True, text=True, timeout=60, check=True)
     return json.loads(run.stdout)

@@ -56,49 +56,68 @@ def first(kind):
     return next(i for i, panel in enumerate(panels) if panel["type"] == kind)
 
 
-# What is broken, how, and what tsc must name.
+def no_value(text):
+    return f"Type '\"{text}\"' is not assignable"
+
+
+def missing(name):
+    return f"Property '{name}' is missing"
+
+
+def unknown(name):
+    return f"'\"{name}\"' does not exist in type"
+
+
+def other_type(given, wanted):
+    return f"Type '{given}' is not assignable to type '{wanted}'"
+
+
+# What is broken, and what tsc must say.
 FAULTS = {
-    "refresh is a number": (change("refresh", to=10), "string"),
-    "no schema version": (lambda dashboard: dashboard.pop("schemaVersion"), "schemaVersion"),
-    "an unknown field of the dashboard": (change("style", to="dark"), "style"),
-    "a cursor that is none": (change("graphTooltip", to=7), "7"),
-    "a type of variable that is none": (change("templating", "list", 1, "type", to="choice"), "choice"),
-    "a refresh of a variable that is none": (change("templating", "list", 1, "refresh", to=4), "4"),
-    "half a value of a variable": (change("templating", "list", 1, "current", to={}), "text"),
-    "a kind of panel that is none": (change("panels", first("stat"), "type", to="number"), "number"),
-    "a panel without a query": (lambda dashboard: dashboard["panels"][first("table")].pop("targets"), "targets"),
+    "refresh is a number": (change("refresh", to=10), other_type("number", "string")),
+    "no schema version": (lambda dashboard: dashboard.pop("schemaVersion"), missing("schemaVersion")),
+    "an unknown field of the dashboard": (change("style", to="dark"), unknown("style")),
+    "a cursor that is none": (change("graphTooltip", to=7), "Type '7' is not assignable"),
+    "a type of variable that is none": (change("templating", "list", 1, "type", to="choice"), no_value("choice")),
+    "a refresh of a variable that is none": (change("templating", "list", 1, "refresh", to=4), "Type '4' is not assignable"),
+    "half a value of a variable": (change("templating", "list", 1, "current", to={}), "missing the following properties"),
+    "a kind of panel that is none": (change("panels", first("stat"), "type", to="number"), "Property 'number' does not exist"),
+    "a panel without a query": (lambda dashboard: dashboard["panels"][first("table")].pop("targets"), missing("targets")),
     "a query of another datasource": (
         change("panels", first("stat"), "targets", 0, "datasource", "type", to="loki"),
-        "loki",
+        no_value("loki"),
     ),
-    "a row that is open and shut": (change("panels", first("row"), "collapsed", to="no"), "boolean"),
-    "a width in text": (change("panels", first("gauge"), "gridPos", "w", to="6"), "number"),
+    "a row that is open and shut": (change("panels", first("row"), "collapsed", to="no"), other_type("string", "boolean")),
+    "a width in text": (change("panels", first("gauge"), "gridPos", "w", to="6"), other_type("string", "number")),
     "a color mode that is none": (
         change("panels", first("stat"), "fieldConfig", "defaults", "color", "mode", to="rainbow"),
-        "rainbow",
+        no_value("rainbow"),
     ),
-    "a stat with a wrong enum": (change("panels", first("stat"), "options", "graphMode", to="bars"), "bars"),
-    "a stat with another kind's option": (change("panels", first("stat"), "options", "pieType", to="pie"), "pieType"),
+    "a stat with a wrong enum": (change("panels", first("stat"), "options", "graphMode", to="bars"), no_value("bars")),
+    "a stat with another kind's option": (change("panels", first("stat"), "options", "pieType", to="pie"), unknown("pieType")),
     "a graph with a wrong enum": (
         change("panels", first("timeseries"), "fieldConfig", "defaults", "custom", "drawStyle", to="curve"),
-        "curve",
+        no_value("curve"),
     ),
     "a graph with an unknown field option": (
         change("panels", first("timeseries"), "fieldConfig", "defaults", "custom", "lineColour", to="red"),
-        "lineColour",
+        unknown("lineColour"),
     ),
-    "a gauge without its sizing": (lambda dashboard: dashboard["panels"][first("gauge")]["options"].pop("sizing"), "sizing"),
-    "a bar with a wrong enum": (change("panels", first("bargauge"), "options", "valueMode", to="big"), "big"),
-    "a pie with a wrong enum": (change("panels", first("piechart"), "options", "pieType", to="cake"), "cake"),
-    "a table with a wrong enum": (change("panels", first("table"), "options", "cellHeight", to="xl"), "xl"),
-}  # fmt: skip
+    "a gauge without its sizing": (
+        lambda dashboard: dashboard["panels"][first("gauge")]["options"].pop("sizing"),
+        missing("sizing"),
+    ),
+    "a bar with a wrong enum": (change("panels", first("bargauge"), "options", "valueMode", to="big"), no_value("big")),
+    "a pie with a wrong enum": (change("panels", first("piechart"), "options", "pieType", to="cake"), no_value("cake")),
+    "a table with a wrong enum": (change("panels", first("table"), "options", "cellHeight", to="xl"), no_value("xl")),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found(fault, tmp_path):
     require()
     dashboard = json.loads(KINDS.read_text())
-    apply, named = FAULTS[fault]
+    apply, said = FAULTS[fault]
     apply(dashboard)
     found = type_errors(dashboard, tmp_path)
-    assert any(named in line for line in found), found
+    assert any(said in line for line in found), found
