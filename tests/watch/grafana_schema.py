@@ -32,7 +32,8 @@ def installed():
         shutil.copyfile(lock, marker)
         return PROJECT, None
     if UNREACHABLE.search(run.stderr):
-        return None, "the npm registry is not reachable: " + " ".join(run.stderr.split())[:200]
+        said = [line for line in run.stderr.splitlines() if line.startswith(("npm error", "npm ERR!"))]
+        return None, f"the npm registry is not reachable: {'; '.join(said[:2])}"
     raise AssertionError(f"npm ci failed in {PROJECT}:\n{run.stderr}")
 
 
