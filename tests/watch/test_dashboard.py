@@ -1,7 +1,7 @@
 """The overview dashboard keeps the rules of grafana/dashboard-linter, strictly, and shows what the monitoring page promises.
 
-Which linter this is: not the program `dashboard-linter` (as a Go module it cannot be had everywhere), but its documented rules,
-written anew in dashboard_rules.py, each under its own name. What reads the queries is others' work: Prometheus' own grammar
+Which linter this is: not the program `dashboard-linter` (as a Go module it cannot be had everywhere; where it is installed, it
+is run too), but its documented rules, written anew in dashboard_rules.py, each under its own name. What reads the queries is others' work: Prometheus' own grammar
 from npm, and promtool. Skipped, with the reason (`pytest -rs`), only where those are out of reach.
 """
 
@@ -132,6 +132,14 @@ def test_a_fault_is_found(rule, fault):
 
 def test_every_rule_has_a_fault_that_it_finds():
     assert {rule for rule, _ in FAULTS} == set(RULES)
+
+
+def test_the_linter_itself_where_it_is_installed():
+    linter = shutil.which("dashboard-linter")
+    if linter is None:
+        pytest.skip("grafana/dashboard-linter is not installed; its rules were checked by dashboard_rules.py alone")
+    run = subprocess.run([linter, "lint", "--strict", OVERVIEW], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def promtool_says(expressions, folder):
