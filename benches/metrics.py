@@ -21,9 +21,10 @@ import tempfile
 import threading
 import time
 
+from report import bounds
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-PAGE = os.path.join(HERE, "..", "docs", "benchmarks.md")
-BEGIN, END = "<!-- metrics: written by benches/metrics.py -->", "<!-- end of metrics -->"
+MARKERS = "<!-- metrics: written by benches/metrics.py -->", "<!-- end of metrics -->"
 FOUR_GROUPS = ["--features", "flow_meta", "--features", "timing", "--features", "size", "--features", "tcp"]
 # What Prometheus sends.
 HEADERS = {
@@ -196,26 +197,13 @@ def main():
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     sample = os.path.join(HERE, "..", "tests", "data", "demo.pcap")
-    lines, good = ["| what | measured | bound | |", "|---|---:|---:|---|"], True
-    print("\n".join(lines), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for part in (
+        parts = (
             cost(args.jj, args.capture, folder, args.pairs),
             latency(args.jj, args.capture, folder),
             endurance(args.jj, sample, folder, args.scrapes),
-        ):
-            for what, measured, bound, held in part:
-                good &= held
-                lines.append(f"| {what} | {measured} | {bound} | {'ok' if held else 'NOT MET'} |")
-                print(lines[-1], flush=True)
-    if args.write:
-        with open(PAGE, encoding="utf-8") as f:
-            text = f.read()
-        before, rest = text.split(BEGIN)
-        after = rest.split(END)[1]
-        with open(PAGE, "w", encoding="utf-8") as f:
-            f.write(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after)
-    sys.exit(0 if good else 1)
+        )
+        sys.exit(bounds(parts, MARKERS if args.write else None))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import tempfile
 
 import capture_head
 from measure import measure
+from report import put
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PAGE = os.path.join(HERE, "..", "docs", "benchmarks.md")
-BEGIN, END = "<!-- peers: written by benches/peers.sh -->", "<!-- end of peers -->"
+MARKERS = "<!-- peers: written by benches/peers.sh -->", "<!-- end of peers -->"
 FOUR_GROUPS = ["--features", "flow_meta", "--features", "timing", "--features", "size", "--features", "tcp"]
 
 
@@ -126,14 +126,6 @@ def table(args):
     return "\n".join([facts, "", *lines, "", "Commands, with paths shortened:", "", *[f"- {c}" for c in commands]])
 
 
-def write(text):
-    with open(PAGE, encoding="utf-8") as f:
-        page = f.read()
-    before, rest = page.split(BEGIN, 1)
-    with open(PAGE, "w", encoding="utf-8") as f:
-        f.write(before + BEGIN + "\n" + text + "\n" + END + rest.split(END, 1)[1])
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("capture")
@@ -149,4 +141,4 @@ if __name__ == "__main__":
     result = table(arguments)
     print(result)
     if arguments.write:
-        write(result)
+        put(*MARKERS, result)
