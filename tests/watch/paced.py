@@ -23,8 +23,8 @@ def generator():
 class PacedRun:
     """`jj extract - …`, fed with real flows at `rate` packets per second until `finish` or `kill`.
 
-    `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`. While `spoil` is set, it makes an
-    undecodable record out of each record; these are counted in `spoiled` alone.
+    `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`. While `spoil` is set, each record
+    goes through it; those that it makes undecodable, and does not give back as they are, are counted in `spoiled` alone.
     """
 
     def __init__(self, jj, arguments, rate=5000, linger=60, packets=2_000_000, port=0):
@@ -66,14 +66,14 @@ class PacedRun:
                 begun, before, rate = self._plan
                 due = before + int((time.monotonic() - begun) * rate) - self.packets - self.spoiled
                 batch = [record for _, record in zip(range(due), self._records, strict=False)]
-                spoil = self.spoil
-                pipe.write(b"".join(map(spoil, batch) if spoil else batch))
+                spoil = self.spoil or (lambda record: record)
+                fed = [spoil(record) for record in batch]
+                pipe.write(b"".join(fed))
                 pipe.flush()
-                if spoil:
-                    self.spoiled += len(batch)
-                else:
-                    self.packets += len(batch)
-                    self.bytes += sum(ip_length(record[16:]) for record in batch)
+                whole = [record for record, sent in zip(batch, fed, strict=True) if sent is record]
+                self.packets += len(whole)
+                self.bytes += sum(ip_length(record[16:]) for record in whole)
+                self.spoiled += len(fed) - len(whole)
                 self._stop.wait(0.05)
             pipe.close()
         except BrokenPipeError:

@@ -162,15 +162,15 @@ def test_totals_at_the_end_are_exact(life):
         }
 
 
-def test_prometheus_has_seen_no_counter_go_down_and_no_scrape_fail(life):
+def test_prometheus_has_seen_no_counter_go_down_and_took_every_sample(life):
     since = f"[{int(life.at.quiet - life.began) + 1}s]"
     families = life.server.api("label/__name__/values", **{"match[]": '{job="joyfuljay"}'})
     counters = [name for name in families if re.search("_(total|count|bucket|sum)$", name)]
     assert len(counters) > 20
     for name in counters:
         assert life.server.one(f"max(resets({name}{since}))", life.at.quiet) == 0, name
-    assert life.server.one(f"min(min_over_time(up{since}))", life.at.quiet) == 1
-    assert all(target["lastError"] == "" for target in life.server.api("targets")["activeTargets"])
+    # Samples that it could not take, as they are twice there or out of order, are warnings.
+    assert [line for line in life.server.log if re.search("level=(warn|error)", line, re.I)] == []
 
 
 def test_recorded_series_are_those_of_their_rules(life):
