@@ -103,6 +103,8 @@ def test_panels_show_what_the_runs_did(life):
     busy = ["Packets/sec", "Packet Rate", "Byte Rate", "Flows per Minute", "Active Flows", "Average Packet Size", "Flow Table Fill"]
     for title in [*busy, "Flow Table Memory", "Batch Duration (p95)", "CPU", "Resident Memory", "Scrape Duration (p99)", "Active Runs"]:
         assert shown(title, "running") > 0, title
+    # The first rows count as well: their counters are there at 0 before.
+    assert shown("Rows Written", "running") > 0 and shown("Bytes Written", "running") > 0
     for title in ["Total Packets", "Total Bytes", "Total Flows", "Flow Completion Reasons", "Processing Duration", "Runs Ended"]:
         assert shown(title, "ended") > 0, title
     for title in ["Total Errors", "Errors by Stage", "Error Distribution", "Packets Skipped", "Flow Evictions", "Capture Drops"]:

@@ -4,6 +4,7 @@ The rules are those of `jj export-alerts` with shorter times, as nobody can wait
 """
 
 import re
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -148,3 +149,6 @@ def test_a_run_that_failed_says_so_on_its_standard_error_before_it_lingers(fault
     run = faults.runs["full"]
     assert run.child.poll() is None
     assert any(b"cannot write" in line for line in run.stderr)
+    assert value(run.scrape(), "joyfuljay_output_errors_total", 'kind="write"') == 1
+    run.child.send_signal(signal.SIGINT)
+    assert run.child.wait(20) == 1
