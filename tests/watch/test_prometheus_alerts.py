@@ -65,12 +65,18 @@ exec '{jj}' "$@"
     return str(path)
 
 
+def wait_until_seen(server, run):
+    """Until Prometheus has a sample of this process, and no longer of the one before it."""
+    started = value(run.scrape(), "process_start_time_seconds")
+    wait_for(lambda: server.one(f'process_start_time_seconds{{instance="{run.address}"}}') == started)
+
+
 @pytest.fixture(scope="module")
 def faults(jj, module_run, prometheus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults")
 
     def start(name, *arguments, **options):
-        return module_run("-o", folder / f"{name}.csv", *arguments, rate=5000, linger=300, packets=400_000, **options)
+        return module_run("-o", folder / f"{name}.csv", *arguments, rate=5000, linger=300, packets=1_000_000, **options)
 
     runs = {
         "killed": start("killed"),
@@ -102,8 +108,7 @@ def faults(jj, module_run, prometheus, tmp_path_factory):
     for _ in range(10):
         runs["killed"].kill()
         runs["killed"] = start("killed", port=port)
-        started = value(runs["killed"].scrape(), "process_start_time_seconds")
-        wait_for(lambda: server.one(f'process_start_time_seconds{{instance="{runs["killed"].address}"}}') == started)
+        wait_until_seen(server, runs["killed"])
         if "JoyfulJayCrashLoop" in firing():
             break
     wait_for(lambda: firing() >= FAULTS.keys())
