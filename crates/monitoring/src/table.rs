@@ -138,6 +138,7 @@ pub enum Id {
     RemoteAuthFailures,
     Scrapes,
     ScrapeDuration,
+    WebConfigReloads,
     LabelOverflow,
     SinkErrors,
     ProcessCpuSeconds,
@@ -313,6 +314,13 @@ pub static METRICS: &[Metric] = &[
         SCRAPE_BUCKETS,
         "Time to render an answer of the metrics endpoint.",
     ),
+    counter(
+        Id::WebConfigReloads,
+        "web_config_reloads_total",
+        "Times that the web configuration or its certificates had changed and were read anew, by result.",
+    )
+    .labels(&[Label { name: "result", values: &["success", "failure"] }])
+    .on_use(),
     counter(
         Id::LabelOverflow,
         "label_overflow_total",
