@@ -117,7 +117,7 @@ def value(text, name, label=""):
     return found[0] if found else 0.0
 
 
-def wait_for(what, seconds=60):
+def wait_for(what, seconds=120):
     """The first true answer of `what`."""
     end = time.monotonic() + seconds
     while not (found := what()):

@@ -54,11 +54,11 @@ class Damage:
 
 
 def on_a_full_disk(jj, folder):
-    """`jj` that may write files of 300 kB: what comes after is an error, as on a disk that is full."""
+    """`jj` that may write files of 100 kB: what comes after is an error, as on a disk that is full."""
     path = folder / "jj-on-a-full-disk"
     path.write_text(f"""#!/bin/bash
 trap '' XFSZ
-ulimit -f 300
+ulimit -f 100
 exec '{jj}' "$@"
 """)
     path.chmod(0o755)
@@ -76,7 +76,7 @@ def faults(jj, module_run, prometheus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults")
 
     def start(name, *arguments, **options):
-        return module_run("-o", folder / f"{name}.csv", *arguments, rate=5000, linger=300, packets=1_000_000, **options)
+        return module_run("-o", folder / f"{name}.csv", *arguments, rate=3000, linger=300, packets=1_000_000, **options)
 
     runs = {
         "killed": start("killed"),
@@ -97,9 +97,11 @@ def faults(jj, module_run, prometheus, tmp_path_factory):
     def up(run):
         return server.one(f'up{{instance="{run.address}"}}')
 
-    runs["full"].pace(20_000)
     wait_for(lambda: all(value == 1 for _, value in server.query("up")) and len(server.query("up")) == len(runs))
     runs["damaged"].spoil = Damage()
+    # Some hundred rows come out at the end of the input.
+    wait_for(lambda: runs["full"].packets > 4000)
+    runs["full"].stop_feeding()
     runs["killed"].kill()
     wait_for(lambda: value(runs["paused"].scrape(), "joyfuljay_active_flows") > 0)
     runs["paused"].pace(0)
@@ -115,7 +117,7 @@ def faults(jj, module_run, prometheus, tmp_path_factory):
     fired = {name: list(alerts) for name, alerts in seen.items()}
 
     runs["damaged"].spoil = None
-    runs["paused"].pace(5000)
+    runs["paused"].pace(3000)
     runs["small"].finish()
     wait_for(lambda: server.alerts() == {} and up(runs["killed"]) == 1)
     runs["damaged"].finish()
