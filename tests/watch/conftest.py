@@ -1,9 +1,11 @@
 """Tests of what watches a run from outside: Prometheus, a browser. JJ names the binary; scripts/test sets it."""
 
 import os
+import subprocess
 
 import pytest
 from paced import PacedRun
+from scraper import SCRIPT, UNAVAILABLE, Prometheus
 
 
 @pytest.fixture(scope="session")
@@ -17,12 +19,46 @@ def jj():
 @pytest.fixture
 def paced_run(jj):
     """paced_run(*arguments, **options) -> PacedRun; all of them are ended with the test."""
+    yield from paced_runs(jj)
+
+
+@pytest.fixture(scope="module")
+def module_run(jj):
+    """As paced_run, for the length of a module."""
+    yield from paced_runs(jj)
+
+
+def paced_runs(jj):
     started = []
 
-    def start(*arguments, **options):
+    def start(*arguments, jj=jj, **options):
         started.append(PacedRun(jj, arguments, **options))
         return started[-1]
 
     yield start
     for run in started:
         run.kill()
+
+
+@pytest.fixture(scope="session")
+def prometheus_tools():
+    """Skips where there is no Prometheus and none can be installed."""
+    done = subprocess.run([SCRIPT], capture_output=True, text=True, timeout=600)
+    if done.returncode == UNAVAILABLE:
+        pytest.skip(done.stderr.strip().splitlines()[-2])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def prometheus(jj, prometheus_tools, tmp_path_factory):
+    """prometheus(*targets, **options) -> Prometheus; all of them are ended with the module."""
+    started = []
+
+    def start(*targets, **options):
+        folder = options.pop("folder", None) or tmp_path_factory.mktemp("prometheus")
+        started.append(Prometheus(jj, folder, targets, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

@@ -23,19 +23,22 @@ def generator():
 class PacedRun:
     """`jj extract - …`, fed with real flows at `rate` packets per second until `finish` or `kill`.
 
-    `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`.
+    `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`. While `spoil` is set, each record
+    goes through it; those that it makes undecodable, and does not give back as they are, are counted in `spoiled` alone.
     """
 
-    def __init__(self, jj, arguments, rate=5000, linger=60, packets=2_000_000):
-        self.packets = self.bytes = 0
+    def __init__(self, jj, arguments, rate=5000, linger=60, packets=2_000_000, port=0):
+        self.packets = self.bytes = self.spoiled = 0
+        self.spoil = None
         self.child = subprocess.Popen(
-            [jj, "extract", "-", *map(str, arguments), "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(linger)],
+            [jj, "extract", "-", *map(str, arguments), "--no-progress", "--prometheus-port", str(port), "--prometheus-linger", str(linger)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.address = self._announced()
         self.stderr = []
         threading.Thread(target=lambda: self.stderr.extend(self.child.stderr), daemon=True).start()
-        self._rate, self._stop = rate, threading.Event()
+        self._stop = threading.Event()
+        self.pace(rate)
         self._make = generator()
         self._records = self._make.replayed(packets, random.Random(7))
         self._feeder = threading.Thread(target=self._feed, daemon=True)
@@ -51,18 +54,26 @@ class PacedRun:
                 return found[1].decode()
         raise AssertionError(f"jj ended with {self.child.wait()} and no metrics address")
 
+    def pace(self, rate):
+        """From now on so many packets per second; 0 is a pause with every flow open."""
+        self._plan = (time.monotonic(), self.packets + self.spoiled, rate)
+
     def _feed(self):
         pipe = self.child.stdin
-        begun = time.monotonic()
         try:
             pipe.write(self._make.FILE_HEADER)
             while not self._stop.is_set():
-                due = int((time.monotonic() - begun) * self._rate) - self.packets
-                batch = [record for record, _ in zip(self._records, range(due), strict=False)]
-                pipe.write(b"".join(batch))
+                begun, before, rate = self._plan
+                due = before + int((time.monotonic() - begun) * rate) - self.packets - self.spoiled
+                batch = [record for _, record in zip(range(due), self._records, strict=False)]
+                spoil = self.spoil or (lambda record: record)
+                fed = [spoil(record) for record in batch]
+                pipe.write(b"".join(fed))
                 pipe.flush()
-                self.packets += len(batch)
-                self.bytes += sum(ip_length(record[16:]) for record in batch)
+                whole = [record for record, sent in zip(batch, fed, strict=True) if sent is record]
+                self.packets += len(whole)
+                self.bytes += sum(ip_length(record[16:]) for record in whole)
+                self.spoiled += len(fed) - len(whole)
                 self._stop.wait(0.05)
             pipe.close()
         except BrokenPipeError:
@@ -106,7 +117,7 @@ def value(text, name, label=""):
     return found[0] if found else 0.0
 
 
-def wait_for(what, seconds=60):
+def wait_for(what, seconds=120):
     """The first true answer of `what`."""
     end = time.monotonic() + seconds
     while not (found := what()):

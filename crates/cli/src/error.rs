@@ -17,6 +17,8 @@ pub enum CliError {
     Closed,
     /// A signal of this number asked for the end.
     Interrupted(i32),
+    /// Already said, before something else had to be waited for; the exit code.
+    Said(u8),
 }
 
 impl CliError {
@@ -30,6 +32,7 @@ impl CliError {
                 eprintln!("interrupted: no output file was written");
                 u8::try_from(128 + signal).unwrap_or(1)
             }
+            Self::Said(code) => code,
         }
     }
 }

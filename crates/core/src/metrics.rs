@@ -71,7 +71,8 @@ pub trait MetricsSink: Send + Sync {
     fn run_started(&self, _mode: Mode, _capacity: u64) {}
     /// A run that was told to have begun ended after `seconds`, well or not.
     fn run_finished(&self, _mode: Mode, _capacity: u64, _seconds: f64, _ok: bool) {}
-    /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…).
+    /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…). Told of none when a run
+    /// begins.
     fn output(&self, _sink: &str, _records: u64, _bytes: u64) {}
     /// The sink of this name failed: `write`, or a kind of its own.
     fn output_error(&self, _sink: &str, _kind: &str) {}

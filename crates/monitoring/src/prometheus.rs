@@ -220,7 +220,9 @@ impl MetricsSink for PrometheusMetrics {
         self.store.add(Id::OutputRecords, &[sink], records);
         self.store.add(Id::OutputBytes, &[sink], bytes);
         self.store.touch(Id::OutputErrors, &[sink, "write"]);
-        self.store.set_float(Id::OutputLastSuccess, &[sink], unix_now());
+        if records > 0 || bytes > 0 {
+            self.store.set_float(Id::OutputLastSuccess, &[sink], unix_now());
+        }
     }
 
     fn output_error(&self, sink: &str, kind: &str) {
@@ -334,7 +336,11 @@ mod tests {
         let m = metrics();
         m.run_started(Mode::Pcap, 100);
         assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 1.0);
+        m.output("csv", 0, 0);
+        assert_eq!(value(&m, "joyfuljay_output_records_total", &["csv"]), 0.0);
+        assert!(m.registry().snapshot().family("joyfuljay_output_last_success_timestamp_seconds").is_none());
         m.output("csv", 10, 1000);
+        assert!(value(&m, "joyfuljay_output_last_success_timestamp_seconds", &["csv"]) > 1.7e9);
         m.run_finished(Mode::Pcap, 100, 2.5, true);
         assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 0.0);
         assert_eq!(value(&m, "joyfuljay_runs_total", &["pcap", "success"]), 1.0);

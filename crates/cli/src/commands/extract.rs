@@ -107,7 +107,7 @@ struct MetricsArgs {
     /// The address to serve them on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     prometheus_addr: String,
-    /// Keep serving for so long after the end, so that a last scrape sees the final counts.
+    /// Keep serving for so long after the end, also of a run that failed, so that a last scrape sees the final counts.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     prometheus_linger: f64,
     /// Prometheus web configuration file: TLS and basic authentication for the metrics.
@@ -141,7 +141,16 @@ impl Extract {
         let result = pipeline.run(Box::new(source), sink);
         // Off the screen before anything else is said, also an error.
         bar.finish();
-        let summary = result?;
+        let summary = match (result.map_err(CliError::from), server.as_ref()) {
+            (Ok(summary), _) => summary,
+            // Counted, but not scraped yet: an alert on failed runs could never fire.
+            (Err(error @ CliError::Failed(_)), Some(_)) if self.metrics.prometheus_linger > 0.0 => {
+                let code = error.report();
+                self.metrics.linger(server, &interrupt);
+                return Err(CliError::Said(code));
+            }
+            (Err(error), _) => return Err(error),
+        };
         summary::print_warnings(&summary, self.how.verbose);
         if summary.cancelled {
             return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
@@ -153,9 +162,7 @@ impl Extract {
             SummaryForm::Json => eprintln!("{}", report.json()),
             SummaryForm::None => {}
         }
-        if let Some(server) = server {
-            self.metrics.linger(server, &interrupt);
-        }
+        self.metrics.linger(server, &interrupt);
         Ok(())
     }
 }
@@ -224,8 +231,9 @@ impl MetricsArgs {
         Ok(Some((server, metrics)))
     }
 
-    fn linger(&self, server: ServerHandle, interrupt: &Interrupt) {
+    fn linger(&self, server: Option<ServerHandle>, interrupt: &Interrupt) {
         const STEP: Duration = Duration::from_millis(50);
+        let Some(server) = server else { return };
         let mut left = Duration::from_secs_f64(self.prometheus_linger);
         while !left.is_zero() && interrupt.signal().is_none() {
             let step = left.min(STEP);

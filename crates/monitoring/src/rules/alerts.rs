@@ -2,7 +2,12 @@
 
 use super::{Rule, RulesOptions};
 use crate::Id;
+use joyfuljay_core::engine::CHUNK_ROWS;
 use std::collections::BTreeMap;
+
+/// Flows in the 5 minutes below which nothing needs to have been written: rows wait until a chunk of them is full, and a quiet
+/// network takes its time. The second chunk is for flows that were open when the window began.
+const STALLED_FLOWS: usize = 2 * CHUNK_ROWS;
 
 /// Names of the recorded series follow Prometheus' `level:metric:operation`.
 pub(super) fn recording(o: &RulesOptions) -> Vec<Rule> {
@@ -84,7 +89,7 @@ pub(super) fn alerts(o: &RulesOptions) -> Vec<Rule> {
             format!("{up} == 0 or absent({up})"),
             "2m",
             "critical",
-            "JoyfulJay {{ $labels.instance }} cannot be scraped",
+            "JoyfulJay {{ with $labels.instance }}{{ . }} cannot be scraped{{ else }}has no target{{ end }}",
             "Prometheus cannot reach job {{ $labels.job }}: the process is gone, or its metrics server is.".to_owned(),
         ),
         alert(
@@ -115,11 +120,15 @@ pub(super) fn alerts(o: &RulesOptions) -> Vec<Rule> {
         ),
         alert(
             "JoyfulJayOutputStalled",
-            format!("{} == 0 and {on} {} > 0", rate(Id::OutputRecords, INSTANCE, ""), rate(Id::Flows, INSTANCE, "")),
+            format!(
+                "{} == 0 and {on} sum by ({INSTANCE}) (increase({}[5m])) > {STALLED_FLOWS}",
+                rate(Id::OutputRecords, INSTANCE, ""),
+                o.series(Id::Flows, "")
+            ),
             "5m",
             "critical",
             "No output from {{ $labels.instance }}",
-            "Flows end, but no row was written for 5 minutes.".to_owned(),
+            "Flows end by the thousands, but no row was written for 5 minutes.".to_owned(),
         ),
         alert(
             "JoyfulJayOutputFailing",
