@@ -183,6 +183,10 @@ impl MetricsSink for PrometheusMetrics {
 
     fn run_started(&self, mode: Mode) {
         self.store.shift(Id::ActiveRuns, &[mode.label()], 1);
+        self.store.set_float(Id::LastRunStart, &[mode.label()], unix_now());
+        // The input of the run before says nothing of this one.
+        self.store.set_fed(Id::InputReadBytes, &[], 0);
+        self.store.set_fed(Id::InputSizeBytes, &[], 0);
     }
 
     fn run_finished(&self, mode: Mode, seconds: f64, ok: bool) {
@@ -208,8 +212,9 @@ impl MetricsSink for PrometheusMetrics {
 
     fn input_progress(&self, read: u64, total: Option<u64>) {
         self.store.set(Id::InputReadBytes, &[], read);
-        if let Some(total) = total {
-            self.store.set(Id::InputSizeBytes, &[], total);
+        match total {
+            Some(total) => self.store.set(Id::InputSizeBytes, &[], total),
+            None => self.store.set_fed(Id::InputSizeBytes, &[], 0),
         }
     }
 

@@ -77,6 +77,13 @@ impl Store {
         }
     }
 
+    /// Sets an integer gauge that is exposed already; one that nobody has fed stays unexposed.
+    pub(crate) fn set_fed(&self, id: Id, values: &[&str], n: u64) {
+        if self.families[id as usize].find(values).is_some() {
+            self.set(id, values, n);
+        }
+    }
+
     /// Sets a float gauge.
     pub(crate) fn set_float(&self, id: Id, values: &[&str], x: f64) {
         if let Cell::Float(c) = self.cell(id, values) {

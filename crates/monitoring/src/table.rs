@@ -114,6 +114,7 @@ pub enum Id {
     BatchDuration,
     ActiveRuns,
     Runs,
+    LastRunStart,
     LastRunDuration,
     LastRunSuccess,
     InputReadBytes,
@@ -226,6 +227,11 @@ pub static METRICS: &[Metric] = &[
     gauge(Id::ActiveRuns, "active_runs", "Runs going on, by mode.").labels(&[MODES]),
     counter(Id::Runs, "runs_total", "Runs ended, by mode and result.")
         .labels(&[MODES, Label { name: "result", values: &["success", "failure"] }]),
+    gauge(Id::LastRunStart, "last_run_start_timestamp_seconds", "When a run of the mode last began, Unix time.")
+        .unit("seconds")
+        .labels(&[MODES])
+        .float()
+        .on_use(),
     gauge(Id::LastRunDuration, "last_run_duration_seconds", "How long the last run of the mode took.")
         .unit("seconds")
         .labels(&[MODES])
@@ -241,9 +247,13 @@ pub static METRICS: &[Metric] = &[
     .float()
     .on_use(),
     gauge(Id::InputReadBytes, "input_read_bytes", "Bytes of the present input read so far.").unit("bytes").on_use(),
-    gauge(Id::InputSizeBytes, "input_size_bytes", "Bytes of the present input in all, where that is known.")
-        .unit("bytes")
-        .on_use(),
+    gauge(
+        Id::InputSizeBytes,
+        "input_size_bytes",
+        "Bytes of the present input in all; absent or 0 where that is not known.",
+    )
+    .unit("bytes")
+    .on_use(),
     counter(Id::OutputRecords, "output_records_total", "Rows handed to a sink.").labels(&[SINK]).on_use(),
     counter(Id::OutputBytes, "output_bytes_total", "Bytes written by a sink.").unit("bytes").labels(&[SINK]).on_use(),
     counter(Id::OutputErrors, "output_errors_total", "Failed writes of a sink, by kind.")
