@@ -1,9 +1,10 @@
 """Tests of what watches a run from outside: Prometheus, a browser. JJ names the binary; scripts/test sets it."""
 
 import os
+import subprocess
 
 import pytest
-from paced import PacedRun
+from paced import ROOT, PacedRun
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,34 @@ def paced_run(jj):
     yield start
     for run in started:
         run.kill()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -r tests/watch/requirements.txt")
+    from browser import started
+
+    found = subprocess.run([ROOT / "scripts" / "chromium"], capture_output=True, text=True, timeout=600)
+    if found.returncode == 3:
+        pytest.skip(found.stderr.strip())
+    assert found.returncode == 0, found.stderr
+    with api.sync_playwright() as playwright:
+        chromium = started(playwright, found.stdout.strip())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """visit(url, **context) -> Visit of the live page there, held to its promises when the test ends."""
+    from browser import Visit
+
+    visits = []
+
+    def start(*arguments, **context):
+        visits.append(Visit(browser, *arguments, **context))
+        return visits[-1]
+
+    yield start
+    for v in visits:
+        v.close()

@@ -26,10 +26,10 @@ class PacedRun:
     `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`.
     """
 
-    def __init__(self, jj, arguments, rate=5000, linger=60, packets=2_000_000):
+    def __init__(self, jj, arguments, rate=5000, linger=60, packets=2_000_000, port=0):
         self.packets = self.bytes = 0
         self.child = subprocess.Popen(
-            [jj, "extract", "-", *map(str, arguments), "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(linger)],
+            [jj, "extract", "-", *map(str, arguments), "--no-progress", "--prometheus-port", str(port), "--prometheus-linger", str(linger)],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.address = self._announced()

@@ -217,7 +217,7 @@ export const KINDS = [
     },
   },
   {
-    name: "Processor time, by stage",
+    name: "Time spent, by stage",
     format: percent,
     axis: (x) => `${Number((100 * x).toPrecision(2))}\u00a0%`,
     series: () => ["decode", "track", "extract", "output"].map((s, i) => ({ key: "stage:" + s, label: s, color: COLORS[i] })),

@@ -21,6 +21,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
     // Whoever gets the binary gets the licence of what is in it.
     ("/vendor/uPlot.LICENSE", "text/plain; charset=utf-8", include_bytes!("../assets/vendor/uPlot.LICENSE")),
     ("/favicon.svg", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
+    // Where browsers look beside /metrics, which cannot name one.
+    ("/favicon.ico", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
 ];
 
 /// Content type and bytes of a file of the page.

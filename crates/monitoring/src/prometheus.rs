@@ -294,6 +294,23 @@ mod tests {
     }
 
     #[test]
+    fn a_new_run_does_not_keep_the_input_of_the_one_before() {
+        let m = metrics();
+        let size = || m.registry().snapshot().family("joyfuljay_input_size_bytes").map_or(0, |f| f.samples.len());
+        m.run_started(Mode::Pcap);
+        m.input_progress(5, None);
+        assert_eq!(size(), 0, "what is not known is not exposed");
+        m.run_started(Mode::Pcap);
+        assert!(value(&m, "joyfuljay_last_run_start_timestamp_seconds", &["pcap"]) > 1.7e9);
+        m.input_progress(30, Some(40));
+        assert_eq!(value(&m, "joyfuljay_input_size_bytes", &[]), 40.0);
+        m.run_started(Mode::Live);
+        assert_eq!(value(&m, "joyfuljay_input_read_bytes", &[]), 0.0);
+        m.input_progress(7, None);
+        assert_eq!(value(&m, "joyfuljay_input_size_bytes", &[]), 0.0);
+    }
+
+    #[test]
     fn a_run_is_active_then_counted() {
         let m = metrics();
         m.run_started(Mode::Pcap);
