@@ -1,5 +1,6 @@
 //! Where counts go: the sink that a run reports to, once per batch and never per packet.
 
+use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
 
 /// Where the packets of a run come from: the `mode` label.
@@ -66,16 +67,25 @@ pub trait MetricsSink: Send + Sync {
     fn batch_duration(&self, _stage: Stage, _seconds: f64) {}
     /// An error at a stage of the page's vocabulary: `parsing`, `extraction`, `output` or a caller's own.
     fn error(&self, _stage: &str) {}
-    /// A run began.
-    fn run_started(&self, _mode: Mode) {}
-    /// A run ended after `seconds`, well or not.
-    fn run_finished(&self, _mode: Mode, _seconds: f64, _ok: bool) {}
+    /// A run began, whose flow table has room for `capacity` flows.
+    fn run_started(&self, _mode: Mode, _capacity: u64) {}
+    /// A run that was told to have begun ended after `seconds`, well or not.
+    fn run_finished(&self, _mode: Mode, _capacity: u64, _seconds: f64, _ok: bool) {}
     /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…).
     fn output(&self, _sink: &str, _records: u64, _bytes: u64) {}
-    /// Bytes of input read so far, and in all where that is known.
-    fn input_progress(&self, _read: u64, _total: Option<u64>) {}
-    /// Room in the flow table, in flows.
-    fn table_capacity(&self, _flows: u64) {}
+    /// The sink of this name failed: `write`, or a kind of its own.
+    fn output_error(&self, _sink: &str, _kind: &str) {}
+    /// So many more bytes of input were read, and so much larger is the input known to be. Sizes shrink, too: a file may be cut
+    /// while it is read.
+    fn input_grew(&self, _read: i64, _size: i64) {}
+    /// The latest packet time of a source: the mode for captures, the interface or the sensor otherwise.
+    fn watermark(&self, _source: &str, _latest: TimeNs) {}
+    /// A thread of the run (`main`, or `reader`, `tracker-0`…) used `seconds` of processor time.
+    fn worker_busy(&self, _worker: &str, _seconds: f64) {}
+    /// An internal queue holds `depth` of the `capacity` entries that it has room for.
+    fn queue(&self, _queue: &str, _depth: u64, _capacity: u64) {}
+    /// A feature group or an extractor of the user's own took `seconds` over `flows` flows.
+    fn extractor(&self, _extractor: &str, _flows: u64, _seconds: f64) {}
 }
 
 /// The sink that ignores everything.

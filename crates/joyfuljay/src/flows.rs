@@ -3,14 +3,12 @@
 //! The same engine as in a run, on the caller's thread. Flows come out after the batch in which they ended, so that
 //! whoever looks at the first ones need not wait for the end of the capture.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Drain, Engine, PacketBatch, RowChunk};
-use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
+use joyfuljay_core::metrics::Stage;
 use joyfuljay_io::source::{PacketSource, Position, Progress as Step, SourceWarning};
 
+use crate::account::Account;
 use crate::{CancelToken, Error, Pipeline};
 
 /// Finished flows of a source in the order of their rows, a chunk at a time. Dropped before its end, the run counts as
@@ -34,21 +32,12 @@ impl Pipeline {
     pub fn flows(&self, source: Box<dyn PacketSource>) -> Flows {
         let settings = *self.engine_settings();
         let metrics = self.metrics();
-        let mode = source.mode();
-        metrics.run_started(mode);
-        metrics.table_capacity((settings.flow.max_flows * settings.partitions) as u64);
+        let account = Account::open(metrics, source.mode(), &settings);
         Flows {
             source,
             stage: State::Reading(Box::new(Engine::new(settings))),
             batch: PacketBatch::default(),
-            account: Account {
-                metrics,
-                mode,
-                started: Instant::now(),
-                totals: StatsDelta::default(),
-                warnings: Vec::new(),
-                open: true,
-            },
+            account,
             cancel: self.cancel_token(),
         }
     }
@@ -57,7 +46,7 @@ impl Pipeline {
 impl Flows {
     /// Counts so far.
     pub fn stats(&self) -> StatsDelta {
-        self.account.totals
+        self.account.totals()
     }
 
     /// Where in the input.
@@ -67,7 +56,7 @@ impl Flows {
 
     /// What went wrong since the last call without ending the run.
     pub fn take_warnings(&mut self) -> Vec<SourceWarning> {
-        std::mem::take(&mut self.account.warnings)
+        self.account.take_warnings()
     }
 
     /// Works on one batch of frames, for callers who have other things to look after in between. The chunk is empty
@@ -88,46 +77,47 @@ impl Flows {
 
     /// One batch of frames, or one chunk of what was open at the end. None when there is nothing left.
     fn step(&mut self) -> Result<Option<RowChunk>, Error> {
+        let account = &self.account;
+        let _worker = account.worker("main");
         match &mut self.stage {
             State::Done => Ok(None),
             State::Draining(drain) => {
                 let chunk = drain.next();
-                self.account.record(&drain.take_stats());
+                account.record(&drain.take_stats());
                 if chunk.is_none() {
                     self.stage = State::Done;
-                    self.account.close(true);
+                    account.close(true);
                 }
                 Ok(chunk)
             }
-            State::Reading(engine) => match self.source.next_batch(&mut self.batch.frames)? {
-                Step::Frames => {
-                    let (account, batch) = (&mut self.account, &mut self.batch);
-                    account.timed(Stage::Decode, || engine.front_mut().decode(batch));
-                    account.timed(Stage::Track, || engine.track(batch));
-                    account.after_read(&mut *self.source, &engine.take_stats());
-                    Ok(Some(engine.flush().unwrap_or_default()))
+            State::Reading(engine) => {
+                match self.source.next_batch(&mut self.batch.frames)? {
+                    Step::Frames => {
+                        account.timed(Stage::Decode, || engine.front_mut().decode(&mut self.batch));
+                        account.timed(Stage::Track, || engine.track(&self.batch));
+                    }
+                    Step::Idle(now) => engine.tick(now),
+                    Step::End => {
+                        let State::Reading(engine) = std::mem::replace(&mut self.stage, State::Done) else {
+                            return Ok(None);
+                        };
+                        let (stats, drain) = engine.finish(&mut self.batch);
+                        account.record(&stats);
+                        account.after_read(&mut *self.source, None);
+                        self.stage = State::Draining(Box::new(drain));
+                        return Ok(Some(RowChunk::default()));
+                    }
                 }
-                Step::Idle(now) => {
-                    engine.tick(now);
-                    self.account.after_read(&mut *self.source, &engine.take_stats());
-                    Ok(Some(engine.flush().unwrap_or_default()))
-                }
-                Step::End => {
-                    let State::Reading(engine) = std::mem::replace(&mut self.stage, State::Done) else {
-                        return Ok(None);
-                    };
-                    let (stats, drain) = engine.finish(&mut self.batch);
-                    self.account.after_read(&mut *self.source, &stats);
-                    self.stage = State::Draining(Box::new(drain));
-                    Ok(Some(RowChunk::default()))
-                }
-            },
+                account.record(&engine.take_stats());
+                account.after_read(&mut *self.source, engine.front_mut().last_ts());
+                Ok(Some(engine.flush().unwrap_or_default()))
+            }
         }
     }
 
     fn fail(&mut self, error: Option<&Error>) {
         if let Some(e) = error {
-            self.account.metrics.error(e.stage());
+            self.account.failed(e);
         }
         self.stage = State::Done;
         self.account.close(false);
@@ -147,59 +137,12 @@ impl Iterator for Flows {
     }
 }
 
-impl Drop for Flows {
-    fn drop(&mut self) {
-        self.account.close(false);
-    }
-}
-
-/// What is told to the metrics sink, and kept for the caller.
-struct Account {
-    metrics: Arc<dyn MetricsSink>,
-    mode: Mode,
-    started: Instant,
-    totals: StatsDelta,
-    warnings: Vec<SourceWarning>,
-    open: bool,
-}
-
-impl Account {
-    fn record(&mut self, delta: &StatsDelta) {
-        self.metrics.record(delta);
-        self.totals.add(delta);
-    }
-
-    fn timed(&self, stage: Stage, work: impl FnOnce()) {
-        let from = Instant::now();
-        work();
-        self.metrics.batch_duration(stage, from.elapsed().as_secs_f64());
-    }
-
-    fn after_read(&mut self, source: &mut dyn PacketSource, delta: &StatsDelta) {
-        self.record(delta);
-        let warnings = source.take_warnings();
-        warnings.iter().for_each(|_| self.metrics.error("parsing"));
-        self.warnings.extend(warnings);
-        let position = source.position();
-        self.metrics.input_progress(position.read, position.total);
-    }
-
-    fn close(&mut self, ok: bool) {
-        if !std::mem::take(&mut self.open) {
-            return;
-        }
-        // What was open when the run was given up is no longer there.
-        let (active_flows, table_bytes) = (-self.totals.active_flows, -self.totals.table_bytes);
-        self.metrics.record(&StatsDelta { active_flows, table_bytes, ..StatsDelta::default() });
-        self.metrics.run_finished(self.mode, self.started.elapsed().as_secs_f64(), ok);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Config;
     use crate::source::CaptureSet;
+    use std::sync::Arc;
 
     fn demo() -> Box<CaptureSet> {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/demo.pcap").to_string();

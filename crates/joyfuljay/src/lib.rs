@@ -20,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod account;
 mod cancel;
 pub mod config_file;
 mod error;

@@ -54,13 +54,13 @@ pub(crate) fn run(
         let mut to_workers = Vec::with_capacity(workers);
         let mut working = Vec::with_capacity(workers);
         let alive = Arc::new(());
-        for tables in tables {
+        for (number, tables) in tables.into_iter().enumerate() {
             let (to_worker, batches) = bounded::<(u64, Arc<Loan>)>(circulating);
             to_workers.push(to_worker);
-            let tracker = Tracker { run, tables, to_writer: to_writer.clone(), _alive: Arc::clone(&alive) };
+            let tracker = Tracker { run, number, tables, to_writer: to_writer.clone(), _alive: Arc::clone(&alive) };
             working.push(scope.spawn(move || tracker.track_all(batches)));
             let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
-            working.push(scope.spawn(move || encode_all(run, &tasks, &encoded, &*encoder)));
+            working.push(scope.spawn(move || encode_all(run, number, &tasks, &encoded, &*encoder)));
         }
         drop((encoded_out, encode_tasks));
         let writer = Writer {
@@ -130,6 +130,8 @@ impl Reader<'_, '_> {
         to_writer: &Sender<News>,
     ) -> Result<Done, Error> {
         let run = self.run;
+        let account = &run.account;
+        let mut worker = account.worker("reader");
         let mut front = Front::new(&run.settings);
         let mut whole = true;
         while !run.cancel.is_cancelled() {
@@ -138,30 +140,39 @@ impl Reader<'_, '_> {
                 break;
             };
             match source.next_batch(&mut batch.frames)? {
-                Step::Frames => run.timed(Stage::Decode, || front.decode(&mut batch)),
+                Step::Frames => account.timed(Stage::Decode, || front.decode(&mut batch)),
                 Step::Idle(now) => front.idle(now, &mut batch),
                 Step::End => {
                     if front.finish(&mut batch) {
-                        run.record(&batch.stats);
+                        account.record(&batch.stats);
                         self.send(batch);
                     }
                     break;
                 }
             }
-            run.record(&batch.stats);
+            account.record(&batch.stats);
             if !self.send(batch) {
                 whole = false;
                 break;
             }
-            run.after_read(&mut *source, &mut reporter);
+            run.after_read(&mut *source, front.last_ts(), &mut reporter);
+            self.tell_queue();
+            worker.settle();
         }
-        run.after_read(&mut *source, &mut reporter);
+        run.after_read(&mut *source, front.last_ts(), &mut reporter);
         let cancelled = run.cancel.is_cancelled();
         if whole && !cancelled {
             // A writer that is gone says itself why.
             let _ = to_writer.send(News::End(front.last_ts().unwrap_or_default()));
         }
         Ok(Done { first_ts: front.first_ts(), last_ts: front.last_ts(), cancelled })
+    }
+
+    /// Batches that are with the trackers, of all that circulate.
+    fn tell_queue(&self) {
+        let capacity = self.to_workers.len() + AHEAD;
+        let away = capacity.saturating_sub(self.room + self.recycled.len());
+        self.run.account.metrics().queue("batches", away as u64, capacity as u64);
     }
 
     /// A batch to fill; none when a worker is gone, as batches in the queue of a dead worker may not come home.
@@ -197,6 +208,7 @@ impl Reader<'_, '_> {
 
 struct Tracker<'a, 'r> {
     run: &'a Run<'r>,
+    number: usize,
     tables: Vec<(usize, FlowTable)>,
     to_writer: Sender<News>,
     _alive: Arc<()>,
@@ -204,9 +216,12 @@ struct Tracker<'a, 'r> {
 
 impl Tracker<'_, '_> {
     fn track_all(mut self, batches: Receiver<(u64, Arc<Loan>)>) {
+        let account = &self.run.account;
+        let mut worker = account.worker(format!("tracker-{}", self.number));
         for (number, batch) in batches {
-            let flows = self.run.timed(Stage::Track, || self.track(&batch.batch));
+            let flows = account.timed(Stage::Track, || self.track(&batch.batch));
             drop(batch);
+            worker.settle();
             if self.to_writer.send(News::Ended { batch: number, flows }).is_err() {
                 return; // the writer is gone, and says why
             }
@@ -224,22 +239,25 @@ impl Tracker<'_, '_> {
             stats.add(&table.take_stats());
             flows.push(out);
         }
-        self.run.record(&stats);
+        self.run.account.record(&stats);
         flows
     }
 }
 
 fn encode_all(
     run: &Run<'_>,
+    number: usize,
     tasks: &Receiver<(u64, RowChunk)>,
     encoded: &Sender<(u64, Result<Encoded, Error>)>,
     encoder: &dyn RowEncoder,
 ) {
+    let mut worker = run.account.worker(format!("encoder-{number}"));
     let mut scratch = RowScratch::default();
     for (number, chunk) in tasks {
         if encoded.send((number, run.encode(&chunk, encoder, &mut scratch))).is_err() {
             return;
         }
+        worker.settle();
     }
 }
 
@@ -260,6 +278,8 @@ impl Writer<'_, '_> {
     const MOST_ENCODING: u64 = 2;
 
     fn write_all(mut self, news: Receiver<News>) -> Result<(), Error> {
+        let run = self.run;
+        let mut worker = run.account.worker("writer");
         let mut collector = Collector::new(self.run.settings.chunk_rows);
         let mut partial: BTreeMap<u64, (usize, Vec<FlowStore>)> = BTreeMap::new();
         let mut next_batch = 0;
@@ -283,6 +303,7 @@ impl Writer<'_, '_> {
                 }
             }
             self.collect_encoded(false)?;
+            worker.settle();
         }
         // Without the news of the end the run has failed or was cancelled: the sink is dropped as it is.
         let Some(now) = end else { return Ok(()) };
@@ -291,7 +312,7 @@ impl Writer<'_, '_> {
         }
         let mut drain = Drain::new(tables, collector, now);
         while let Some(chunk) = drain.next() {
-            self.run.record(&drain.take_stats());
+            self.run.account.record(&drain.take_stats());
             self.dispatch(chunk)?;
         }
         self.to_encode = None;
@@ -305,8 +326,10 @@ impl Writer<'_, '_> {
         let number = self.next_chunk;
         self.next_chunk += 1;
         let waiting = number - self.next_write;
+        let most = Self::MOST_ENCODING * self.run.workers as u64;
+        self.run.account.metrics().queue("chunks", waiting, most);
         match &self.to_encode {
-            Some(to_encode) if waiting < Self::MOST_ENCODING * self.run.workers as u64 => {
+            Some(to_encode) if waiting < most => {
                 let _ = to_encode.send((number, chunk));
             }
             _ => {

@@ -115,7 +115,7 @@ impl Pipeline {
         let workers = self.workers().min(self.settings.partitions);
         let reporter = Reporter::new(self.listener.take());
         let settings = EngineSettings { chunk_rows: sink.chunk_rows(), ..self.settings };
-        let run = Run::start(&self.plan, settings, &*self.metrics, &self.cancel, source.mode(), workers);
+        let run = Run::start(&self.plan, settings, Arc::clone(&self.metrics), &self.cancel, source.mode(), workers);
         let done = match workers {
             1 => serial::run(&run, source, sink, reporter),
             _ => parallel::run(&run, source, sink, reporter),

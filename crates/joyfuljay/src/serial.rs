@@ -16,6 +16,8 @@ pub(crate) fn run(
     mut sink: Box<dyn RowSink>,
     mut reporter: Reporter,
 ) -> Result<Done, Error> {
+    let account = &run.account;
+    let mut worker = account.worker("main");
     let mut engine = Engine::new(run.settings);
     let mut batch = PacketBatch::default();
     let mut scratch = RowScratch::default();
@@ -27,8 +29,8 @@ pub(crate) fn run(
     while !run.cancel.is_cancelled() {
         match source.next_batch(&mut batch.frames)? {
             Step::Frames => {
-                run.timed(Stage::Decode, || engine.front_mut().decode(&mut batch));
-                run.timed(Stage::Track, || engine.track(&batch));
+                account.timed(Stage::Decode, || engine.front_mut().decode(&mut batch));
+                account.timed(Stage::Track, || engine.track(&batch));
             }
             Step::Idle(now) => {
                 engine.tick(now);
@@ -37,21 +39,23 @@ pub(crate) fn run(
             }
             Step::End => break,
         }
-        run.record(&engine.take_stats());
-        run.after_read(&mut *source, &mut reporter);
+        account.record(&engine.take_stats());
+        run.after_read(&mut *source, engine.front_mut().last_ts(), &mut reporter);
         engine.ready().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
+        worker.settle();
     }
-    run.after_read(&mut *source, &mut reporter);
     let (first_ts, last_ts) = (engine.front_mut().first_ts(), engine.front_mut().last_ts());
+    run.after_read(&mut *source, last_ts, &mut reporter);
     let done = Done { first_ts, last_ts, cancelled: run.cancel.is_cancelled() };
     if done.cancelled {
         return Ok(done);
     }
     let (stats, mut drain) = engine.finish(&mut batch);
-    run.record(&stats);
+    account.record(&stats);
     while let Some(chunk) = drain.next() {
-        run.record(&drain.take_stats());
+        account.record(&drain.take_stats());
         emit(chunk, &mut *sink)?;
+        worker.settle();
     }
     run.close(sink)?;
     Ok(done)

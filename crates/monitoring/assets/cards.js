@@ -67,6 +67,13 @@ function workers(v, history) {
   return rows;
 }
 
+function groups(v) {
+  const flows = new Map(v.by("extractor_flows_total", "extractor"));
+  const seconds = v.by("extractor_seconds_total", "extractor");
+  const all = seconds.reduce((a, [, s]) => a + s, 0);
+  return seconds.map(([name, s]) => [name, bar(all ? s / all : 0), duration(s), duration(flows.get(name) ? s / flows.get(name) : null)]);
+}
+
 function output(v) {
   return v.by("output_records_total", "sink").map(([sink, n]) => {
     const of = (name) => v.sum(name, (l) => l.sink === sink);
@@ -122,6 +129,7 @@ export function cards(v, history, size) {
   table("l-batches", ["stage", "share", "batches", "mean", "p99"],
     batches.map((b) => [b.key, bar(b.sum / busy), count(b.count), duration(b.mean), duration(b.p99)]));
   table("l-workers", null, workers(v, history));
+  table("l-groups", ["group", "share", "time", "per flow"], groups(v));
   table("l-runs", ["kind", "ended well", "failed", "last", "mean"], runs(v));
   table("l-output", ["sink", "rows", "bytes", "errors", "retries", "last write"], output(v));
   table("l-sources", null, sources(v));

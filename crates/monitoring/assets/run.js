@@ -25,7 +25,7 @@ export class Run {
     const state = { kind: "running", pill: `running: ${names}`, title: active > 1 ? `${count(active)} runs at once: ${names}` : WHAT[modes[0][0]] || `Running: ${names}` };
     if (active > 1) {
       this.forget();
-      return { ...state, text: `${pace} packets/s together`, note: "How far each one is cannot be told while several runs share these metrics." };
+      return { ...state, text: `${pace} packets/s and ${bytes(v.sum("input_read_bytes"))} read together`, note: "How far each one is cannot be told while several runs share these metrics." };
     }
     const began = v.sum("last_run_start_timestamp_seconds", (l) => l.mode === modes[0][0]);
     const since = began > 0 ? `${elapsed(Math.max(0, now - began))} so far` : "";

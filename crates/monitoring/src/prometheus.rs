@@ -3,6 +3,7 @@
 use crate::registry::{MetricsError, Registry, default_registry};
 use crate::store::Store;
 use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
+use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
 use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
 use std::sync::Arc;
@@ -181,25 +182,38 @@ impl MetricsSink for PrometheusMetrics {
         self.observe_error(stage);
     }
 
-    fn run_started(&self, mode: Mode) {
-        self.store.shift(Id::ActiveRuns, &[mode.label()], 1);
-        self.store.set_float(Id::LastRunStart, &[mode.label()], unix_now());
-        // The input of the run before says nothing of this one.
-        self.store.set_fed(Id::InputReadBytes, &[], 0);
-        self.store.set_fed(Id::InputSizeBytes, &[], 0);
+    fn run_started(&self, mode: Mode, capacity: u64) {
+        let s = &self.store;
+        let mut runs = s.runs();
+        // Levels of runs that go on at once add up. Those of the last run stay to be seen until another begins.
+        if *runs == 0 {
+            s.set(Id::InputReadBytes, &[], 0);
+            s.set(Id::InputSizeBytes, &[], 0);
+            s.set(Id::FlowTableCapacity, &[], 0);
+        }
+        *runs += 1;
+        s.shift(Id::FlowTableCapacity, &[], level(capacity));
+        s.shift(Id::ActiveRuns, &[mode.label()], 1);
+        s.set_float(Id::LastRunStart, &[mode.label()], unix_now());
     }
 
-    fn run_finished(&self, mode: Mode, seconds: f64, ok: bool) {
+    fn run_finished(&self, mode: Mode, capacity: u64, seconds: f64, ok: bool) {
+        let s = &self.store;
+        let mut runs = s.runs();
+        *runs = runs.saturating_sub(1);
+        if *runs > 0 {
+            s.shift(Id::FlowTableCapacity, &[], -level(capacity));
+        }
         let mode = [mode.label()];
-        self.store.shift(Id::ActiveRuns, &mode, -1);
-        self.store.add(Id::Runs, &[mode[0], if ok { "success" } else { "failure" }], 1);
+        s.shift(Id::ActiveRuns, &mode, -1);
+        s.add(Id::Runs, &[mode[0], if ok { "success" } else { "failure" }], 1);
         if self.observe(Id::ProcessingDuration, &mode, seconds).is_err() {
             self.refused();
         } else {
-            self.store.set_float(Id::LastRunDuration, &mode, seconds);
+            s.set_float(Id::LastRunDuration, &mode, seconds);
         }
         if ok {
-            self.store.set_float(Id::LastRunSuccess, &mode, unix_now());
+            s.set_float(Id::LastRunSuccess, &mode, unix_now());
         }
     }
 
@@ -210,17 +224,40 @@ impl MetricsSink for PrometheusMetrics {
         self.store.set_float(Id::OutputLastSuccess, &[sink], unix_now());
     }
 
-    fn input_progress(&self, read: u64, total: Option<u64>) {
-        self.store.set(Id::InputReadBytes, &[], read);
-        match total {
-            Some(total) => self.store.set(Id::InputSizeBytes, &[], total),
-            None => self.store.set_fed(Id::InputSizeBytes, &[], 0),
+    fn output_error(&self, sink: &str, kind: &str) {
+        self.store.add(Id::OutputErrors, &[sink, kind], 1);
+    }
+
+    fn input_grew(&self, read: i64, size: i64) {
+        self.store.shift(Id::InputReadBytes, &[], read);
+        self.store.shift(Id::InputSizeBytes, &[], size);
+    }
+
+    fn watermark(&self, source: &str, latest: TimeNs) {
+        self.store.set_float(Id::Watermark, &[source], latest as f64 / 1e9);
+    }
+
+    fn worker_busy(&self, worker: &str, seconds: f64) {
+        if self.add_seconds(Id::WorkerBusySeconds, &[worker], seconds).is_err() {
+            self.refused();
         }
     }
 
-    fn table_capacity(&self, flows: u64) {
-        self.store.set(Id::FlowTableCapacity, &[], flows);
+    fn queue(&self, queue: &str, depth: u64, capacity: u64) {
+        self.store.set(Id::QueueDepth, &[queue], depth);
+        self.store.set(Id::QueueCapacity, &[queue], capacity);
     }
+
+    fn extractor(&self, extractor: &str, flows: u64, seconds: f64) {
+        if self.add_seconds(Id::ExtractorSeconds, &[extractor], seconds).is_err() {
+            self.refused();
+        }
+        self.store.add(Id::ExtractorFlows, &[extractor], flows);
+    }
+}
+
+fn level(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 fn check(what: &'static str, value: f64) -> Result<(), MetricsError> {
@@ -294,29 +331,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_run_does_not_keep_the_input_of_the_one_before() {
-        let m = metrics();
-        let size = || m.registry().snapshot().family("joyfuljay_input_size_bytes").map_or(0, |f| f.samples.len());
-        m.run_started(Mode::Pcap);
-        m.input_progress(5, None);
-        assert_eq!(size(), 0, "what is not known is not exposed");
-        m.run_started(Mode::Pcap);
-        assert!(value(&m, "joyfuljay_last_run_start_timestamp_seconds", &["pcap"]) > 1.7e9);
-        m.input_progress(30, Some(40));
-        assert_eq!(value(&m, "joyfuljay_input_size_bytes", &[]), 40.0);
-        m.run_started(Mode::Live);
-        assert_eq!(value(&m, "joyfuljay_input_read_bytes", &[]), 0.0);
-        m.input_progress(7, None);
-        assert_eq!(value(&m, "joyfuljay_input_size_bytes", &[]), 0.0);
-    }
-
-    #[test]
     fn a_run_is_active_then_counted() {
         let m = metrics();
-        m.run_started(Mode::Pcap);
+        m.run_started(Mode::Pcap, 100);
         assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 1.0);
+        assert!(value(&m, "joyfuljay_last_run_start_timestamp_seconds", &["pcap"]) > 1.7e9);
         m.output("csv", 10, 1000);
-        m.run_finished(Mode::Pcap, 2.5, true);
+        m.run_finished(Mode::Pcap, 100, 2.5, true);
         assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 0.0);
         assert_eq!(value(&m, "joyfuljay_runs_total", &["pcap", "success"]), 1.0);
         assert_eq!(value(&m, "joyfuljay_last_run_duration_seconds", &["pcap"]), 2.5);
@@ -327,5 +348,26 @@ mod tests {
             panic!()
         };
         assert_eq!((h.count, h.sum), (1, 2.5));
+    }
+
+    #[test]
+    fn levels_of_runs_at_once_add_up_and_the_last_ones_stay() {
+        let m = metrics();
+        let levels = || {
+            ["flow_table_capacity_flows", "input_read_bytes", "input_size_bytes"]
+                .map(|name| value(&m, &format!("joyfuljay_{name}"), &[]))
+        };
+        m.run_started(Mode::Pcap, 100);
+        m.input_grew(10, 1000);
+        m.run_started(Mode::Live, 40);
+        m.input_grew(5, 0);
+        m.input_grew(7, 20);
+        assert_eq!(levels(), [140.0, 22.0, 1020.0]);
+        m.run_finished(Mode::Pcap, 100, 1.0, true);
+        assert_eq!(levels(), [40.0, 22.0, 1020.0]);
+        m.run_finished(Mode::Live, 40, 1.0, false);
+        assert_eq!(levels(), [40.0, 22.0, 1020.0]);
+        m.run_started(Mode::Pcap, 7);
+        assert_eq!(levels(), [7.0, 0.0, 0.0]);
     }
 }

@@ -6,13 +6,15 @@ use crate::snapshot::{Family, Histogram, Sample, Value};
 use crate::table::{Created, Id, Kind, METRICS, Metric, Number};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The families of one namespace.
 #[derive(Debug)]
 pub(crate) struct Store {
     namespace: String,
     families: Vec<Slots>,
+    /// Runs going on, over all modes. Held while a run begins or ends, so that what they reset is not what another adds.
+    runs: Mutex<u64>,
 }
 
 /// The children of a family: filled from the front, never removed.
@@ -46,7 +48,11 @@ struct Buckets {
 
 impl Store {
     pub(crate) fn new(namespace: &str) -> Self {
-        let store = Self { namespace: namespace.to_owned(), families: METRICS.iter().map(Slots::new).collect() };
+        let store = Self {
+            namespace: namespace.to_owned(),
+            families: METRICS.iter().map(Slots::new).collect(),
+            runs: Mutex::default(),
+        };
         let build = [env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH];
         store.set(Id::BuildInfo, &build, 1);
         store
@@ -54,6 +60,11 @@ impl Store {
 
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The number of runs going on, to be changed by who holds it.
+    pub(crate) fn runs(&self) -> MutexGuard<'_, u64> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds to an integer counter.
@@ -74,13 +85,6 @@ impl Store {
     pub(crate) fn set(&self, id: Id, values: &[&str], n: u64) {
         if let Cell::Level(c) = self.cell(id, values) {
             c.store(i64::try_from(n).unwrap_or(i64::MAX), Relaxed);
-        }
-    }
-
-    /// Sets an integer gauge that is exposed already; one that nobody has fed stays unexposed.
-    pub(crate) fn set_fed(&self, id: Id, values: &[&str], n: u64) {
-        if self.families[id as usize].find(values).is_some() {
-            self.set(id, values, n);
         }
     }
 
@@ -181,7 +185,7 @@ impl Slots {
         if let Some(c) = self.find(&cleaned) {
             return Ok(&c.cell);
         }
-        let _guard = self.growing.lock().unwrap_or_else(|e| e.into_inner());
+        let _guard = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(c) = self.find(&cleaned) {
             return Ok(&c.cell);
         }

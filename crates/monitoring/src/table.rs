@@ -139,6 +139,7 @@ pub enum Id {
     RemoteAuthFailures,
     Scrapes,
     ScrapeDuration,
+    WebConfigReloads,
     LabelOverflow,
     SinkErrors,
     ProcessCpuSeconds,
@@ -168,6 +169,7 @@ const SCRAPE_BUCKETS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 
 
 const MODES: Label = Label { name: "mode", values: &["pcap", "live", "remote"] };
 const SINK: Label = Label { name: "sink", values: &[] };
+const QUEUE: Label = Label { name: "queue", values: &["batches", "chunks"] };
 
 /// Every family, in the order of the exposition and of [`Id`].
 pub static METRICS: &[Metric] = &[
@@ -246,14 +248,10 @@ pub static METRICS: &[Metric] = &[
     .labels(&[MODES])
     .float()
     .on_use(),
-    gauge(Id::InputReadBytes, "input_read_bytes", "Bytes of the present input read so far.").unit("bytes").on_use(),
-    gauge(
-        Id::InputSizeBytes,
-        "input_size_bytes",
-        "Bytes of the present input in all; absent or 0 where that is not known.",
-    )
-    .unit("bytes")
-    .on_use(),
+    gauge(Id::InputReadBytes, "input_read_bytes", "Bytes of the present inputs read so far.").unit("bytes").on_use(),
+    gauge(Id::InputSizeBytes, "input_size_bytes", "Bytes of the present inputs in all; 0 where that is not known.")
+        .unit("bytes")
+        .on_use(),
     counter(Id::OutputRecords, "output_records_total", "Rows handed to a sink.").labels(&[SINK]).on_use(),
     counter(Id::OutputBytes, "output_bytes_total", "Bytes written by a sink.").unit("bytes").labels(&[SINK]).on_use(),
     counter(Id::OutputErrors, "output_errors_total", "Failed writes of a sink, by kind.")
@@ -276,21 +274,23 @@ pub static METRICS: &[Metric] = &[
             Label { name: "where", values: &["kernel", "interface", "queue"] },
         ])
         .on_use(),
-    gauge(Id::QueueDepth, "queue_depth", "Batches in an internal queue.")
-        .labels(&[Label { name: "queue", values: &[] }])
+    gauge(Id::QueueDepth, "queue_depth", "Entries in a queue between threads of a run.").labels(&[QUEUE]).on_use(),
+    gauge(Id::QueueCapacity, "queue_capacity", "Entries that a queue between threads has room for.")
+        .labels(&[QUEUE])
         .on_use(),
-    gauge(Id::QueueCapacity, "queue_capacity", "Batches that an internal queue has room for.")
-        .labels(&[Label { name: "queue", values: &[] }])
-        .on_use(),
-    counter(Id::ExtractorSeconds, "extractor_seconds_total", "Time spent in an extractor.")
-        .unit("seconds")
+    counter(
+        Id::ExtractorSeconds,
+        "extractor_seconds_total",
+        "Time spent in a feature group or an extractor of the user's own.",
+    )
+    .unit("seconds")
+    .labels(&[Label { name: "extractor", values: &[] }])
+    .float()
+    .on_use(),
+    counter(Id::ExtractorFlows, "extractor_flows_total", "Flows that a feature group or an extractor worked on.")
         .labels(&[Label { name: "extractor", values: &[] }])
-        .float()
         .on_use(),
-    counter(Id::ExtractorFlows, "extractor_flows_total", "Flows that an extractor worked on.")
-        .labels(&[Label { name: "extractor", values: &[] }])
-        .on_use(),
-    counter(Id::WorkerBusySeconds, "worker_busy_seconds_total", "Time that a worker was busy.")
+    counter(Id::WorkerBusySeconds, "worker_busy_seconds_total", "Processor time that a thread of a run has used.")
         .unit("seconds")
         .labels(&[Label { name: "worker", values: &[] }])
         .float()
@@ -320,6 +320,13 @@ pub static METRICS: &[Metric] = &[
         SCRAPE_BUCKETS,
         "Time to render an answer of the metrics endpoint.",
     ),
+    counter(
+        Id::WebConfigReloads,
+        "web_config_reloads_total",
+        "Times that the web configuration or its certificates had changed and were read anew, by result.",
+    )
+    .labels(&[Label { name: "result", values: &["success", "failure"] }])
+    .on_use(),
     counter(
         Id::LabelOverflow,
         "label_overflow_total",

@@ -278,18 +278,98 @@ fn basic_authentication_guards_every_path() {
     assert_eq!(registry.snapshot().value("joyfuljay_scrapes_total", &["401"]), Some(2.0));
 }
 
+/// Asks until the answer has this status; the files are looked at once a second.
+fn becomes(server: &ServerHandle, headers: &str, status: u16) -> bool {
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if ask(server, "GET /metrics", headers).status == status {
+            return true;
+        }
+        if std::time::Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_changed_password_is_in_force_and_a_spoilt_file_opens_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("web.yml");
+    let users = |password: &str| format!("basic_auth_users:\n  ann: {}\n", bcrypt::hash(password, 4).unwrap());
+    std::fs::write(&file, users("s3cret")).unwrap();
+    let (server, registry) = serve(ServerOptions { web_config: Some(file.clone()), ..ServerOptions::default() });
+    let (old, new) = ("Authorization: Basic YW5uOnMzY3JldA==\r\n", "Authorization: Basic YW5uOm5ld2Vy\r\n");
+    assert!(becomes(&server, old, 200) && becomes(&server, new, 401));
+
+    std::fs::write(&file, users("newer") + "\n# another length\n").unwrap();
+    assert!(becomes(&server, new, 200) && becomes(&server, old, 401));
+
+    let reloads = |result: &str| registry.snapshot().value("joyfuljay_web_config_reloads_total", &[result]).unwrap();
+    assert_eq!((reloads("success"), reloads("failure")), (1.0, 0.0));
+    for (n, spoilt) in ["", "basic_auth_users:\n  ann: not a hash\n"].into_iter().enumerate() {
+        std::fs::write(&file, spoilt).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while reloads("failure") < n as f64 + 1.0 && std::time::Instant::now() < until {
+            assert_eq!(ask(&server, "GET /metrics", "").status, 401, "open to all after {spoilt:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(reloads("failure"), n as f64 + 1.0);
+        assert_eq!(ask(&server, "GET /metrics", new).status, 200);
+    }
+}
+
 #[cfg(feature = "tls")]
 mod tls {
     use super::*;
     use rustls::pki_types::ServerName;
     use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+    /// Writes a new certificate and its key.
+    fn certify(dir: &std::path::Path) -> rcgen::Certificate {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
+        made.cert
+    }
+
+    /// A connection that trusts this certificate only.
+    fn secured(server: &ServerHandle, trusted: &rcgen::Certificate) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted.der().clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), connect(server))
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_shown_without_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = certify(dir.path());
+        let file = dir.path().join("web.yml");
+        std::fs::write(&file, "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n").unwrap();
+        let (server, _) = serve(ServerOptions { web_config: Some(file), ..ServerOptions::default() });
+        assert_eq!(exchange(secured(&server, &first), "GET /healthz", "").status, 200);
+        let second = certify(dir.path());
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        let shown = || {
+            let mut stream = secured(&server, &second);
+            stream.conn.complete_io(&mut stream.sock).is_ok()
+        };
+        while !shown() {
+            assert!(std::time::Instant::now() < until, "the old certificate is still shown");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     #[test]
     fn a_scrape_over_tls_with_a_password() {
         let dir = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        let cert = certify(dir.path());
         let file = dir.path().join("web.yml");
         let hash = bcrypt::hash("s3cret", 4).unwrap();
         let text = format!(
@@ -298,19 +378,7 @@ mod tls {
         std::fs::write(&file, text).unwrap();
         let (server, _) = serve(ServerOptions { web_config: Some(file), ..ServerOptions::default() });
         assert!(server.url().starts_with("https://"));
-
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let config = Arc::new(config);
-        let secured = || {
-            let name = ServerName::try_from("localhost").unwrap();
-            StreamOwned::new(ClientConnection::new(Arc::clone(&config), name).unwrap(), connect(&server))
-        };
+        let secured = || secured(&server, &cert);
         assert_eq!(exchange(secured(), "GET /metrics", "").status, 401);
         let reply = exchange(secured(), "GET /metrics", "Authorization: Basic YW5uOnMzY3JldA==\r\n");
         assert!(reply.status == 200 && reply.text().contains("joyfuljay_packets_total 1\n"));

@@ -118,7 +118,7 @@ impl MetricsSink for UserSink {
         }
     }
 
-    fn run_finished(&self, mode: Mode, seconds: f64, _ok: bool) {
+    fn run_finished(&self, mode: Mode, _capacity: u64, seconds: f64, _ok: bool) {
         self.lock().durations.push((mode, seconds));
     }
 }

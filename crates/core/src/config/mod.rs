@@ -118,7 +118,7 @@ config! {
     anonymize_ips: bool = false;
     /// The key of the pseudonyms; must not be empty when anonymize_ips is set.
     anonymization_salt: Option<String> = None;
-    /// Whether rows have a flow_id.
+    /// Whether rows have a flow_id. Without an anonymization_salt it can be undone by trying all addresses.
     include_flow_id: bool = false;
     /// Milliseconds between packets from which on a gap ends a burst.
     burst_threshold_ms: f64 = 50.0;

@@ -88,12 +88,24 @@ impl RowPlan {
     /// One batch of rows for these flows, in their order. Fails only where a column of strings or lists would exceed
     /// 2 GiB.
     pub fn build(&self, flows: &[FlowRef<'_>], scratch: &mut RowScratch) -> Result<RecordBatch, ArrowError> {
+        self.build_observed(flows, scratch, &mut |_| {})
+    }
+
+    /// As [`RowPlan::build`], for callers who keep time: `ready` is called with a group's name whenever its features of
+    /// a block of flows are made, at most once for every [`Block::ROWS`] rows and group.
+    pub fn build_observed(
+        &self,
+        flows: &[FlowRef<'_>],
+        scratch: &mut RowScratch,
+        ready: &mut dyn FnMut(&'static str),
+    ) -> Result<RecordBatch, ArrowError> {
         let rows = flows.len() << u32::from(self.split);
         let mut columns: Vec<_> = self.features.iter().map(|f| Column::new(f.dtype, f.direction, rows)).collect();
         for flows in flows.chunks(Block::ROWS >> u32::from(self.split)) {
             let block = Block::new(flows, self.split);
             for g in &self.groups {
                 g.group.fill(&block, &g.wanted, &mut columns, &mut scratch.0, &self.settings);
+                ready(g.group.id());
             }
         }
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());

@@ -153,7 +153,6 @@ impl DashboardBuilder {
             "title": self.title,
             "description": self.description,
             "tags": ["joyfuljay", "prometheus"],
-            "style": "dark",
             "timezone": "browser",
             "editable": self.editable,
             "graphTooltip": 1,
@@ -176,7 +175,7 @@ impl DashboardBuilder {
         let variable = |name: &str, label: &str, description: &str, query: String| {
             json!({
                 "name": name, "label": label, "type": "query", "description": description, "datasource": datasource(),
-                "query": { "query": query, "refId": format!("Prometheus-{name}") }, "definition": query,
+                "query": { "query": query, "refId": format!("Prometheus-{name}") },
                 "refresh": 2, "sort": 1, "multi": true, "includeAll": true, "allValue": ".+", "regex": "", "hide": 0,
                 "skipUrlSync": false, "options": [], "current": { "selected": true, "text": ["All"], "value": ["$__all"] },
             })
@@ -185,7 +184,7 @@ impl DashboardBuilder {
             {
                 "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "hide": 0,
                 "description": "Prometheus datasource to use", "refresh": 1, "regex": "", "multi": false, "includeAll": false,
-                "skipUrlSync": false, "options": [], "current": {},
+                "skipUrlSync": false, "options": [],
             },
             variable("job", "Job", "Filter by Prometheus job name", format!("label_values({info}, job)")),
             variable("instance", "Instance", "Filter by instance", format!("label_values({info}{{job=~\"$job\"}}, instance)")),

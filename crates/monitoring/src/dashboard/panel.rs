@@ -1,4 +1,5 @@
-//! One panel as Grafana's JSON.
+//! One panel as Grafana's JSON, with every option that Grafana itself would save: a default that changes with a version of Grafana
+//! does not change how the panel looks. `@grafana/schema` is what the options are checked against.
 
 use serde_json::{Value, json};
 
@@ -61,9 +62,14 @@ impl PanelKind {
         }
     }
 
-    /// Panels of the present only need one value per query.
-    fn is_instant(self) -> bool {
-        !matches!(self, Self::Graph | Self::Stat)
+    /// Panels of the present only need one value per query; so does a number for the whole time shown, which as a line would be
+    /// that time's sum anew at each of its points.
+    fn is_instant(self, exprs: &[&str]) -> bool {
+        match self {
+            Self::Graph => false,
+            Self::Stat => exprs.iter().any(|expr| expr.contains("[$__range]")),
+            Self::Gauge | Self::Bar | Self::Pie | Self::Table => true,
+        }
     }
 }
 
@@ -93,6 +99,7 @@ pub(super) fn panel(
     options: &PanelOptions,
     grid: Value,
 ) -> Value {
+    let instant = kind.is_instant(exprs);
     let targets: Vec<_> = exprs
         .iter()
         .enumerate()
@@ -100,7 +107,7 @@ pub(super) fn panel(
             let legend = options.legend.get(i).or_else(|| options.legend.first()).map_or("", String::as_str);
             json!({
                 "datasource": datasource(), "expr": expr, "refId": ref_id(i), "legendFormat": legend,
-                "editorMode": "code", "range": !kind.is_instant(), "instant": kind.is_instant(),
+                "editorMode": "code", "range": !instant, "instant": instant,
                 "format": if kind == PanelKind::Table { "table" } else { "time_series" },
             })
         })
@@ -114,7 +121,7 @@ pub(super) fn panel(
         "gridPos": grid,
         "targets": targets,
         "fieldConfig": field_config(kind, options),
-        "options": panel_options(kind, options),
+        "options": panel_options(kind, options, instant),
     })
 }
 
@@ -149,27 +156,35 @@ fn field_config(kind: PanelKind, options: &PanelOptions) -> Value {
     json!({ "defaults": defaults, "overrides": [] })
 }
 
-fn panel_options(kind: PanelKind, options: &PanelOptions) -> Value {
+fn panel_options(kind: PanelKind, options: &PanelOptions, instant: bool) -> Value {
     let reduce = json!({ "calcs": ["lastNotNull"], "fields": "", "values": false });
     let legend = json!({ "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [] });
     match kind {
         PanelKind::Stat => json!({
-            "colorMode": if options.red_from.is_some() { "background" } else { "value" }, "graphMode": "area",
-            "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "reduceOptions": reduce,
+            "colorMode": if options.red_from.is_some() { "background" } else { "value" },
+            "graphMode": if instant { "none" } else { "area" }, "justifyMode": "auto", "orientation": "auto", "textMode": "auto",
+            "wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard", "reduceOptions": reduce,
         }),
         PanelKind::Graph => json!({ "legend": legend, "tooltip": { "mode": "multi", "sort": "desc" } }),
         PanelKind::Gauge => json!({
-            "orientation": "auto", "showThresholdLabels": false, "showThresholdMarkers": true, "reduceOptions": reduce,
+            "orientation": "auto", "shape": "gauge", "barShape": "flat", "barWidthFactor": 0.5, "segmentCount": 1,
+            "segmentSpacing": 0.3, "effects": {}, "minVizHeight": 75, "minVizWidth": 75, "sizing": "auto", "sparkline": false,
+            "showThresholdLabels": false, "showThresholdMarkers": true, "reduceOptions": reduce,
         }),
         PanelKind::Bar => json!({
-            "displayMode": "basic", "orientation": "horizontal", "showUnfilled": true, "valueMode": "color", "reduceOptions": reduce,
+            "displayMode": "basic", "orientation": "horizontal", "showUnfilled": true, "valueMode": "color",
+            "namePlacement": "auto", "minVizHeight": 16, "maxVizHeight": 300, "minVizWidth": 8, "sizing": "auto",
+            "legend": { "displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": [] },
+            "reduceOptions": reduce,
         }),
         PanelKind::Pie => json!({
-            "pieType": "donut", "displayLabels": ["percent"], "reduceOptions": reduce,
-            "legend": { "displayMode": "table", "placement": "right", "showLegend": true, "values": ["value"] },
+            "pieType": "donut", "sort": "desc", "orientation": "auto", "displayLabels": ["percent"], "reduceOptions": reduce,
+            "legend": { "displayMode": "table", "placement": "right", "showLegend": true, "calcs": [], "values": ["value"] },
             "tooltip": { "mode": "single", "sort": "none" },
         }),
-        PanelKind::Table => json!({ "showHeader": true, "cellHeight": "sm", "sortBy": [] }),
+        PanelKind::Table => {
+            json!({ "frameIndex": 0, "showHeader": true, "showTypeIcons": false, "cellHeight": "sm", "sortBy": [] })
+        }
     }
 }
 

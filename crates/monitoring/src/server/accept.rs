@@ -3,7 +3,6 @@
 use super::ServerError;
 use super::deadline::Deadline;
 use super::http::App;
-use super::web_config::Web;
 use crate::process::max_fds;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,7 +29,7 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 type Started = mpsc::Sender<Result<SocketAddr, ServerError>>;
 
 /// The body of the server's thread.
-pub(super) fn run(host: &str, port: u16, app: Arc<App>, web: Web, stop: watch::Receiver<bool>, started: &Started) {
+pub(super) fn run(host: &str, port: u16, app: Arc<App>, stop: watch::Receiver<bool>, started: &Started) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -49,7 +48,7 @@ pub(super) fn run(host: &str, port: u16, app: Arc<App>, web: Web, stop: watch::R
                 return;
             }
         };
-        serve(&listener, app, web, stop).await;
+        serve(&listener, app, stop).await;
     });
     // A foreign collector that hangs must not hold up the close.
     runtime.shutdown_background();
@@ -73,10 +72,9 @@ fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     Err(last)
 }
 
-async fn serve(listener: &TcpListener, app: Arc<App>, web: Web, mut stop: watch::Receiver<bool>) {
+async fn serve(listener: &TcpListener, app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let half_of_files = max_fds().map_or(usize::MAX, |n| usize::try_from(n / 2).unwrap_or(usize::MAX));
     let table = Arc::new(Table::new(app.options.max_connections.min(half_of_files).max(4)));
-    let web = Arc::new(web);
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
@@ -86,7 +84,7 @@ async fn serve(listener: &TcpListener, app: Arc<App>, web: Web, mut stop: watch:
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     if let Some(slot) = Table::enter(&table) {
-                        tasks.spawn(connection(stream, slot, Arc::clone(&app), Arc::clone(&web), stop.clone()));
+                        tasks.spawn(connection(stream, slot, Arc::clone(&app), stop.clone()));
                     }
                     // The new connection's task must run before more arrive, lest a flood evict it unheard.
                     tokio::task::yield_now().await;
@@ -102,18 +100,18 @@ async fn serve(listener: &TcpListener, app: Arc<App>, web: Web, mut stop: watch:
     let _ = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
-async fn connection(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, web: Arc<Web>, stop: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let kill = Arc::clone(&slot.kill);
     tokio::select! {
         () = kill.notified() => {}
-        () = secured(stream, slot, app, &web, stop) => {}
+        () = secured(stream, slot, app, stop) => {}
     }
 }
 
 #[cfg(feature = "tls")]
-async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, web: &Web, mut stop: watch::Receiver<bool>) {
-    let Some(acceptor) = web.tls.clone() else { return http(stream, slot, app, stop).await };
+async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let Some(acceptor) = app.web.current().tls.clone() else { return http(stream, slot, app, stop).await };
     let handshake = tokio::time::timeout(app.options.header_timeout, acceptor.accept(stream));
     tokio::select! {
         _ = stop.changed() => {}
@@ -122,7 +120,7 @@ async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, web: &Web, m
 }
 
 #[cfg(not(feature = "tls"))]
-async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, _: &Web, stop: watch::Receiver<bool>) {
+async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, stop: watch::Receiver<bool>) {
     http(stream, slot, app, stop).await;
 }
 

@@ -1,9 +1,9 @@
 //! What is answered to whom.
 
 use super::ServerOptions;
-use super::auth::{Auth, Verdict};
+use super::auth::Verdict;
 use super::encoding::{accepts_gzip, gzip, names};
-use super::web_config::Web;
+use super::reload::Reloading;
 use crate::exposition::{Format, encode_named};
 use crate::live;
 use crate::registry::Registry;
@@ -24,8 +24,8 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; conn
 /// The server's state that requests share.
 pub(super) struct App {
     pub(super) options: ServerOptions,
+    pub(super) web: Reloading,
     registry: Registry,
-    auth: Auth,
     ready: Arc<AtomicBool>,
     rendering: Semaphore,
     foreign: Arc<Semaphore>,
@@ -38,12 +38,12 @@ struct Reply {
 }
 
 impl App {
-    pub(super) fn new(registry: Registry, options: ServerOptions, web: &Web, ready: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(registry: Registry, options: ServerOptions, web: Reloading, ready: Arc<AtomicBool>) -> Self {
         Self {
             rendering: Semaphore::new(options.max_scrapes.max(1)),
             options,
+            web,
             registry,
-            auth: Auth::new(web.users.clone()),
             ready,
             foreign: Arc::new(Semaphore::new(1)),
         }
@@ -53,7 +53,7 @@ impl App {
         let header = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).unwrap_or_default();
         let path = request.uri().path();
         let scrape = path == "/metrics";
-        let mut reply = match self.auth.check(header(header::AUTHORIZATION)).await {
+        let mut reply = match self.web.current().auth.check(header(header::AUTHORIZATION)).await {
             Verdict::Busy => text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to check\n"),
             Verdict::Denied => {
                 text(StatusCode::UNAUTHORIZED, "a user name and password of the web configuration file are needed\n")

@@ -8,10 +8,12 @@ mod auth;
 mod deadline;
 mod encoding;
 mod http;
+mod reload;
 #[cfg(feature = "tls")]
 mod tls;
 mod web_config;
 
+use self::reload::Reloading;
 use crate::exposition::Format;
 use crate::registry::Registry;
 use std::fmt;
@@ -46,7 +48,8 @@ pub struct ServerOptions {
     pub foreign: Option<Arc<dyn ForeignText>>,
     /// How long a scrape waits for these.
     pub foreign_timeout: Duration,
-    /// A Prometheus web configuration file: TLS and basic authentication.
+    /// A Prometheus web configuration file: TLS and basic authentication. It and the certificates that it names are read anew when
+    /// they change.
     pub web_config: Option<PathBuf>,
 }
 
@@ -125,17 +128,14 @@ pub fn start_server(
     registry: &Registry,
     options: ServerOptions,
 ) -> Result<ServerHandle, ServerError> {
-    let web = match &options.web_config {
-        Some(path) => web_config::load(path)?,
-        None => web_config::Web::default(),
-    };
-    let (tls, open) = (web.is_tls(), web.users.is_empty() && !web.has_client_auth());
+    let web = Reloading::load(options.web_config.as_deref(), registry)?;
+    let (tls, open) = (web.current().is_tls(), web.current().is_open());
     let (stop, stopped) = watch::channel(false);
     let ready = Arc::new(AtomicBool::new(true));
-    let app = Arc::new(http::App::new(registry.clone(), options, &web, Arc::clone(&ready)));
+    let app = Arc::new(http::App::new(registry.clone(), options, web, Arc::clone(&ready)));
     let (started, start) = mpsc::channel();
     let host = addr.to_owned();
-    let run = move || accept::run(&host, port, app, web, stopped, &started);
+    let run = move || accept::run(&host, port, app, stopped, &started);
     let thread = std::thread::Builder::new().name("jj-metrics".to_owned()).spawn(run).map_err(ServerError::Thread)?;
     let bound = start.recv().unwrap_or_else(|_| Err(ServerError::Thread(io::Error::other("the thread ended"))))?;
     Ok(ServerHandle { addr: bound, tls, open, ready, stop, thread: Some(thread) })

@@ -15,6 +15,8 @@ pub(super) struct Web {
     #[cfg(feature = "tls")]
     pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
     client_auth: bool,
+    /// Certificates and keys that it names.
+    named: Vec<PathBuf>,
 }
 
 impl Web {
@@ -23,6 +25,11 @@ impl Web {
         return self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         return false;
+    }
+
+    /// Every file that it was made of.
+    pub(super) fn files(&self, path: &Path) -> Vec<PathBuf> {
+        std::iter::once(path.to_owned()).chain(self.named.iter().cloned()).collect()
     }
 
     /// Whether only clients with a certificate get in.
@@ -91,8 +98,14 @@ pub(super) fn load(path: &Path) -> Result<Web, ServerError> {
     }
     let mut web = Web { users: file.basic_auth_users, ..Web::default() };
     if let Some(tls) = file.tls_server_config {
+        let dir = path.parent().unwrap_or(Path::new(""));
         web.client_auth = tls.client_auth_type == ClientAuth::RequireAndVerifyClientCert;
-        set_tls(&mut web, &tls, path.parent().unwrap_or(Path::new(""))).map_err(wrong)?;
+        web.named = [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|file| dir.join(file))
+            .collect();
+        set_tls(&mut web, &tls, dir).map_err(wrong)?;
     }
     Ok(web)
 }

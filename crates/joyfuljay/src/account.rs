@@ -1,0 +1,189 @@
+//! The account of a run: what it has counted, kept for its summary and told to the metrics sink.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use joyfuljay_core::StatsDelta;
+use joyfuljay_core::engine::EngineSettings;
+use joyfuljay_core::frame::TimeNs;
+use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
+use joyfuljay_io::source::{PacketSource, Position, SourceWarning};
+
+use crate::Error;
+
+/// What a run has counted. Open until it is closed; one that is dropped open was a failure.
+pub(crate) struct Account {
+    metrics: Arc<dyn MetricsSink>,
+    mode: Mode,
+    capacity: u64,
+    started: Instant,
+    totals: Mutex<StatsDelta>,
+    warnings: Mutex<Vec<SourceWarning>>,
+    /// As last told: bytes read of the input and its size.
+    read: AtomicU64,
+    size: AtomicU64,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    open: AtomicBool,
+}
+
+impl Account {
+    pub(crate) fn open(metrics: Arc<dyn MetricsSink>, mode: Mode, settings: &EngineSettings) -> Self {
+        let capacity = (settings.flow.max_flows * settings.partitions) as u64;
+        metrics.run_started(mode, capacity);
+        Self {
+            metrics,
+            mode,
+            capacity,
+            started: Instant::now(),
+            totals: Mutex::default(),
+            warnings: Mutex::default(),
+            read: AtomicU64::new(0),
+            size: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            open: AtomicBool::new(true),
+        }
+    }
+
+    /// Where metrics go.
+    pub(crate) fn metrics(&self) -> &dyn MetricsSink {
+        &*self.metrics
+    }
+
+    /// Adds counts to the totals and tells the metrics sink.
+    pub(crate) fn record(&self, delta: &StatsDelta) {
+        self.metrics.record(delta);
+        lock(&self.totals).add(delta);
+    }
+
+    /// Measures what a stage does to one batch.
+    pub(crate) fn timed<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let from = Instant::now();
+        let result = work();
+        self.metrics.batch_duration(stage, from.elapsed().as_secs_f64());
+        result
+    }
+
+    /// The calling thread, from now on: its processor time is told under this name.
+    pub(crate) fn worker(&self, name: impl Into<Cow<'static, str>>) -> Worker<'_> {
+        Worker { metrics: self.metrics(), name: name.into(), told: thread_time() }
+    }
+
+    /// After every batch that was read: progress, the time reached, warnings.
+    pub(crate) fn after_read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>) -> Position {
+        let warnings = source.take_warnings();
+        if !warnings.is_empty() {
+            warnings.iter().for_each(|_| self.metrics.error("parsing"));
+            lock(&self.warnings).extend(warnings);
+        }
+        let position = source.position();
+        let size = position.total.unwrap_or(0);
+        let read_before = self.read.swap(position.read, Ordering::Relaxed);
+        let size_before = self.size.swap(size, Ordering::Relaxed);
+        let grown = |now: u64, before: u64| now.wrapping_sub(before) as i64;
+        self.metrics.input_grew(grown(position.read, read_before), grown(size, size_before));
+        if let Some(ts) = last_ts {
+            self.metrics.watermark(self.mode.label(), ts);
+        }
+        position
+    }
+
+    /// `rows` more rows went into the sink, which has written so many bytes in all.
+    pub(crate) fn wrote(&self, sink: &str, rows: u64, bytes_in_all: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        let before = self.bytes.swap(bytes_in_all, Ordering::Relaxed);
+        self.metrics.output(sink, rows, bytes_in_all.saturating_sub(before));
+    }
+
+    /// Totals so far.
+    pub(crate) fn totals(&self) -> StatsDelta {
+        *lock(&self.totals)
+    }
+
+    /// Rows written so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes written so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Warnings since the last call.
+    pub(crate) fn take_warnings(&self) -> Vec<SourceWarning> {
+        std::mem::take(&mut lock(&self.warnings))
+    }
+
+    /// Time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Counts the error that the run ends with.
+    pub(crate) fn failed(&self, error: &Error) {
+        self.metrics.error(error.stage());
+    }
+
+    /// Settles: later calls change nothing.
+    pub(crate) fn close(&self, ok: bool) {
+        if !self.open.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        // A run that did not come to its end leaves flows that are no longer there.
+        let left = self.totals();
+        let (active_flows, table_bytes) = (-left.active_flows, -left.table_bytes);
+        self.metrics.record(&StatsDelta { active_flows, table_bytes, ..StatsDelta::default() });
+        self.metrics.run_finished(self.mode, self.capacity, self.elapsed().as_secs_f64(), ok);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.close(false);
+    }
+}
+
+/// A thread at work for a run. What it waits for costs no processor time and so does not count.
+pub(crate) struct Worker<'a> {
+    metrics: &'a dyn MetricsSink,
+    name: Cow<'static, str>,
+    told: Option<Duration>,
+}
+
+impl Worker<'_> {
+    /// Tells the processor time since the last call.
+    pub(crate) fn settle(&mut self) {
+        let now = thread_time();
+        if let (Some(now), Some(told)) = (now, self.told) {
+            self.metrics.worker_busy(&self.name, now.saturating_sub(told).as_secs_f64());
+        }
+        self.told = now;
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+/// Processor time of the calling thread.
+#[cfg(unix)]
+fn thread_time() -> Option<Duration> {
+    rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).try_into().ok()
+}
+
+/// Not known on this system.
+#[cfg(not(unix))]
+fn thread_time() -> Option<Duration> {
+    None
+}
+
+/// Locks a mutex; a thread that died while it held it has at worst left a count short.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
