@@ -16,6 +16,7 @@ class Visit:
         """`answer()` gives the text of /metrics in the server's place."""
         self.url = url
         self.complaints, self.requests = [], []
+        self.closed = False
         self.may_fail = False  # while the server is down, a request that fails is no fault of the page
         self.context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light"} | context)
         self.page = page = self.context.new_page()
@@ -68,7 +69,10 @@ class Visit:
             assert tile.inner_text().strip()
 
     def close(self):
-        """What every visit promises, whatever it was about."""
+        """What every visit promises, whatever it was about. To be closed before the server ends, which would be an error to it."""
+        if self.closed:
+            return
+        self.closed = True
         try:
             self.figures()
             assert not self.complaints, self.complaints

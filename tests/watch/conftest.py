@@ -46,7 +46,10 @@ def browser():
 
 @pytest.fixture
 def visit(browser):
-    """visit(url, **context) -> Visit of the live page there, held to its promises when the test ends."""
+    """visit(url, **context) -> Visit of the live page there, held to its promises when the test ends.
+
+    Comes after `paced_run` among a test's arguments, so that it ends before the run does.
+    """
     from browser import Visit
 
     visits = []

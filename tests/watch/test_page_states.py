@@ -33,7 +33,7 @@ class Metrics:
 
 
 @pytest.fixture
-def shown(visit, paced_run):
+def shown(paced_run, visit):
     metrics = Metrics()
     run = paced_run("-o", "-", "-f", "csv", rate=1)
     return metrics, visit(run.url, answer=metrics)

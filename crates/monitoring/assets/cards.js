@@ -55,7 +55,7 @@ function runs(v) {
 }
 
 function workers(v, history) {
-  const rows = v.by("worker_busy_seconds_total", "worker").map(([name]) => {
+  const rows = v.by("worker_busy_seconds_total", "worker").sort((a, b) => a[0].localeCompare(b[0], "en", { numeric: true })).map(([name]) => {
     const busy = history.recent("worker:" + name);
     return [/^\d+$/.test(name) ? `worker ${name}` : name, bar(busy ?? 0), percent(busy === null ? null : Math.min(1, busy))];
   });
@@ -77,7 +77,7 @@ function groups(v) {
 function output(v) {
   return v.by("output_records_total", "sink").map(([sink, n]) => {
     const of = (name) => v.sum(name, (l) => l.sink === sink);
-    return [sink, count(n), bytes(of("output_bytes_total")), count(of("output_errors_total")), count(of("output_retries_total")),
+    return [sink, count(n), bytes(of("output_bytes_total")), count(of("output_errors_total")),
       clock(of("output_last_success_timestamp_seconds"))];
   });
 }
@@ -120,7 +120,8 @@ function process(v, history, size) {
 export function cards(v, history, size) {
   table("l-flows", null, shares(v.by("flows_total", "reason")));
   const failed = v.sum("runs_total", (l) => l.result === "failure");
-  const more = [["failed runs", failed], ["failed writes", v.sum("output_errors_total")], ["metrics refused", v.sum("sink_errors_total")],
+  const more = [["failed runs", failed], ["failed writes", v.sum("output_errors_total")], ["writes tried again", v.sum("output_retries_total")],
+    ["metrics refused", v.sum("sink_errors_total")],
     ["label values beyond the limit", v.sum("label_overflow_total")]].filter(([, n]) => n > 0);
   table("l-errors", null, [...shares(v.by("errors_total", "stage"), true), ...more.map(([name, n]) => [name, "", count(n)])]);
   table("l-skipped", null, shares(v.by("packets_skipped_total", "reason")));
@@ -131,7 +132,7 @@ export function cards(v, history, size) {
   table("l-workers", null, workers(v, history));
   table("l-groups", ["group", "share", "time", "per flow"], groups(v));
   table("l-runs", ["kind", "ended well", "failed", "last", "mean"], runs(v));
-  table("l-output", ["sink", "rows", "bytes", "errors", "retries", "last write"], output(v));
+  table("l-output", ["sink", "rows", "bytes", "errors", "last write"], output(v));
   table("l-sources", null, sources(v));
   table("l-table", null, flowTable(v));
   table("l-process", null, process(v, history, size));

@@ -62,7 +62,7 @@ function tiles(v) {
   const memory = v.process("resident_memory_bytes");
   put("t-memory", bytes(memory));
   const cpu = now("cpu");
-  put("s-memory", cpu === null ? "" : `processor ${percent(cpu)}`);
+  put("s-memory", cpu === null ? "" : `CPU ${percent(cpu)}`);
 }
 
 /** The namespace to show; a choice where there are several. */
