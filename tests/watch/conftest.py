@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from paced import PacedRun
+from paced import ROOT, PacedRun
 from scraper import SCRIPT, UNAVAILABLE, Prometheus
 
 
@@ -62,3 +62,37 @@ def prometheus(jj, prometheus_tools, tmp_path_factory):
     yield start
     for server in started:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -r tests/watch/requirements.txt")
+    from browser import started
+
+    found = subprocess.run([ROOT / "scripts" / "chromium"], capture_output=True, text=True, timeout=600)
+    if found.returncode == 3:
+        pytest.skip(found.stderr.strip())
+    assert found.returncode == 0, found.stderr
+    with api.sync_playwright() as playwright:
+        chromium = started(playwright, found.stdout.strip())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """visit(url, **context) -> Visit of the live page there, held to its promises when the test ends.
+
+    Comes after `paced_run` among a test's arguments, so that it ends before the run does.
+    """
+    from browser import Visit
+
+    visits = []
+
+    def start(*arguments, **context):
+        visits.append(Visit(browser, *arguments, **context))
+        return visits[-1]
+
+    yield start
+    for v in visits:
+        v.close()

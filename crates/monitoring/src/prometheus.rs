@@ -194,6 +194,7 @@ impl MetricsSink for PrometheusMetrics {
         *runs += 1;
         s.shift(Id::FlowTableCapacity, &[], level(capacity));
         s.shift(Id::ActiveRuns, &[mode.label()], 1);
+        s.set_float(Id::LastRunStart, &[mode.label()], unix_now());
     }
 
     fn run_finished(&self, mode: Mode, capacity: u64, seconds: f64, ok: bool) {
@@ -336,6 +337,7 @@ mod tests {
         let m = metrics();
         m.run_started(Mode::Pcap, 100);
         assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 1.0);
+        assert!(value(&m, "joyfuljay_last_run_start_timestamp_seconds", &["pcap"]) > 1.7e9);
         m.output("csv", 0, 0);
         assert_eq!(value(&m, "joyfuljay_output_records_total", &["csv"]), 0.0);
         assert!(m.registry().snapshot().family("joyfuljay_output_last_success_timestamp_seconds").is_none());

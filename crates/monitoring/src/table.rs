@@ -114,6 +114,7 @@ pub enum Id {
     BatchDuration,
     ActiveRuns,
     Runs,
+    LastRunStart,
     LastRunDuration,
     LastRunSuccess,
     InputReadBytes,
@@ -228,6 +229,11 @@ pub static METRICS: &[Metric] = &[
     gauge(Id::ActiveRuns, "active_runs", "Runs going on, by mode.").labels(&[MODES]),
     counter(Id::Runs, "runs_total", "Runs ended, by mode and result.")
         .labels(&[MODES, Label { name: "result", values: &["success", "failure"] }]),
+    gauge(Id::LastRunStart, "last_run_start_timestamp_seconds", "When a run of the mode last began, Unix time.")
+        .unit("seconds")
+        .labels(&[MODES])
+        .float()
+        .on_use(),
     gauge(Id::LastRunDuration, "last_run_duration_seconds", "How long the last run of the mode took.")
         .unit("seconds")
         .labels(&[MODES])

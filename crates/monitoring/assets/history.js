@@ -1,0 +1,79 @@
+// What the charts show: one sample per scrape, counters as rates per second. A value that is not known is absent, so a chart has a
+// gap there: the first scrape, a pause, a lost connection, a process that started anew.
+
+const KEEP = 3600; // samples: an hour
+const SMOOTH = 5; // samples in "now": batches come in bursts
+
+/** Totals of the counters that are drawn. */
+function counters(v) {
+  const out = {
+    packets: v.sum("packets_total"), bytes: v.sum("bytes_total"), flows: v.sum("flows_total"),
+    "error:skipped": v.sum("packets_skipped_total"), "error:dropped": v.sum("capture_drops_total"),
+  };
+  for (const [reason, n] of v.by("flows_total", "reason")) out["flow:" + reason] = n;
+  for (const [stage, n] of v.by("errors_total", "stage")) out["error:" + stage] = n;
+  for (const [stage, n] of v.by("batch_duration_seconds_sum", "stage")) out["stage:" + stage] = n;
+  for (const [worker, n] of v.by("worker_busy_seconds_total", "worker")) out["worker:" + worker] = n;
+  if (v.has("output_records_total")) out.rows = v.sum("output_records_total");
+  const cpu = v.process("cpu_seconds_total");
+  if (cpu !== undefined) out.cpu = cpu;
+  return out;
+}
+
+export class History {
+  constructor() {
+    this.samples = []; // { at: Unix seconds of this browser, key: value }
+    this.before = null;
+    this.running = false;
+  }
+
+  /** A scrape; `at` in Unix seconds for the axis, `t` in seconds of a clock that never jumps for the rates. */
+  push(v, at, t) {
+    const now = { t, counters: counters(v), started: v.process("start_time_seconds"), prefix: v.prefix };
+    const { before } = this;
+    const sample = { at, active: v.sum("active_flows"), memory: v.process("resident_memory_bytes") };
+    // A counter that fell, or another start, is another process: no rate across the two.
+    const same = before && before.prefix === now.prefix && before.started === now.started && now.counters.packets >= before.counters.packets;
+    if (same && t > before.t) {
+      for (const [key, n] of Object.entries(now.counters)) {
+        const rate = (n - (before.counters[key] ?? 0)) / (t - before.t);
+        if (rate >= 0) sample[key] = rate;
+      }
+    }
+    this.before = now;
+    this.running = v.sum("active_runs") > 0;
+    this.add(sample);
+  }
+
+  /** No answer, or a pause: a gap. */
+  gap(at) {
+    this.before = null;
+    if (this.samples.length && Object.keys(this.samples.at(-1)).length > 1) this.add({ at });
+  }
+
+  add(sample) {
+    // The axis only goes forward, even when the machine's clock is set back.
+    const last = this.samples.at(-1);
+    if (last && sample.at <= last.at) sample.at = last.at + 0.001;
+    this.samples.push(sample);
+    if (this.samples.length > KEEP) this.samples.shift();
+  }
+
+  /** The mean over the last few seconds without a gap, and 0 at once when no run goes on; null where nothing is known. */
+  recent(key) {
+    const values = [];
+    if (!this.running && this.samples.at(-1)?.[key] === 0) return 0;
+    for (const s of this.samples.slice(-SMOOTH).reverse()) {
+      if (s[key] === undefined) break;
+      values.push(s[key]);
+    }
+    return values.length ? values.reduce((a, x) => a + x, 0) / values.length : null;
+  }
+
+  /** Keys with a prefix that were ever above 0. */
+  seen(prefix) {
+    const keys = new Set();
+    for (const s of this.samples) for (const k in s) if (k.startsWith(prefix) && s[k] > 0) keys.add(k);
+    return keys;
+  }
+}
