@@ -9,17 +9,8 @@ and pyarrow take without a copy. For more than one call, or for metrics, make a 
 """
 
 from . import core, extractors, monitoring, output, remote
-from ._native import (
-    CaptureError,
-    FlowKey,
-    JoyfulJayError,
-    Packet,
-    PacketsNotKeptError,
-    Progress,
-    Summary,
-    Table,
-    __version__,
-)
+from ._errors import CaptureError, JoyfulJayError, PacketsNotKeptError
+from ._native import FlowKey, Packet, Progress, Summary, Table, __version__
 from ._warnings import CaptureWarning
 from .core.config import Config, FeatureGroup
 from .core.flow import Flow

@@ -415,8 +415,9 @@ impl PacketSequence {
     }
 }
 
+/// Packets of a flow, one at a time.
 #[pyclass(module = "joyfuljay")]
-struct PacketIterator {
+pub struct PacketIterator {
     packets: Py<PacketSequence>,
     at: usize,
 }

@@ -33,9 +33,7 @@ mod _native {
         DashboardBuilder, alerting_rules, export_dashboard, overview_dashboard, prometheus_config,
     };
     #[pymodule_export]
-    use super::errors::{CaptureError, JoyfulJayError, PacketsNotKeptError};
-    #[pymodule_export]
-    use super::flow::{Flow, PacketSequence};
+    use super::flow::{Flow, PacketIterator, PacketSequence};
     #[pymodule_export]
     use super::flows::FlowIterator;
     #[pymodule_export]
@@ -53,10 +51,7 @@ mod _native {
     #[pymodule_export]
     use super::table::{Buffer, RowIterator, Table};
 
-    use pyo3::prelude::*;
-
-    #[pymodule_init]
-    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
-        m.add("__version__", env!("CARGO_PKG_VERSION"))
-    }
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

@@ -99,7 +99,7 @@ impl Packet {
 
     #[new]
     #[pyo3(signature = (timestamp, src_ip, dst_ip, src_port, dst_port, protocol, payload_len, total_len, tcp_flags=None,
-        raw_payload=None, ip_ttl=None, tcp_seq=None, tcp_ack=None, tcp_window=None, vlan_id=None))]
+        raw_payload: "bytes | None" = None, ip_ttl=None, tcp_seq=None, tcp_ack=None, tcp_window=None, vlan_id=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         timestamp: f64,

@@ -1,5 +1,6 @@
 """Flows and their identity."""
 
-from .._native import Flow, FlowIterator, FlowKey, PacketSequence, PacketsNotKeptError
+from .._errors import PacketsNotKeptError
+from .._native import Flow, FlowIterator, FlowKey, PacketSequence
 
 __all__ = ["Flow", "FlowIterator", "FlowKey", "PacketSequence", "PacketsNotKeptError"]
