@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "export_dashboard", "feature_groups", "overview_dashboard", "prometheus_config"]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
 
 __version__: str
 
@@ -156,6 +156,16 @@ class Flow:
         Whether FIN from both sides or RST ended it.
         """
     @property
+    def tls_client_hello(self, /) -> bytes | None:
+        """
+        Comes with the features of TLS in a later version: raises NotImplementedError.
+        """
+    @property
+    def tls_server_hello(self, /) -> bytes | None:
+        """
+        Comes with the features of TLS in a later version: raises NotImplementedError.
+        """
+    @property
     def total_bytes(self, /) -> int:
         """
         IP bytes of both directions.
@@ -275,14 +285,27 @@ class Packet:
     TCP_URG: Final[int]
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
-    def __new__(cls, /, timestamp: SupportsFloat | SupportsIndex, src_ip: str, dst_ip: str, src_port: SupportsIndex, dst_port: SupportsIndex, protocol: SupportsIndex, payload_len: SupportsIndex, total_len: SupportsIndex, tcp_flags: SupportsIndex | None = None, raw_payload: bytes | None = None, ip_ttl: SupportsIndex | None = None, tcp_seq: SupportsIndex | None = None, tcp_ack: SupportsIndex | None = None, tcp_window: SupportsIndex | None = None, vlan_id: SupportsIndex | None = None) -> Packet: ...
+    def __new__(cls, /, timestamp: SupportsFloat | SupportsIndex, src_ip: str, dst_ip: str, src_port: SupportsIndex, dst_port: SupportsIndex, protocol: SupportsIndex, payload_len: SupportsIndex, total_len: SupportsIndex, tcp_flags: SupportsIndex | None = None, raw_payload: bytes | None = None, src_mac: str | None = None, dst_mac: str | None = None, eth_type: SupportsIndex | None = None, vlan_id: SupportsIndex | None = None, ip_ttl: SupportsIndex | None = None, ip_id: SupportsIndex | None = None, ip_tos: SupportsIndex | None = None, ip_flags: SupportsIndex | None = None, ip_version: SupportsIndex | None = None, ipv6_flow_label: SupportsIndex | None = None, ipv6_traffic_class: SupportsIndex | None = None, tcp_seq: SupportsIndex | None = None, tcp_ack: SupportsIndex | None = None, tcp_window: SupportsIndex | None = None, tcp_options_raw: bytes | None = None, tcp_mss: SupportsIndex | None = None, tcp_window_scale: SupportsIndex | None = None, tcp_timestamp: tuple[SupportsIndex, SupportsIndex] | None = None, tcp_sack_permitted: bool = False, tcp_sack_blocks: SupportsGetItem[int, tuple[SupportsIndex, SupportsIndex]] | None = None, icmp_type: SupportsIndex | None = None, icmp_code: SupportsIndex | None = None, icmp_id: SupportsIndex | None = None, icmp_seq: SupportsIndex | None = None) -> Packet:
+        """
+        ``ip_ttl`` is 64 where it is not given. Fields that no feature of this version reads are kept as they are.
+        """
     def __repr__(self, /) -> str: ...
     @property
     def dst_ip(self, /) -> str: ...
     @property
+    def dst_mac(self, /) -> str | None:
+        """
+        MAC address of the receiver, where the packet was made with it.
+        """
+    @property
     def dst_port(self, /) -> int:
         """
         Destination port; 0 for a protocol without ports.
+        """
+    @property
+    def eth_type(self, /) -> int | None:
+        """
+        EtherType, where the packet was made with it.
         """
     def five_tuple(self, /) -> tuple[str, int, str, int, int]:
         """
@@ -295,6 +318,41 @@ class Packet:
         Whether all bits of ``flag`` are set.
         """
     @property
+    def icmp_code(self, /) -> int | None:
+        """
+        ICMP code, where the packet was made with it.
+        """
+    @property
+    def icmp_id(self, /) -> int | None:
+        """
+        Identifier of an ICMP echo, where the packet was made with it.
+        """
+    @property
+    def icmp_seq(self, /) -> int | None:
+        """
+        Sequence number of an ICMP echo, where the packet was made with it.
+        """
+    @property
+    def icmp_type(self, /) -> int | None:
+        """
+        ICMP type, where the packet was made with it.
+        """
+    @property
+    def ip_flags(self, /) -> int | None:
+        """
+        IPv4 flags, where the packet was made with it.
+        """
+    @property
+    def ip_id(self, /) -> int | None:
+        """
+        IPv4 identification, where the packet was made with it.
+        """
+    @property
+    def ip_tos(self, /) -> int | None:
+        """
+        IPv4 type of service, where the packet was made with it.
+        """
+    @property
     def ip_ttl(self, /) -> int:
         """
         IPv4 time to live, IPv6 hop limit.
@@ -303,6 +361,16 @@ class Packet:
     def ip_version(self, /) -> int:
         """
         4 or 6.
+        """
+    @property
+    def ipv6_flow_label(self, /) -> int | None:
+        """
+        IPv6 flow label, where the packet was made with it.
+        """
+    @property
+    def ipv6_traffic_class(self, /) -> int | None:
+        """
+        IPv6 traffic class, where the packet was made with it.
         """
     @property
     def is_fin(self, /) -> bool: ...
@@ -336,6 +404,11 @@ class Packet:
     @property
     def src_ip(self, /) -> str: ...
     @property
+    def src_mac(self, /) -> str | None:
+        """
+        MAC address of the sender, where the packet was made with it.
+        """
+    @property
     def src_port(self, /) -> int:
         """
         Source port; 0 for a protocol without ports.
@@ -348,9 +421,39 @@ class Packet:
         TCP flags as on the wire; None where they are not known.
         """
     @property
+    def tcp_mss(self, /) -> int | None:
+        """
+        TCP option: maximum segment size in bytes, where the packet was made with it.
+        """
+    @property
+    def tcp_options_raw(self, /) -> bytes | None:
+        """
+        Bytes of the TCP options, where the packet was made with it.
+        """
+    @property
+    def tcp_sack_blocks(self, /) -> list[tuple[int, int]] | None:
+        """
+        TCP option: blocks of a selective acknowledgement, left and right edge, where the packet was made with it.
+        """
+    @property
+    def tcp_sack_permitted(self, /) -> bool:
+        """
+        TCP option: whether selective acknowledgement is permitted, where the packet was made with it.
+        """
+    @property
     def tcp_seq(self, /) -> int | None: ...
     @property
+    def tcp_timestamp(self, /) -> tuple[int, int] | None:
+        """
+        TCP option: timestamp value and echo reply, where the packet was made with it.
+        """
+    @property
     def tcp_window(self, /) -> int | None: ...
+    @property
+    def tcp_window_scale(self, /) -> int | None:
+        """
+        TCP option: window scale, as a shift, where the packet was made with it.
+        """
     @property
     def timestamp(self, /) -> float:
         """
@@ -388,6 +491,14 @@ class PacketSequence(Sequence[Packet]):
     def __iter__(self, /) -> PacketIterator: ...
     def __len__(self, /) -> int: ...
     def __repr__(self, /) -> str: ...
+    def count(self, /, value: object) -> int:
+        """
+        How often a packet like this is there.
+        """
+    def index(self, /, value: object, start: SupportsIndex = 0, stop: SupportsIndex = ...) -> int:
+        """
+        The place of the first packet like this, at ``start`` or later and before ``stop``; ValueError where none is.
+        """
     @property
     def missing(self, /) -> int:
         """
@@ -691,9 +802,19 @@ def feature_groups() -> tuple[list[str], list[str]]:
     Feature groups: those of this version, and those that are refused because they come later.
     """
 
+def feature_table() -> list[list[str]]:
+    """
+    Every feature: name, group, type, unit, smallest profile that has it, privacy, and what it is.
+    """
+
 def overview_dashboard() -> str:
     """
     The overview dashboard as JSON.
+    """
+
+def profiles() -> list[str]:
+    """
+    Names of the profiles, from the smallest to the largest.
     """
 
 def prometheus_config(targets: SupportsGetItem[int, str], job: str, scrape_interval: str, metrics_path: str, https: bool, rule_files: SupportsGetItem[int, str]) -> str:

@@ -8,7 +8,9 @@ mod config;
 mod dashboards;
 mod errors;
 mod flow;
+mod flow_key;
 mod flows;
+mod headers;
 mod metrics;
 mod packet;
 mod pipeline;
@@ -27,7 +29,9 @@ mod _native {
     #[pymodule_export]
     use super::command::cli_main;
     #[pymodule_export]
-    use super::config::{config_defaults, config_keys, config_load, config_validate, feature_groups};
+    use super::config::{
+        config_defaults, config_keys, config_load, config_validate, feature_groups, feature_table, profiles,
+    };
     #[pymodule_export]
     use super::dashboards::{
         DashboardBuilder, alerting_rules, export_dashboard, overview_dashboard, prometheus_config,
@@ -35,11 +39,13 @@ mod _native {
     #[pymodule_export]
     use super::flow::{Flow, PacketIterator, PacketSequence};
     #[pymodule_export]
+    use super::flow_key::FlowKey;
+    #[pymodule_export]
     use super::flows::FlowIterator;
     #[pymodule_export]
     use super::metrics::{PrometheusMetrics, Registry};
     #[pymodule_export]
-    use super::packet::{FlowKey, Packet};
+    use super::packet::Packet;
     #[pymodule_export]
     use super::pipeline::Engine;
     #[pymodule_export]
