@@ -36,7 +36,7 @@ class FeatureMeta:
     dtype: str
     units: str
     profile: str
-    privacy: str
+    privacy_level: str
     description: str
 
 
@@ -103,10 +103,10 @@ def generate_feature_schema() -> dict[str, Any]:
     }
 
 
-def write_schema(path: str | os.PathLike[str]) -> Path:
+def write_schema(output_path: str | os.PathLike[str]) -> Path:
     """Writes :func:`generate_feature_schema` as JSON; gives the path."""
-    Path(path).write_text(json.dumps(generate_feature_schema(), indent=2) + "\n", encoding="utf-8")
-    return Path(path)
+    Path(output_path).write_text(json.dumps(generate_feature_schema(), indent=2) + "\n", encoding="utf-8")
+    return Path(output_path)
 
 
-_FIELDS = ("name", "group", "dtype", "units", "profile", "privacy", "description")
+_FIELDS = ("name", "group", "dtype", "units", "profile", "privacy_level", "description")
