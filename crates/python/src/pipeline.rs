@@ -143,7 +143,8 @@ impl Engine {
         if let Some(most) = most {
             pipeline = pipeline.keeping_packets(most);
         }
-        Ok(FlowIterator::new(pipeline.flows(source), Arc::clone(&self.tracked), self.user_sink()))
+        let flows = pipeline.flows(source);
+        FlowIterator::new(flows, pipeline.cancel_token(), Arc::clone(&self.tracked), self.user_sink())
     }
 
     /// The features of one flow, None for what is not known.

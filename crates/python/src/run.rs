@@ -16,7 +16,7 @@ use crate::errors::run_error;
 use crate::sink::UserSink;
 
 /// How often Python gets its turn.
-const TURN: Duration = Duration::from_millis(50);
+pub const TURN: Duration = Duration::from_millis(50);
 
 /// How long an interrupted run is waited for; one that hangs in a read of a pipe is left to itself.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -3,7 +3,6 @@
 //! The run has a thread of its own (and workers), and waits when nobody takes the rows: memory does not grow.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -13,7 +12,7 @@ use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError, Written};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
-use crate::run::stop;
+use crate::run::{TURN, stop};
 use crate::sink::UserSink;
 use crate::table::Table;
 
@@ -121,7 +120,7 @@ impl TableIterator {
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Table>> {
         loop {
             let Some(rows) = &self.rows else { return Ok(None) };
-            match py.detach(|| rows.recv_timeout(Duration::from_millis(50))) {
+            match py.detach(|| rows.recv_timeout(TURN)) {
                 Ok(batch) => {
                     self.tell(py)?;
                     return Ok(Some(Table::new(Arc::clone(&self.schema), vec![batch])));

@@ -61,6 +61,8 @@ class Pipeline:
         self.config = Config() if config is None else config
         self.metrics = metrics
         self.extractors = list(extractors)
+        if self.extractors and self.config.bidirectional_split:
+            raise ValueError("bidirectional_split: extractors of your own give one row a flow; leave one of the two out")
         #: What the last finished run did: a :class:`joyfuljay.Summary`.
         self.last_run: Summary | None = None
         self._engine = _native.Engine(self.config._json(), metrics, _is_native(metrics))
@@ -155,7 +157,7 @@ class Pipeline:
     ) -> Iterator[dict[str, Any]]: ...
     @overload
     def process_pcap_streaming(
-        self, path: Input, output_path: None = None, *, output_format: str, progress: ProgressLike = None
+        self, path: Input, output_path: None = None, *, output_format: str
     ) -> Iterator[Any]: ...
     def process_pcap_streaming(
         self,
