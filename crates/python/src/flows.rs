@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use joyfuljay::core::engine::RowChunk;
 use joyfuljay::{CancelToken, Error, Flows};
 use pyo3::prelude::*;
@@ -103,35 +103,26 @@ impl FlowIterator {
         let Some((ask, news)) = &self.run else { return Ok(None) };
         // Nobody to ask: the thread died, and the answer says so.
         let _ = ask.send(());
-        let news = news.clone();
-        loop {
-            match py.detach(|| news.recv_timeout(run::TURN)) {
-                Ok(News { next, warnings }) => {
-                    self.warnings.extend(warnings);
-                    match next {
-                        Some(Ok(flows)) => {
-                            let tracked = Arc::clone(&self.tracked);
-                            self.ended = Some(Arc::new(Ended { flows, tracked, rows: OnceLock::new() }));
-                            self.at = 0;
-                            self.tell(py)?;
-                            py.check_signals()?;
-                            return Ok(self.next_of_chunk());
-                        }
-                        None => return self.end(py).map(|()| None),
-                        Some(Err(e)) => return self.end(py).and(Err(run_error(e))),
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.run = None;
-                    return Err(run::died());
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Err(e) = py.check_signals().and_then(|()| self.tell(py)) {
-                        self.close(py)?;
-                        return Err(e);
-                    }
-                }
+        let News { next, warnings } = match run::wait(py, news, || self.tell(py)) {
+            Ok(Some(news)) => news,
+            Ok(None) => {
+                self.run = None;
+                return Err(run::died());
             }
+            Err(e) => return self.close(py).and(Err(e)),
+        };
+        self.warnings.extend(warnings);
+        match next {
+            Some(Ok(flows)) => {
+                let tracked = Arc::clone(&self.tracked);
+                self.ended = Some(Arc::new(Ended { flows, tracked, rows: OnceLock::new() }));
+                self.at = 0;
+                self.tell(py)?;
+                py.check_signals()?;
+                Ok(self.next_of_chunk())
+            }
+            None => self.end(py).map(|()| None),
+            Some(Err(e)) => self.end(py).and(Err(run_error(e))),
         }
     }
 

@@ -80,7 +80,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use pyo3_introspection::model::{Argument, Arguments, Function, Module};
+    use pyo3_introspection::model::{Argument, Arguments, Class, Function, Module};
     use pyo3_introspection::module_stub_files;
 
     use super::*;
@@ -99,10 +99,19 @@ mod tests {
         let name = "f".to_owned();
         let function =
             Function { name, decorators: vec![], arguments, returns: None, is_async: false, docstring: None };
+        let packet = Class {
+            name: "Packet".to_owned(),
+            bases: vec![],
+            methods: vec![],
+            attributes: vec![],
+            decorators: vec![],
+            inner_classes: vec![],
+            docstring: None,
+        };
         let module = Module {
             name: "m".to_owned(),
             modules: vec![],
-            classes: vec![],
+            classes: vec![packet],
             functions: vec![function],
             attributes: vec![],
             incomplete: false,
