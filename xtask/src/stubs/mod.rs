@@ -46,7 +46,14 @@ pub fn native(root: &Path) -> Result<String, Box<dyn Error>> {
 /// Builds the library (the very artifact of a wheel in the dev profile) and says where it is.
 fn build(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo says of xtask itself; a build script that looks at it (ring's does) would run again, here and outside.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    let output = command
         .args([
             "build",
             "--quiet",
