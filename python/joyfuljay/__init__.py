@@ -8,18 +8,9 @@
 and pyarrow take without a copy. For more than one call, or for metrics, make a :class:`joyfuljay.Pipeline`.
 """
 
-from . import core, extractors, monitoring, output, remote
-from ._native import (
-    CaptureError,
-    FlowKey,
-    JoyfulJayError,
-    Packet,
-    PacketsNotKeptError,
-    Progress,
-    Summary,
-    Table,
-    __version__,
-)
+from . import capture, core, extractors, monitoring, output, remote, schema, utils
+from ._errors import CaptureError, JoyfulJayError, PacketsNotKeptError
+from ._native import FlowKey, Packet, Progress, Summary, Table, __version__
 from ._warnings import CaptureWarning
 from .core.config import Config, FeatureGroup
 from .core.flow import Flow
@@ -40,6 +31,7 @@ __all__ = [
     "Summary",
     "Table",
     "__version__",
+    "capture",
     "core",
     "extract",
     "extract_live",
@@ -47,4 +39,6 @@ __all__ = [
     "monitoring",
     "output",
     "remote",
+    "schema",
+    "utils",
 ]

@@ -9,7 +9,7 @@ from . import _extras
 from ._native import Table
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas import DataFrame
 
 OutputFormat = Literal["dataframe", "pandas", "polars", "arrow", "numpy", "dict", "table"]
 
@@ -71,12 +71,12 @@ def from_dicts(rows: Sequence[dict[str, Any]], names: Sequence[str], output_form
     return _extras.need("pandas", "pandas", "dataframe").DataFrame(list(rows), columns=list(names))
 
 
-def _pandas(table: Table) -> pd.DataFrame:
+def _pandas(table: Table) -> DataFrame:
     pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
     if _extras.has("pyarrow"):
         import pyarrow
 
-        arrow: pd.DataFrame = pyarrow.table(table).to_pandas(self_destruct=True, split_blocks=True)
+        arrow: DataFrame = pyarrow.table(table).to_pandas(self_destruct=True, split_blocks=True)
         return arrow
     # Without pyarrow: one copy of each column.
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
@@ -92,5 +92,5 @@ def _pandas(table: Table) -> pd.DataFrame:
             columns[name] = pandas.Series(objects, dtype=text if name in strings else object)
         else:
             columns[name] = pandas.Series(numpy.asarray(column), copy=False)
-    frame: pd.DataFrame = pandas.DataFrame(columns, columns=table.column_names)
+    frame: DataFrame = pandas.DataFrame(columns, columns=table.column_names)
     return frame

@@ -1,406 +1,823 @@
-"""Types of the native module; ``python -m mypy.stubtest joyfuljay._native`` holds them to it."""
+# made by `cargo xtask generate`; edit crates/python, not this file
+"""
+The native half of joyfuljay.
+"""
 
-import os
+from _typeshed import SupportsGetItem
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, ClassVar, final
-
+from os import PathLike
+from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = [
-    "Buffer",
-    "CaptureError",
-    "DashboardBuilder",
-    "Engine",
-    "Flow",
-    "FlowIterator",
-    "FlowKey",
-    "JoyfulJayError",
-    "MetricsServer",
-    "Packet",
-    "PacketSequence",
-    "PacketsNotKeptError",
-    "Progress",
-    "PrometheusMetrics",
-    "Registry",
-    "RowIterator",
-    "Summary",
-    "Table",
-    "TableIterator",
-    "__version__",
-    "alerting_rules",
-    "cli_main",
-    "config_defaults",
-    "config_keys",
-    "config_load",
-    "config_validate",
-    "export_dashboard",
-    "feature_groups",
-    "overview_dashboard",
-    "prometheus_config",
-]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
 
 __version__: str
 
-class JoyfulJayError(Exception): ...
-class CaptureError(JoyfulJayError): ...
-class PacketsNotKeptError(JoyfulJayError): ...
-
-def cli_main(args: Sequence[str]) -> int: ...
-def config_defaults() -> str: ...
-def config_keys() -> list[tuple[str, str, str]]: ...
-def config_load(path: str | os.PathLike[str]) -> str: ...
-def config_validate(json: str) -> None: ...
-def feature_groups() -> tuple[list[str], list[str]]: ...
-def overview_dashboard() -> str: ...
-def export_dashboard(
-    path: str | os.PathLike[str], dashboard: str | None = None, datasource_uid: str | None = None
-) -> None: ...
-def alerting_rules(
-    error_threshold: float,
-    packet_rate_threshold: float,
-    active_flows_threshold: float,
-    active_flows_ratio: float,
-    lag_threshold: float,
-    namespace: str,
-    job: str,
-) -> str: ...
-def prometheus_config(
-    targets: Sequence[str],
-    job: str,
-    scrape_interval: str,
-    metrics_path: str,
-    https: bool,
-    rule_files: Sequence[str],
-) -> str: ...
-
-@final
-class Packet:
-    PROTO_ICMP: ClassVar[int]
-    PROTO_TCP: ClassVar[int]
-    PROTO_UDP: ClassVar[int]
-    TCP_FIN: ClassVar[int]
-    TCP_SYN: ClassVar[int]
-    TCP_RST: ClassVar[int]
-    TCP_PSH: ClassVar[int]
-    TCP_ACK: ClassVar[int]
-    TCP_URG: ClassVar[int]
-    def __new__(
-        cls,
-        timestamp: float,
-        src_ip: str,
-        dst_ip: str,
-        src_port: int,
-        dst_port: int,
-        protocol: int,
-        payload_len: int,
-        total_len: int,
-        tcp_flags: int | None = None,
-        raw_payload: bytes | None = None,
-        ip_ttl: int | None = None,
-        tcp_seq: int | None = None,
-        tcp_ack: int | None = None,
-        tcp_window: int | None = None,
-        vlan_id: int | None = None,
-    ) -> Self: ...
-    @property
-    def timestamp(self) -> float: ...
-    @property
-    def timestamp_ns(self) -> int: ...
-    @property
-    def src_ip(self) -> str: ...
-    @property
-    def dst_ip(self) -> str: ...
-    @property
-    def src_port(self) -> int: ...
-    @property
-    def dst_port(self) -> int: ...
-    @property
-    def protocol(self) -> int: ...
-    @property
-    def payload_len(self) -> int: ...
-    @property
-    def total_len(self) -> int: ...
-    @property
-    def tcp_flags(self) -> int | None: ...
-    @property
-    def raw_payload(self) -> bytes | None: ...
-    @property
-    def ip_ttl(self) -> int: ...
-    @property
-    def ip_version(self) -> int: ...
-    @property
-    def tcp_seq(self) -> int | None: ...
-    @property
-    def tcp_ack(self) -> int | None: ...
-    @property
-    def tcp_window(self) -> int | None: ...
-    @property
-    def vlan_id(self) -> int | None: ...
-    @property
-    def is_tcp(self) -> bool: ...
-    @property
-    def is_udp(self) -> bool: ...
-    @property
-    def is_icmp(self) -> bool: ...
-    @property
-    def has_payload(self) -> bool: ...
-    @property
-    def is_syn(self) -> bool: ...
-    @property
-    def is_syn_ack(self) -> bool: ...
-    @property
-    def is_fin(self) -> bool: ...
-    @property
-    def is_rst(self) -> bool: ...
-    def has_tcp_flag(self, flag: int) -> bool: ...
-    def five_tuple(self) -> tuple[str, int, str, int, int]: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-
-@final
-class FlowKey:
-    def __new__(cls, ip_a: str, port_a: int, ip_b: str, port_b: int, protocol: int) -> Self: ...
-    @staticmethod
-    def from_packet(packet: Packet) -> FlowKey: ...
-    @property
-    def ip_a(self) -> str: ...
-    @property
-    def port_a(self) -> int: ...
-    @property
-    def ip_b(self) -> str: ...
-    @property
-    def port_b(self) -> int: ...
-    @property
-    def protocol(self) -> int: ...
-    def to_tuple(self) -> tuple[str, int, str, int, int]: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-
-@final
-class PacketSequence(Sequence[Packet]):
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: Any, /) -> Any: ...
-    @property
-    def missing(self) -> int: ...
-    @property
-    def truncated(self) -> bool: ...
-
-@final
-class Flow:
-    @staticmethod
-    def from_first_packet(packet: Packet) -> Flow: ...
-    def add_packet(self, packet: Packet) -> None: ...
-    @property
-    def key(self) -> FlowKey: ...
-    @property
-    def start_time(self) -> float: ...
-    @property
-    def last_seen(self) -> float: ...
-    @property
-    def duration(self) -> float: ...
-    @property
-    def initiator_ip(self) -> str: ...
-    @property
-    def initiator_port(self) -> int: ...
-    @property
-    def responder_ip(self) -> str: ...
-    @property
-    def responder_port(self) -> int: ...
-    @property
-    def protocol(self) -> int: ...
-    @property
-    def total_packets(self) -> int: ...
-    @property
-    def total_bytes(self) -> int: ...
-    @property
-    def initiator_bytes(self) -> int: ...
-    @property
-    def responder_bytes(self) -> int: ...
-    @property
-    def end_reason(self) -> str: ...
-    @property
-    def terminated(self) -> bool: ...
-    @property
-    def packets(self) -> PacketSequence: ...
-    @property
-    def initiator_packets(self) -> PacketSequence: ...
-    @property
-    def responder_packets(self) -> PacketSequence: ...
-
-@final
-class FlowIterator:
-    def __iter__(self) -> Self: ...
-    def __next__(self) -> Flow: ...
-    def take_warnings(self) -> list[str]: ...
-    def close(self) -> None: ...
-
-@final
-class Table:
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType: ...
-    def __arrow_c_schema__(self) -> CapsuleType: ...
-    @property
-    def num_rows(self) -> int: ...
-    @property
-    def num_columns(self) -> int: ...
-    @property
-    def column_names(self) -> list[str]: ...
-    @property
-    def numeric_columns(self) -> list[str]: ...
-    @property
-    def string_columns(self) -> list[str]: ...
-    @property
-    def nbytes(self) -> int: ...
-    def numeric_matrix(self) -> Buffer: ...
-    def column(self, name: str) -> Buffer | list[Any]: ...
-    def to_dicts(self) -> list[dict[str, Any]]: ...
-    def concat(self, others: Sequence[Table]) -> Table: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> RowIterator: ...
-
-@final
-class TableIterator:
-    def __iter__(self) -> Self: ...
-    def __next__(self) -> Table: ...
-    def take_warnings(self) -> list[str]: ...
-    def close(self) -> None: ...
-
-@final
-class RowIterator:
-    def __iter__(self) -> Self: ...
-    def __next__(self) -> dict[str, Any]: ...
-
 @final
 class Buffer:
+    """
+    Memory that ``numpy.asarray`` takes without a copy.
+    """
     @property
-    def __array_interface__(self) -> dict[str, Any]: ...
-
-@final
-class Progress:
-    @property
-    def bytes_read(self) -> int: ...
-    @property
-    def bytes_total(self) -> int | None: ...
-    @property
-    def packets(self) -> int: ...
-    @property
-    def flows(self) -> int: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def elapsed(self) -> float: ...
-    @property
-    def current(self) -> str | None: ...
-
-@final
-class Summary:
-    @property
-    def frames(self) -> int: ...
-    @property
-    def packets(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def flows(self) -> int: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def elapsed(self) -> float: ...
-    @property
-    def end_reasons(self) -> dict[str, int]: ...
-    @property
-    def skipped(self) -> dict[str, int]: ...
-    @property
-    def warnings(self) -> list[str]: ...
-
-@final
-class Engine:
-    def __new__(cls, config: str, metrics: object | None = None, native: bool = True) -> Self: ...
-    def table(
-        self, inputs: Sequence[str], progress: Callable[[Progress], object] | None = None
-    ) -> tuple[Table, Summary]: ...
-    def write(
-        self,
-        inputs: Sequence[str],
-        output: str | os.PathLike[str],
-        format: str,
-        progress: Callable[[Progress], object] | None = None,
-    ) -> Summary: ...
-    def stream(self, inputs: Sequence[str]) -> TableIterator: ...
-    def flows(self, inputs: Sequence[str], most: int | None = None) -> FlowIterator: ...
-    def extract(self, flow: Flow) -> dict[str, Any]: ...
-    def feature_names(self) -> list[str]: ...
-    def empty(self) -> Table: ...
-    def sink_errors(self) -> int: ...
-    def observe_error(self, stage: str) -> None: ...
-
-@final
-class Registry:
-    def __new__(cls) -> Self: ...
-    @staticmethod
-    def default() -> Registry: ...
-    @staticmethod
-    def describe(namespace: str) -> list[tuple[str, str, str, str, list[str]]]: ...
-    def collect(self, namespace: str) -> list[tuple[str, str, str, str, list[str], list[tuple[list[str], Any]]]]: ...
-    def family_names(self) -> list[str]: ...
-    def is_same(self, other: Registry) -> bool: ...
-
-@disjoint_base
-class PrometheusMetrics:
-    def __new__(cls, namespace: str = "joyfuljay", registry: Registry | None = None) -> Self: ...
-    @property
-    def namespace(self) -> str: ...
-    def observe_packet(self, packet: Any) -> None: ...
-    def observe_packets(self, count: int, bytes: int) -> None: ...
-    def observe_flow(self, flow: Any, reason: str) -> None: ...
-    def observe_processing_time(self, mode: str, seconds: float) -> None: ...
-    def observe_error(self, stage: str, error: Exception | None = None) -> None: ...
-    def set_active_flows(self, count: int) -> None: ...
-
-@final
-class MetricsServer:
-    def __new__(
-        cls,
-        addr: str,
-        port: int,
-        registry: Registry,
-        foreign: Callable[[bool, list[str]], str] | None = None,
-        web_config: str | os.PathLike[str] | None = None,
-    ) -> Self: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def addr(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def warning(self) -> str | None: ...
-    @property
-    def closed(self) -> bool: ...
-    def set_ready(self, ready: bool) -> None: ...
-    def close(self) -> None: ...
-    def forget(self) -> None: ...
-    def __enter__(self) -> MetricsServer: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+    def __array_interface__(self, /) -> dict[str, Any]:
+        """
+        See numpy's array interface protocol, version 3.
+        """
 
 @final
 class DashboardBuilder:
-    def __new__(cls, title: str, uid: str | None = None, refresh: str | None = None) -> Self: ...
-    def add_row(self, title: str) -> None: ...
-    def add_panel(
-        self,
-        title: str,
-        exprs: Sequence[str],
-        graph: bool,
-        unit: str | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        legend: Sequence[str] | None = None,
-        description: str | None = None,
-    ) -> None: ...
-    def build(self) -> str: ...
+    """
+    Builds a dashboard, row by row and panel by panel.
+    """
+    def __new__(cls, /, title: str, uid: str | None = None, refresh: str | None = None) -> DashboardBuilder: ...
+    def add_panel(self, /, title: str, exprs: SupportsGetItem[int, str], graph: bool, unit: str | None = None, width: SupportsIndex | None = None, height: SupportsIndex | None = None, legend: SupportsGetItem[int, str] | None = None, description: str | None = None) -> None: ...
+    def add_row(self, /, title: str) -> None: ...
+    def build(self, /) -> str:
+        """
+        The dashboard as JSON.
+        """
+
+@final
+class Engine:
+    """
+    A validated configuration, ready to run over captures.
+    """
+    def __new__(cls, /, config: str, metrics: object | None = None, native: bool = True) -> Engine:
+        """
+        A pipeline for a configuration (JSON). ``metrics`` is told of every run: a native ``PrometheusMetrics``, or any
+        object with the methods of ``MetricsSink`` when ``native`` is false.
+        """
+    def empty(self, /) -> Table:
+        """
+        A table without rows.
+        """
+    def extract(self, /, flow: Flow) -> dict[str, Any]:
+        """
+        The features of one flow, None for what is not known.
+        """
+    def feature_names(self, /) -> list[str]:
+        """
+        Names of the columns, in their order.
+        """
+    def flows(self, /, inputs: SupportsGetItem[int, str], most: SupportsIndex | None = None) -> FlowIterator:
+        """
+        Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
+        """
+    def observe_error(self, /, stage: str) -> None:
+        """
+        Tells the metrics of an error at a stage.
+        """
+    def sink_errors(self, /) -> int:
+        """
+        How often the user's metrics sink raised.
+        """
+    def stream(self, /, inputs: SupportsGetItem[int, str]) -> TableIterator:
+        """
+        Rows of captures while the run goes on, a table at a time.
+        """
+    def table(self, /, inputs: SupportsGetItem[int, str], progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
+        """
+        Rows of captures, and what the run did.
+        """
+    def write(self, /, inputs: SupportsGetItem[int, str], output: str | PathLike[str], format: str, progress: Callable[[Progress], object] | None = None) -> Summary:
+        """
+        Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow.
+        """
+
+@final
+class Flow:
+    """
+    A bidirectional flow: had from ``Pipeline.iter_flows``, or built by hand with ``from_first_packet`` and ``add_packet``.
+    """
+    def __repr__(self, /) -> str: ...
+    def add_packet(self, /, packet: Packet) -> None:
+        """
+        Adds a packet of the same flow, in either direction.
+        """
+    @property
+    def duration(self, /) -> float:
+        """
+        Seconds from the first to the last packet.
+        """
+    @property
+    def end_reason(self, /) -> str:
+        """
+        Why the flow ended: fin, rst, idle, active, end_of_input, evicted.
+        """
+    @staticmethod
+    def from_first_packet(packet: Packet) -> Flow:
+        """
+        A flow that begins with this packet; its sender is the initiator unless a SYN tells otherwise.
+        """
+    @property
+    def initiator_bytes(self, /) -> int: ...
+    @property
+    def initiator_ip(self, /) -> str: ...
+    @property
+    def initiator_packets(self, /) -> PacketSequence:
+        """
+        The packets of the initiator.
+        """
+    @property
+    def initiator_port(self, /) -> int: ...
+    @property
+    def key(self, /) -> FlowKey: ...
+    @property
+    def last_seen(self, /) -> float:
+        """
+        Time of the last packet in seconds since the Unix epoch.
+        """
+    @property
+    def packets(self, /) -> PacketSequence:
+        """
+        The packets in the order of the capture, made one at a time.
+        """
+    @property
+    def protocol(self, /) -> int: ...
+    @property
+    def responder_bytes(self, /) -> int: ...
+    @property
+    def responder_ip(self, /) -> str: ...
+    @property
+    def responder_packets(self, /) -> PacketSequence:
+        """
+        The packets of the responder.
+        """
+    @property
+    def responder_port(self, /) -> int: ...
+    @property
+    def start_time(self, /) -> float:
+        """
+        Time of the first packet in seconds since the Unix epoch.
+        """
+    @property
+    def terminated(self, /) -> bool:
+        """
+        Whether FIN from both sides or RST ended it.
+        """
+    @property
+    def tls_client_hello(self, /) -> bytes | None:
+        """
+        Comes with the features of TLS in a later version: raises NotImplementedError.
+        """
+    @property
+    def tls_server_hello(self, /) -> bytes | None:
+        """
+        Comes with the features of TLS in a later version: raises NotImplementedError.
+        """
+    @property
+    def total_bytes(self, /) -> int:
+        """
+        IP bytes of both directions.
+        """
+    @property
+    def total_packets(self, /) -> int: ...
+
+@final
+class FlowIterator:
+    """
+    The flows of a capture as they end.
+    """
+    def __iter__(self, /) -> FlowIterator: ...
+    def __next__(self, /) -> Flow: ...
+    def close(self, /) -> None:
+        """
+        Gives the capture up; flows that came out stay.
+        """
+    def take_warnings(self, /) -> list[str]:
+        """
+        What went wrong without ending the run, since the last call.
+        """
+
+@final
+class FlowKey:
+    """
+    The identity of a flow, the same for both directions: the two end points in a fixed order, and the protocol.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, ip_a: str, port_a: SupportsIndex, ip_b: str, port_b: SupportsIndex, protocol: SupportsIndex) -> FlowKey: ...
+    def __repr__(self, /) -> str: ...
+    @staticmethod
+    def from_packet(packet: Packet) -> FlowKey:
+        """
+        The key of the flow that a packet belongs to.
+        """
+    @property
+    def ip_a(self, /) -> str: ...
+    @property
+    def ip_b(self, /) -> str: ...
+    @property
+    def port_a(self, /) -> int: ...
+    @property
+    def port_b(self, /) -> int: ...
+    @property
+    def protocol(self, /) -> int: ...
+    def to_tuple(self, /) -> tuple[str, int, str, int, int]: ...
+
+@final
+class MetricsServer:
+    """
+    A running metrics server. Closed by ``close()``, by leaving a ``with`` block, or with the process.
+    """
+    def __enter__(self, /) -> MetricsServer: ...
+    def __exit__(self, /, exc_type: Any | None, exc_value: Any | None, traceback: Any | None) -> None: ...
+    def __new__(cls, /, addr: str, port: SupportsIndex, registry: Registry, foreign: Callable[[bool, list[str]], str] | None = None, web_config: str | PathLike[str] | None = None) -> MetricsServer:
+        """
+        Listens when it returns. ``foreign(openmetrics, names)`` gives the text of families that live in Python.
+        """
+    def __repr__(self, /) -> str: ...
+    @property
+    def addr(self, /) -> str:
+        """
+        The IP address that it listens on.
+        """
+    def close(self, /) -> None:
+        """
+        Stops listening; answers under way leave first (2 s at most). May be called again.
+        """
+    @property
+    def closed(self, /) -> bool:
+        """
+        Whether it has been closed.
+        """
+    def forget(self, /) -> None:
+        """
+        After a fork: the child has no server thread, and forgets that the parent has one.
+        """
+    @property
+    def port(self, /) -> int:
+        """
+        The port, also when any free one was asked for.
+        """
+    def set_ready(self, /, ready: bool) -> None:
+        """
+        What ``/readyz`` says: 200 or 503.
+        """
+    @property
+    def url(self, /) -> str:
+        """
+        The live page for people; Prometheus reads ``metrics`` below it.
+        """
+    @property
+    def warning(self, /) -> str | None:
+        """
+        What the user should know of who can read the metrics; None where there is nothing to say.
+        """
+
+@final
+class Packet:
+    """
+    One packet: what its headers say. Made by hand for tests and hand-built flows, or had from ``flow.packets``.
+
+    ``timestamp`` is in seconds since the Unix epoch (``timestamp_ns`` is exact), ``total_len`` is the length of the IP
+    datagram on the wire and ``payload_len`` that of the upper-layer payload, both in bytes.
+    """
+    PROTO_ICMP: Final[int]
+    PROTO_TCP: Final[int]
+    PROTO_UDP: Final[int]
+    TCP_ACK: Final[int]
+    TCP_FIN: Final[int]
+    TCP_PSH: Final[int]
+    TCP_RST: Final[int]
+    TCP_SYN: Final[int]
+    TCP_URG: Final[int]
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __new__(cls, /, timestamp: SupportsFloat | SupportsIndex, src_ip: str, dst_ip: str, src_port: SupportsIndex, dst_port: SupportsIndex, protocol: SupportsIndex, payload_len: SupportsIndex, total_len: SupportsIndex, tcp_flags: SupportsIndex | None = None, raw_payload: bytes | None = None, src_mac: str | None = None, dst_mac: str | None = None, eth_type: SupportsIndex | None = None, vlan_id: SupportsIndex | None = None, ip_ttl: SupportsIndex | None = None, ip_id: SupportsIndex | None = None, ip_tos: SupportsIndex | None = None, ip_flags: SupportsIndex | None = None, ip_version: SupportsIndex | None = None, ipv6_flow_label: SupportsIndex | None = None, ipv6_traffic_class: SupportsIndex | None = None, tcp_seq: SupportsIndex | None = None, tcp_ack: SupportsIndex | None = None, tcp_window: SupportsIndex | None = None, tcp_options_raw: bytes | None = None, tcp_mss: SupportsIndex | None = None, tcp_window_scale: SupportsIndex | None = None, tcp_timestamp: tuple[SupportsIndex, SupportsIndex] | None = None, tcp_sack_permitted: bool = False, tcp_sack_blocks: SupportsGetItem[int, tuple[SupportsIndex, SupportsIndex]] | None = None, icmp_type: SupportsIndex | None = None, icmp_code: SupportsIndex | None = None, icmp_id: SupportsIndex | None = None, icmp_seq: SupportsIndex | None = None) -> Packet:
+        """
+        ``ip_ttl`` is 64 where it is not given. Fields that no feature of this version reads are kept as they are.
+        """
+    def __repr__(self, /) -> str: ...
+    @property
+    def dst_ip(self, /) -> str: ...
+    @property
+    def dst_mac(self, /) -> str | None:
+        """
+        MAC address of the receiver, where the packet was made with it.
+        """
+    @property
+    def dst_port(self, /) -> int:
+        """
+        Destination port; 0 for a protocol without ports.
+        """
+    @property
+    def eth_type(self, /) -> int | None:
+        """
+        EtherType, where the packet was made with it.
+        """
+    def five_tuple(self, /) -> tuple[str, int, str, int, int]:
+        """
+        Source address and port, destination address and port, protocol.
+        """
+    @property
+    def has_payload(self, /) -> bool: ...
+    def has_tcp_flag(self, /, flag: SupportsIndex) -> bool:
+        """
+        Whether all bits of ``flag`` are set.
+        """
+    @property
+    def icmp_code(self, /) -> int | None:
+        """
+        ICMP code, where the packet was made with it.
+        """
+    @property
+    def icmp_id(self, /) -> int | None:
+        """
+        Identifier of an ICMP echo, where the packet was made with it.
+        """
+    @property
+    def icmp_seq(self, /) -> int | None:
+        """
+        Sequence number of an ICMP echo, where the packet was made with it.
+        """
+    @property
+    def icmp_type(self, /) -> int | None:
+        """
+        ICMP type, where the packet was made with it.
+        """
+    @property
+    def ip_flags(self, /) -> int | None:
+        """
+        IPv4 flags, where the packet was made with it.
+        """
+    @property
+    def ip_id(self, /) -> int | None:
+        """
+        IPv4 identification, where the packet was made with it.
+        """
+    @property
+    def ip_tos(self, /) -> int | None:
+        """
+        IPv4 type of service, where the packet was made with it.
+        """
+    @property
+    def ip_ttl(self, /) -> int:
+        """
+        IPv4 time to live, IPv6 hop limit.
+        """
+    @property
+    def ip_version(self, /) -> int:
+        """
+        4 or 6.
+        """
+    @property
+    def ipv6_flow_label(self, /) -> int | None:
+        """
+        IPv6 flow label, where the packet was made with it.
+        """
+    @property
+    def ipv6_traffic_class(self, /) -> int | None:
+        """
+        IPv6 traffic class, where the packet was made with it.
+        """
+    @property
+    def is_fin(self, /) -> bool: ...
+    @property
+    def is_icmp(self, /) -> bool: ...
+    @property
+    def is_rst(self, /) -> bool: ...
+    @property
+    def is_syn(self, /) -> bool: ...
+    @property
+    def is_syn_ack(self, /) -> bool: ...
+    @property
+    def is_tcp(self, /) -> bool: ...
+    @property
+    def is_udp(self, /) -> bool: ...
+    @property
+    def payload_len(self, /) -> int:
+        """
+        Upper-layer payload in bytes, as on the wire.
+        """
+    @property
+    def protocol(self, /) -> int:
+        """
+        IP protocol number of the upper layer.
+        """
+    @property
+    def raw_payload(self, /) -> bytes | None:
+        """
+        The payload that the packet was made with; None for packets of a capture, whose bytes are not kept.
+        """
+    @property
+    def src_ip(self, /) -> str: ...
+    @property
+    def src_mac(self, /) -> str | None:
+        """
+        MAC address of the sender, where the packet was made with it.
+        """
+    @property
+    def src_port(self, /) -> int:
+        """
+        Source port; 0 for a protocol without ports.
+        """
+    @property
+    def tcp_ack(self, /) -> int | None: ...
+    @property
+    def tcp_flags(self, /) -> int | None:
+        """
+        TCP flags as on the wire; None where they are not known.
+        """
+    @property
+    def tcp_mss(self, /) -> int | None:
+        """
+        TCP option: maximum segment size in bytes, where the packet was made with it.
+        """
+    @property
+    def tcp_options_raw(self, /) -> bytes | None:
+        """
+        Bytes of the TCP options, where the packet was made with it.
+        """
+    @property
+    def tcp_sack_blocks(self, /) -> list[tuple[int, int]] | None:
+        """
+        TCP option: blocks of a selective acknowledgement, left and right edge, where the packet was made with it.
+        """
+    @property
+    def tcp_sack_permitted(self, /) -> bool:
+        """
+        TCP option: whether selective acknowledgement is permitted, where the packet was made with it.
+        """
+    @property
+    def tcp_seq(self, /) -> int | None: ...
+    @property
+    def tcp_timestamp(self, /) -> tuple[int, int] | None:
+        """
+        TCP option: timestamp value and echo reply, where the packet was made with it.
+        """
+    @property
+    def tcp_window(self, /) -> int | None: ...
+    @property
+    def tcp_window_scale(self, /) -> int | None:
+        """
+        TCP option: window scale, as a shift, where the packet was made with it.
+        """
+    @property
+    def timestamp(self, /) -> float:
+        """
+        Time of capture in seconds since the Unix epoch.
+        """
+    @property
+    def timestamp_ns(self, /) -> int:
+        """
+        Time of capture in nanoseconds since the Unix epoch.
+        """
+    @property
+    def total_len(self, /) -> int:
+        """
+        Length of the IP datagram in bytes, as on the wire.
+        """
+    @property
+    def vlan_id(self, /) -> int | None:
+        """
+        Outer VLAN id; None without a tag.
+        """
+
+@final
+class PacketIterator:
+    """
+    Packets of a flow, one at a time.
+    """
+    def __iter__(self, /) -> PacketIterator: ...
+    def __next__(self, /) -> Packet: ...
+
+@final
+class PacketSequence(Sequence[Packet]):
+    """
+    Packets of a flow: a sequence that makes each ``Packet`` when it is asked for.
+    """
+    def __iter__(self, /) -> PacketIterator: ...
+    def __len__(self, /) -> int: ...
+    def __repr__(self, /) -> str: ...
+    def count(self, /, value: object) -> int:
+        """
+        How often a packet like this is there.
+        """
+    def index(self, /, value: object, start: SupportsIndex = 0, stop: SupportsIndex = ...) -> int:
+        """
+        The place of the first packet like this, at ``start`` or later and before ``stop``; ValueError where none is.
+        """
+    @property
+    def missing(self, /) -> int:
+        """
+        Packets that came after the limit of ``max_packets`` was reached and are not here.
+        """
+    @property
+    def truncated(self, /) -> bool:
+        """
+        Whether packets are missing.
+        """
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> Packet: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[Packet]: ...
+
+@final
+class Progress:
+    """
+    How far a run has come.
+    """
+    @property
+    def bytes_read(self, /) -> int:
+        """
+        Bytes of input read so far, as stored.
+        """
+    @property
+    def bytes_total(self, /) -> int | None:
+        """
+        Bytes of input in all; None where that cannot be known.
+        """
+    @property
+    def current(self, /) -> str | None:
+        """
+        The input being read.
+        """
+    @property
+    def elapsed(self, /) -> float:
+        """
+        Seconds since the start.
+        """
+    @property
+    def flows(self, /) -> int:
+        """
+        Flows ended so far.
+        """
+    @property
+    def packets(self, /) -> int:
+        """
+        Packets in flows so far.
+        """
+    @property
+    def rows(self, /) -> int:
+        """
+        Rows written so far.
+        """
+
+@disjoint_base
+class PrometheusMetrics:
+    """
+    Counters of one namespace of a registry; several objects for the same are handles on the same counters.
+    """
+    def __new__(cls, /, namespace: str = "joyfuljay", registry: Registry | None = None) -> Self: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def namespace(self, /) -> str:
+        """
+        Prefix of the families.
+        """
+    def observe_error(self, /, stage: str, error: Exception | None = None) -> None:
+        """
+        Records an error at a stage of the pipeline.
+        """
+    def observe_flow(self, /, flow: Any, reason: str) -> None:
+        """
+        Records a flow that ended, for the given reason; the flow may be any object.
+        """
+    def observe_packet(self, /, packet: Any) -> None:
+        """
+        Records a processed packet: any object with ``total_len``.
+        """
+    def observe_packets(self, /, count: Any, bytes: Any) -> None:
+        """
+        Records ``count`` packets of ``bytes`` bytes together.
+        """
+    def observe_processing_time(self, /, mode: str, seconds: SupportsFloat | SupportsIndex) -> None:
+        """
+        Records how long processing took in a mode, in seconds.
+        """
+    def set_active_flows(self, /, count: Any) -> None:
+        """
+        Sets the number of flows that are open now.
+        """
+
+@final
+class Registry:
+    """
+    A native registry: what a metrics server shows.
+    """
+    def __new__(cls, /) -> Registry:
+        """
+        An isolated registry.
+        """
+    def collect(self, /, namespace: str) -> list[tuple[str, str, str, str, list[str], list[tuple[list[str], Any]]]]:
+        """
+        Every family of a namespace that has samples: name, kind, unit, help, label names, and samples as pairs of label
+        values and value, which for a histogram is the list of (upper bound, count up to it) and the sum.
+        """
+    @staticmethod
+    def default() -> Registry:
+        """
+        The registry that is meant when none is given.
+        """
+    @staticmethod
+    def describe(namespace: str) -> list[tuple[str, str, str, str, list[str]]]:
+        """
+        Name, kind, unit, help and label names of every family of a namespace.
+        """
+    def family_names(self, /) -> list[str]:
+        """
+        Names of every family that the registry has now, those of the process included.
+        """
+    def is_same(self, /, other: Registry) -> bool:
+        """
+        Whether both are handles on one registry.
+        """
+
+@final
+class RowIterator:
+    """
+    Rows of a table as dicts, one at a time.
+    """
+    def __iter__(self, /) -> RowIterator: ...
+    def __next__(self, /) -> dict[str, Any]: ...
+
+@final
+class Summary:
+    """
+    What a run did, in exact totals.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def bytes(self, /) -> int:
+        """
+        Bytes of these packets (IP length).
+        """
+    @property
+    def elapsed(self, /) -> float:
+        """
+        Seconds of wall-clock time.
+        """
+    @property
+    def end_reasons(self, /) -> dict[str, int]:
+        """
+        Flows by the reason of their end.
+        """
+    @property
+    def flows(self, /) -> int:
+        """
+        Flows.
+        """
+    @property
+    def frames(self, /) -> int:
+        """
+        Frames read.
+        """
+    @property
+    def packets(self, /) -> int:
+        """
+        Packets that were put into flows.
+        """
+    @property
+    def rows(self, /) -> int:
+        """
+        Rows.
+        """
+    @property
+    def skipped(self, /) -> dict[str, int]:
+        """
+        Frames that did not become packets of a flow, by reason.
+        """
+    @property
+    def warnings(self, /) -> list[str]:
+        """
+        What went wrong without ending the run.
+        """
+
+@final
+class Table:
+    """
+    Feature rows in Arrow's memory layout, one for each flow (two with ``bidirectional_split``).
+
+    Any library that speaks the Arrow C stream interface takes it without a copy: ``pyarrow.table(t)``,
+    ``polars.DataFrame(t)``. Iterating gives rows as dicts, which is the slow path.
+    """
+    def __arrow_c_schema__(self, /) -> CapsuleType:
+        """
+        The Arrow C schema of the rows.
+        """
+    def __arrow_c_stream__(self, /, requested_schema: object | None = None) -> CapsuleType:
+        """
+        The Arrow C stream of the rows (Arrow PyCapsule interface). ``requested_schema`` is a wish that is not granted.
+        """
+    def __iter__(self, /) -> RowIterator: ...
+    def __len__(self, /) -> int: ...
+    def __repr__(self, /) -> str: ...
+    def column(self, /, name: str) -> Buffer | list[Any]:
+        """
+        A column as a buffer for numpy where its type allows it (float64 with NaN for what is not known; int64 and bool
+        where all is known), else as a list.
+        """
+    @property
+    def column_names(self, /) -> list[str]:
+        """
+        Names of the columns, in their order.
+        """
+    def concat(self, /, others: SupportsGetItem[int, Table]) -> Table:
+        """
+        The rows of this table and of others of the same columns, without a copy.
+        """
+    @property
+    def nbytes(self, /) -> int:
+        """
+        Bytes of memory that the rows take.
+        """
+    @property
+    def num_columns(self, /) -> int: ...
+    @property
+    def num_rows(self, /) -> int: ...
+    @property
+    def numeric_columns(self, /) -> list[str]:
+        """
+        Names of the columns that `numeric_matrix` has: numbers and truth values.
+        """
+    def numeric_matrix(self, /) -> Buffer:
+        """
+        Numbers and truth values as one row-major matrix of float64, NaN for what is not known.
+        """
+    @property
+    def string_columns(self, /) -> list[str]:
+        """
+        Names of the columns of text.
+        """
+    def to_dicts(self, /) -> list[dict[str, Any]]:
+        """
+        Rows as a list of dicts, None for what is not known.
+        """
+
+@final
+class TableIterator:
+    """
+    Tables of rows as they come, in the order of the rows.
+    """
+    def __iter__(self, /) -> TableIterator: ...
+    def __next__(self, /) -> Table: ...
+    def close(self, /) -> None:
+        """
+        Stops the run.
+        """
+    def take_warnings(self, /) -> list[str]:
+        """
+        What went wrong without ending the run, since the last call.
+        """
+
+def alerting_rules(error_threshold: SupportsFloat | SupportsIndex, packet_rate_threshold: SupportsFloat | SupportsIndex, active_flows_threshold: SupportsFloat | SupportsIndex, active_flows_ratio: SupportsFloat | SupportsIndex, lag_threshold: SupportsFloat | SupportsIndex, namespace: str, job: str) -> str:
+    """
+    Alerting and recording rules as YAML.
+    """
+
+def cli_main(args: SupportsGetItem[int, str]) -> int:
+    """
+    Runs the command on these arguments, the first of which is the name that was called; gives the exit code.
+    """
+
+def config_defaults() -> str:
+    """
+    The default configuration as JSON.
+    """
+
+def config_keys() -> list[tuple[str, str, str]]:
+    """
+    Every option: name, type in a configuration file, what it does.
+    """
+
+def config_load(path: str | PathLike[str]) -> str:
+    """
+    Reads a configuration file (TOML, YAML or JSON) as JSON.
+    """
+
+def config_validate(json: str) -> None:
+    """
+    Checks a configuration, given as JSON: ValueError says what is wrong and what would be right.
+    """
+
+def export_dashboard(path: str | PathLike[str], dashboard: str | None = None, datasource_uid: str | None = None) -> None:
+    """
+    Writes a dashboard (JSON; the overview when none is given) for Grafana.
+    """
+
+def feature_groups() -> tuple[list[str], list[str]]:
+    """
+    Feature groups: those of this version, and those that are refused because they come later.
+    """
+
+def feature_table() -> list[list[str]]:
+    """
+    Every feature: name, group, type, unit, smallest profile that has it, privacy, and what it is.
+    """
+
+def overview_dashboard() -> str:
+    """
+    The overview dashboard as JSON.
+    """
+
+def profiles() -> list[str]:
+    """
+    Names of the profiles, from the smallest to the largest.
+    """
+
+def prometheus_config(targets: SupportsGetItem[int, str], job: str, scrape_interval: str, metrics_path: str, https: bool, rule_files: SupportsGetItem[int, str]) -> str:
+    """
+    A Prometheus configuration as YAML.
+    """

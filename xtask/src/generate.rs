@@ -6,11 +6,11 @@ use std::path::Path;
 
 use joyfuljay_core::features::Profile;
 
-use crate::pages;
+use crate::{pages, stubs};
 
 /// Writes every file.
 pub fn write(root: &Path) -> Result<bool, Box<dyn Error>> {
-    for (path, text) in files()? {
+    for (path, text) in files(root)? {
         let file = root.join(&path);
         if current(&file, &text) {
             continue;
@@ -26,7 +26,7 @@ pub fn write(root: &Path) -> Result<bool, Box<dyn Error>> {
 
 /// Whether every file is what it should be; names those that are not.
 pub fn check(root: &Path) -> Result<bool, Box<dyn Error>> {
-    let stale: Vec<_> = files()?.into_iter().filter(|(path, text)| !current(&root.join(path), text)).collect();
+    let stale: Vec<_> = files(root)?.into_iter().filter(|(path, text)| !current(&root.join(path), text)).collect();
     for (path, _) in &stale {
         eprintln!("stale: {path} (cargo xtask generate mends it)");
     }
@@ -38,12 +38,13 @@ fn current(file: &Path, text: &str) -> bool {
 }
 
 /// Path in the repository and text of each file.
-fn files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
+fn files(root: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let mut files: Vec<(String, String)> = vec![
         ("docs/features.md".into(), pages::features()),
         ("docs/configuration.md".into(), pages::configuration()?),
         ("docs/metrics.md".into(), pages::metrics()),
         ("docs/cli.md".into(), pages::cli()),
+        (stubs::PATH.into(), stubs::native(root)?),
     ];
     for profile in Profile::ALL {
         let text = format!("{:#}\n", joyfuljay_cli::profile_json(profile));

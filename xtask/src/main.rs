@@ -5,6 +5,7 @@ mod check_data;
 mod generate;
 mod mutate;
 mod pages;
+mod stubs;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use joyfuljay_core::flow::{FlowBase, FlowStore};
-use joyfuljay_core::packet::{Endpoint, FlowKey, Fragment, Layer, Layers, NO_OFFSET, Packet, PacketInfo, Scope};
+use joyfuljay_core::packet::{Endpoint, FlowKey, Layer, Layers, Packet, PacketInfo, Scope};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{PacketLog, Sizes, TcpFlags, Tracker, TrackerSettings};
 use joyfuljay_core::{Config, Side};
@@ -88,21 +88,11 @@ fn packet(i: usize) -> PacketInfo {
     let mut layers = Layers::default();
     [Layer::Eth, Layer::Ip, Layer::Tcp].into_iter().for_each(|l| layers.push(l));
     let payload = if mix.is_multiple_of(3) { 0 } else { (mix >> 8) as u32 % 1460 };
+    let ts = 1_700_000_000_000_000_000 + (n as i64) * 3_000_000 + (mix % 2_000_000) as i64;
     PacketInfo {
-        ts: 1_700_000_000_000_000_000 + (n as i64) * 3_000_000 + (mix % 2_000_000) as i64,
-        hash: 0,
-        key,
         layers,
-        frame: 0,
-        outer_l3: NO_OFFSET,
-        l3: NO_OFFSET,
-        l4: NO_OFFSET,
-        payload_start: 0,
-        payload_end: 0,
         ip_len: 40 + payload,
         payload_len: payload,
-        seq: 0,
-        ack: 0,
         window: 500,
         tcp_flags: match n {
             0 => 2,
@@ -110,9 +100,7 @@ fn packet(i: usize) -> PacketInfo {
             _ if mix & 4 == 0 => 16,
             _ => 24,
         },
-        from_lo: n == 0 || mix & 2 == 0,
         has_tcp: true,
-        ttl: 64,
-        fragment: Fragment::Whole,
+        ..PacketInfo::by_hand(ts, key, n == 0 || mix & 2 == 0)
     }
 }

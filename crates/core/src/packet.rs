@@ -325,6 +325,34 @@ pub struct PacketInfo {
     pub fragment: Fragment,
 }
 
+impl PacketInfo {
+    /// A packet that was made by hand: a flow and a time, and otherwise nothing, to be filled in by `..` syntax.
+    pub fn by_hand(ts: TimeNs, key: FlowKey, from_lo: bool) -> Self {
+        Self {
+            ts,
+            hash: 0,
+            key,
+            layers: Layers::default(),
+            frame: 0,
+            outer_l3: NO_OFFSET,
+            l3: NO_OFFSET,
+            l4: NO_OFFSET,
+            payload_start: 0,
+            payload_end: 0,
+            ip_len: 0,
+            payload_len: 0,
+            seq: 0,
+            ack: 0,
+            window: 0,
+            tcp_flags: 0,
+            from_lo,
+            has_tcp: false,
+            ttl: 64,
+            fragment: Fragment::Whole,
+        }
+    }
+}
+
 /// A decoded packet together with the bytes of its batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {

@@ -2,7 +2,7 @@
 
 use joyfuljay::{Config, ConfigError, config_file};
 use joyfuljay_core::config::{KEYS, Key};
-use joyfuljay_core::features::{GROUPS, LATER_GROUPS};
+use joyfuljay_core::features::{self, FeatureInfo, GROUPS, LATER_GROUPS, Profile};
 use joyfuljay_core::rows::RowPlan;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -67,4 +67,18 @@ pub fn config_load(path: std::path::PathBuf) -> PyResult<String> {
 #[pyfunction]
 pub fn feature_groups() -> (Vec<&'static str>, Vec<&'static str>) {
     (GROUPS.iter().map(|g| g.id()).collect(), LATER_GROUPS.to_vec())
+}
+
+/// Every feature: name, group, type, unit, smallest profile that has it, privacy, and what it is.
+#[pyfunction]
+pub fn feature_table() -> Vec<[&'static str; 7]> {
+    let row =
+        |f: FeatureInfo| [f.name, f.group, f.dtype.name(), f.unit.name(), f.profile.name(), f.privacy.name(), f.doc];
+    features::all().map(row).collect()
+}
+
+/// Names of the profiles, from the smallest to the largest.
+#[pyfunction]
+pub fn profiles() -> Vec<&'static str> {
+    Profile::ALL.iter().map(|p| p.name()).collect()
 }

@@ -1,29 +1,18 @@
-//! Errors of the engine as Python's own where there is one that fits: `OSError` by number, `ValueError` for settings.
+//! Errors of the engine as Python's own where there is one that fits: `OSError` by number, `ValueError` for settings. Those of
+//! joyfuljay's own are written in Python, where type checkers and `pickle` find them.
 
 use std::io;
 
 use joyfuljay::{ConfigError, Error};
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
-use pyo3::create_exception;
-use pyo3::exceptions::{
-    PyException, PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyRuntimeError, PyValueError,
-};
+use pyo3::exceptions::{PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::import_exception;
 use pyo3::prelude::*;
 
-create_exception!(
-    joyfuljay,
-    JoyfulJayError,
-    PyException,
-    "What goes wrong in joyfuljay and is no error of Python's own."
-);
-create_exception!(joyfuljay, CaptureError, JoyfulJayError, "An input that is not a capture, or a damaged one.");
-create_exception!(
-    joyfuljay,
-    PacketsNotKeptError,
-    JoyfulJayError,
-    "The packets of this flow were not kept; the message says how to have them."
-);
+import_exception!(joyfuljay._errors, CaptureError);
+import_exception!(joyfuljay._errors, JoyfulJayError);
+import_exception!(joyfuljay._errors, PacketsNotKeptError);
 
 /// The error of a run.
 pub fn run_error(error: Error) -> PyErr {

@@ -9,12 +9,13 @@ use joyfuljay_core::EndReason;
 use joyfuljay_core::packet::{Packet as CorePacket, tcp_flags};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{KEEP_CAP, KeptPacket, TrackerMask, TrackerSettings};
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
 use crate::errors::{JoyfulJayError, PacketsNotKeptError};
-use crate::packet::{FlowKey, Packet, info, layers_of, seconds};
+use crate::flow_key::FlowKey;
+use crate::packet::{Packet, info, layers_of, seconds};
 
 /// How flows were tracked.
 pub struct Tracked {
@@ -270,6 +271,16 @@ impl Flow {
     fn terminated(&self) -> PyResult<bool> {
         Ok(matches!(self.base()?.end, EndReason::Fin | EndReason::Rst))
     }
+    /// Comes with the features of TLS in a later version: raises NotImplementedError.
+    #[getter]
+    fn tls_client_hello(&self) -> PyResult<Option<Vec<u8>>> {
+        Err(later("tls_client_hello"))
+    }
+    /// Comes with the features of TLS in a later version: raises NotImplementedError.
+    #[getter]
+    fn tls_server_hello(&self) -> PyResult<Option<Vec<u8>>> {
+        Err(later("tls_server_hello"))
+    }
     /// The packets in the order of the capture, made one at a time.
     #[getter]
     fn packets(&self) -> PyResult<PacketSequence> {
@@ -297,11 +308,10 @@ impl Flow {
     }
 }
 
-impl FlowKey {
-    fn text(&self) -> String {
-        let port = |lo| self.0.port(lo).map(|p| format!(":{p}")).unwrap_or_default();
-        format!("{}{} - {}{} ({})", self.0.addr(true), port(true), self.0.addr(false), port(false), self.0.protocol)
-    }
+fn later(name: &str) -> PyErr {
+    PyNotImplementedError::new_err(format!(
+        "flow.{name}: handshakes of TLS come with a later version of joyfuljay, as features of the group 'tls'"
+    ))
 }
 
 /// Packets of a flow: a sequence that makes each ``Packet`` when it is asked for.
@@ -353,6 +363,12 @@ impl PacketSequence {
         self.chosen.as_ref().map_or_else(|| self.source.len(), Vec::len)
     }
 
+    /// Where packets equal to this are.
+    fn places(&self, value: &Bound<'_, PyAny>, from: usize, to: usize) -> impl Iterator<Item = usize> {
+        let wanted = value.cast::<Packet>().ok().map(Bound::get);
+        (from..to).filter(move |&n| wanted.is_some_and(|w| self.get(n).is_some_and(|p| p == *w)))
+    }
+
     fn get(&self, n: usize) -> Option<Packet> {
         match &self.chosen {
             None => self.source.get(n),
@@ -391,6 +407,21 @@ impl PacketSequence {
         PacketIterator { packets: slf, at: 0 }
     }
 
+    /// How often a packet like this is there.
+    #[pyo3(signature = (value: "object"))]
+    fn count(&self, value: &Bound<'_, PyAny>) -> usize {
+        self.places(value, 0, self.len()).count()
+    }
+
+    /// The place of the first packet like this, at ``start`` or later and before ``stop``; ValueError where none is.
+    #[pyo3(signature = (value: "object", start=0, stop: "typing.SupportsIndex" = isize::MAX))]
+    fn index(&self, value: &Bound<'_, PyAny>, start: isize, stop: isize) -> PyResult<usize> {
+        let len = self.len() as isize;
+        let place = |n: isize| (if n < 0 { n + len } else { n }).clamp(0, len) as usize;
+        let first = self.places(value, place(start), place(stop)).next();
+        first.ok_or_else(|| PyValueError::new_err("the packet is not among them"))
+    }
+
     /// Packets that came after the limit of ``max_packets`` was reached and are not here.
     #[getter]
     fn missing(&self) -> u64 {
@@ -415,8 +446,9 @@ impl PacketSequence {
     }
 }
 
+/// Packets of a flow, one at a time.
 #[pyclass(module = "joyfuljay")]
-struct PacketIterator {
+pub struct PacketIterator {
     packets: Py<PacketSequence>,
     at: usize,
 }

@@ -1,22 +1,27 @@
 //! Flows one by one: `iter_flows`.
+//!
+//! The engine runs on a thread of its own, so that Ctrl-C is heard while a pipe says nothing; it goes on when it is asked,
+//! so that an iteration that is left is a run that was left.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-use joyfuljay::Flows;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use joyfuljay::core::engine::RowChunk;
+use joyfuljay::{CancelToken, Error, Flows};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
 use crate::flow::{Ended, Flow, Tracked};
+use crate::run;
 use crate::sink::UserSink;
-
-/// Batches that are worked on before Python gets a turn when no flow ends.
-const BATCHES_A_TURN: usize = 16;
 
 /// The flows of a capture as they end.
 #[pyclass(module = "joyfuljay")]
 pub struct FlowIterator {
-    /// Behind a mutex because a source may be moved between threads, not shared.
-    flows: Option<Mutex<Flows>>,
+    /// To ask for more, and what comes of it.
+    run: Option<(Sender<()>, Receiver<News>)>,
+    done: Receiver<()>,
+    cancel: CancelToken,
     tracked: Arc<Tracked>,
     sink: Option<Arc<UserSink>>,
     ended: Option<Arc<Ended>>,
@@ -24,10 +29,37 @@ pub struct FlowIterator {
     warnings: Vec<String>,
 }
 
+/// Flows that ended, or that there are no more, and what went wrong meanwhile.
+struct News {
+    next: Option<Result<RowChunk, Error>>,
+    warnings: Vec<String>,
+}
+
 impl FlowIterator {
-    /// Flows that were tracked like this.
-    pub fn new(flows: Flows, tracked: Arc<Tracked>, sink: Option<Arc<UserSink>>) -> Self {
-        Self { flows: Some(Mutex::new(flows)), tracked, sink, ended: None, at: 0, warnings: Vec::new() }
+    /// Flows that were tracked like this. `cancel` is that of the run.
+    pub fn new(
+        mut flows: Flows,
+        cancel: CancelToken,
+        tracked: Arc<Tracked>,
+        sink: Option<Arc<UserSink>>,
+    ) -> PyResult<Self> {
+        let (ask, asked) = bounded(1);
+        let (to, news) = bounded(1);
+        let done = run::spawn(move || {
+            while asked.recv().is_ok() {
+                let next = loop {
+                    match flows.advance() {
+                        Some(Ok(chunk)) if chunk.is_empty() => continue,
+                        next => break next,
+                    }
+                };
+                let warnings = flows.take_warnings().iter().map(ToString::to_string).collect();
+                if to.send(News { next, warnings }).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { run: Some((ask, news)), done, cancel, tracked, sink, ended: None, at: 0, warnings: Vec::new() })
     }
 
     fn next_of_chunk(&mut self) -> Option<Flow> {
@@ -40,8 +72,21 @@ impl FlowIterator {
         Some(Flow::tracked(Arc::clone(ended), self.at - 1))
     }
 
+    /// Waits until the run has closed its books.
+    fn end(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.run = None;
+        py.detach(|| self.done.recv()).map_err(|_| run::died())?;
+        self.tell(py)
+    }
+
     fn tell(&self, py: Python<'_>) -> PyResult<()> {
         self.sink.as_ref().map_or(Ok(()), |sink| sink.deliver(py))
+    }
+}
+
+impl Drop for FlowIterator {
+    fn drop(&mut self) {
+        self.cancel.cancel();
     }
 }
 
@@ -52,42 +97,32 @@ impl FlowIterator {
     }
 
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Flow>> {
-        loop {
-            if let Some(flow) = self.next_of_chunk() {
-                return Ok(Some(flow));
+        if let Some(flow) = self.next_of_chunk() {
+            return Ok(Some(flow));
+        }
+        let Some((ask, news)) = &self.run else { return Ok(None) };
+        // Nobody to ask: the thread died, and the answer says so.
+        let _ = ask.send(());
+        let News { next, warnings } = match run::wait(py, news, || self.tell(py)) {
+            Ok(Some(news)) => news,
+            Ok(None) => {
+                self.run = None;
+                return Err(run::died());
             }
-            let Some(flows) = &mut self.flows else { return Ok(None) };
-            let flows = flows.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let next = py.detach(|| {
-                let mut batches = 0;
-                loop {
-                    batches += 1;
-                    match flows.advance() {
-                        Some(Ok(chunk)) if chunk.is_empty() && batches < BATCHES_A_TURN => continue,
-                        next => return next,
-                    }
-                }
-            });
-            self.warnings.extend(flows.take_warnings().iter().map(ToString::to_string));
-            match next {
-                None => {
-                    self.flows = None;
-                    self.tell(py)?;
-                    return Ok(None);
-                }
-                Some(Err(e)) => {
-                    self.flows = None;
-                    self.tell(py)?;
-                    return Err(run_error(e));
-                }
-                Some(Ok(chunk)) => {
-                    let tracked = Arc::clone(&self.tracked);
-                    self.ended = Some(Arc::new(Ended { flows: chunk, tracked, rows: OnceLock::new() }));
-                    self.at = 0;
-                    self.tell(py)?;
-                    py.check_signals()?;
-                }
+            Err(e) => return self.close(py).and(Err(e)),
+        };
+        self.warnings.extend(warnings);
+        match next {
+            Some(Ok(flows)) => {
+                let tracked = Arc::clone(&self.tracked);
+                self.ended = Some(Arc::new(Ended { flows, tracked, rows: OnceLock::new() }));
+                self.at = 0;
+                self.tell(py)?;
+                py.check_signals()?;
+                Ok(self.next_of_chunk())
             }
+            None => self.end(py).map(|()| None),
+            Some(Err(e)) => self.end(py).and(Err(run_error(e))),
         }
     }
 
@@ -99,8 +134,8 @@ impl FlowIterator {
     /// Gives the capture up; flows that came out stay.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
         self.ended = None;
-        if let Some(flows) = self.flows.take() {
-            py.detach(|| drop(flows));
+        if self.run.take().is_some() {
+            run::stop(py, &self.cancel, &self.done);
             self.tell(py)?;
         }
         Ok(())

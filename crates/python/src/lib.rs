@@ -8,7 +8,9 @@ mod config;
 mod dashboards;
 mod errors;
 mod flow;
+mod flow_key;
 mod flows;
+mod headers;
 mod metrics;
 mod packet;
 mod pipeline;
@@ -27,21 +29,23 @@ mod _native {
     #[pymodule_export]
     use super::command::cli_main;
     #[pymodule_export]
-    use super::config::{config_defaults, config_keys, config_load, config_validate, feature_groups};
+    use super::config::{
+        config_defaults, config_keys, config_load, config_validate, feature_groups, feature_table, profiles,
+    };
     #[pymodule_export]
     use super::dashboards::{
         DashboardBuilder, alerting_rules, export_dashboard, overview_dashboard, prometheus_config,
     };
     #[pymodule_export]
-    use super::errors::{CaptureError, JoyfulJayError, PacketsNotKeptError};
+    use super::flow::{Flow, PacketIterator, PacketSequence};
     #[pymodule_export]
-    use super::flow::{Flow, PacketSequence};
+    use super::flow_key::FlowKey;
     #[pymodule_export]
     use super::flows::FlowIterator;
     #[pymodule_export]
     use super::metrics::{PrometheusMetrics, Registry};
     #[pymodule_export]
-    use super::packet::{FlowKey, Packet};
+    use super::packet::Packet;
     #[pymodule_export]
     use super::pipeline::Engine;
     #[pymodule_export]
@@ -53,10 +57,7 @@ mod _native {
     #[pymodule_export]
     use super::table::{Buffer, RowIterator, Table};
 
-    use pyo3::prelude::*;
-
-    #[pymodule_init]
-    fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
-        m.add("__version__", env!("CARGO_PKG_VERSION"))
-    }
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

@@ -39,6 +39,7 @@ impl Registry {
 
     /// Every family of a namespace that has samples: name, kind, unit, help, label names, and samples as pairs of label
     /// values and value, which for a histogram is the list of (upper bound, count up to it) and the sum.
+    #[pyo3(signature = (namespace) -> "list[tuple[str, str, str, str, list[str], list[tuple[list[str], typing.Any]]]]")]
     fn collect<'py>(&self, py: Python<'py>, namespace: &str) -> PyResult<Bound<'py, PyList>> {
         let snapshot = py.detach(|| self.0.snapshot());
         let families = PyList::empty(py);
@@ -94,7 +95,7 @@ pub struct PrometheusMetrics {
 #[pymethods]
 impl PrometheusMetrics {
     #[new]
-    #[pyo3(signature = (namespace="joyfuljay", registry=None))]
+    #[pyo3(signature = (namespace="joyfuljay", registry=None) -> "typing_extensions.Self")]
     fn new(namespace: &str, registry: Option<&Registry>) -> PyResult<Self> {
         let registry = registry.map_or_else(|| default_registry().clone(), |r| r.0.clone());
         let inner = monitoring::PrometheusMetrics::new(&registry, namespace).map_err(refused)?;
@@ -131,7 +132,7 @@ impl PrometheusMetrics {
     }
 
     /// Records an error at a stage of the pipeline.
-    #[pyo3(signature = (stage, error=None))]
+    #[pyo3(signature = (stage, error: "Exception | None" = None))]
     fn observe_error(&self, stage: &str, error: Option<&Bound<'_, PyAny>>) {
         let _ = error;
         self.inner.observe_error(stage);

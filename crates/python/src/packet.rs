@@ -1,14 +1,13 @@
-//! Packets and flow keys as Python sees them.
+//! Packets as Python sees them.
 
-use std::net::IpAddr;
-
-use joyfuljay_core::packet::{
-    Endpoint, FlowKey as CoreKey, Fragment, Layer, Layers, NO_OFFSET, PacketInfo, Scope, Side, ip_proto, tcp_flags,
-};
+use joyfuljay_core::packet::{FlowKey as CoreKey, Layer, Layers, PacketInfo, Scope, Side, ip_proto, tcp_flags};
 use joyfuljay_core::trackers::KeptPacket;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+
+use crate::flow_key::key_of;
+use crate::headers::Headers;
 
 /// One packet: what its headers say. Made by hand for tests and hand-built flows, or had from ``flow.packets``.
 ///
@@ -21,12 +20,14 @@ pub struct Packet {
     pub payload: Option<Vec<u8>>,
     /// Whether TCP flags are known: given, or had from a capture.
     pub has_flags: bool,
+    /// What else the packet was made with.
+    pub headers: Option<Box<Headers>>,
 }
 
 impl Packet {
     /// A packet of a flow that the engine tracked.
     pub fn tracked(kept: KeptPacket, key: CoreKey) -> Self {
-        Self { has_flags: kept.has_tcp, kept, key, payload: None }
+        Self { has_flags: kept.has_tcp, kept, key, payload: None, headers: None }
     }
 
     /// What the engine would have found out about the packet.
@@ -38,15 +39,8 @@ impl Packet {
 /// A kept packet as the engine saw it, without its bytes but for a payload of this length at the start of its data.
 pub fn info(kept: &KeptPacket, key: &CoreKey, layers: Layers, payload: u32) -> PacketInfo {
     PacketInfo {
-        ts: kept.ts,
         hash: key.fixed_hash(),
-        key: *key,
         layers,
-        frame: 0,
-        outer_l3: NO_OFFSET,
-        l3: NO_OFFSET,
-        l4: NO_OFFSET,
-        payload_start: 0,
         payload_end: payload,
         ip_len: kept.ip_len,
         payload_len: kept.payload_len,
@@ -54,10 +48,9 @@ pub fn info(kept: &KeptPacket, key: &CoreKey, layers: Layers, payload: u32) -> P
         ack: kept.ack,
         window: kept.window,
         tcp_flags: kept.tcp_flags,
-        from_lo: kept.from_lo,
         has_tcp: kept.has_tcp,
         ttl: kept.ttl,
-        fragment: Fragment::Whole,
+        ..PacketInfo::by_hand(kept.ts, *key, kept.from_lo)
     }
 }
 
@@ -74,6 +67,14 @@ pub fn layers_of(key: &CoreKey) -> Layers {
         _ => Layer::Other,
     });
     layers
+}
+
+impl PartialEq for Packet {
+    /// The same packet, on whichever side of a flow it was put.
+    fn eq(&self, other: &Self) -> bool {
+        let kept = KeptPacket { side: self.kept.side, ..other.kept };
+        (self.kept, self.key, &self.payload, &self.headers) == (kept, other.key, &other.payload, &other.headers)
+    }
 }
 
 #[pymethods]
@@ -97,9 +98,12 @@ impl Packet {
     #[classattr]
     const TCP_URG: u16 = tcp_flags::URG;
 
+    /// ``ip_ttl`` is 64 where it is not given. Fields that no feature of this version reads are kept as they are.
     #[new]
-    #[pyo3(signature = (timestamp, src_ip, dst_ip, src_port, dst_port, protocol, payload_len, total_len, tcp_flags=None,
-        raw_payload=None, ip_ttl=None, tcp_seq=None, tcp_ack=None, tcp_window=None, vlan_id=None))]
+    #[pyo3(signature = (
+        timestamp, src_ip, dst_ip, src_port, dst_port, protocol, payload_len, total_len, tcp_flags=None,
+        raw_payload: "bytes | None" = None, src_mac=None, dst_mac=None, eth_type=None, vlan_id=None, ip_ttl=None, ip_id=None, ip_tos=None, ip_flags=None, ip_version=None, ipv6_flow_label=None, ipv6_traffic_class=None, tcp_seq=None, tcp_ack=None, tcp_window=None, tcp_options_raw: "bytes | None" = None, tcp_mss=None, tcp_window_scale=None, tcp_timestamp=None, tcp_sack_permitted=false, tcp_sack_blocks=None, icmp_type=None, icmp_code=None, icmp_id=None, icmp_seq=None
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         timestamp: f64,
@@ -112,20 +116,58 @@ impl Packet {
         total_len: u32,
         tcp_flags: Option<u16>,
         raw_payload: Option<Vec<u8>>,
+        src_mac: Option<String>,
+        dst_mac: Option<String>,
+        eth_type: Option<u16>,
+        vlan_id: Option<u16>,
         ip_ttl: Option<u8>,
+        ip_id: Option<u32>,
+        ip_tos: Option<u8>,
+        ip_flags: Option<u8>,
+        ip_version: Option<u8>,
+        ipv6_flow_label: Option<u32>,
+        ipv6_traffic_class: Option<u8>,
         tcp_seq: Option<u32>,
         tcp_ack: Option<u32>,
         tcp_window: Option<u16>,
-        vlan_id: Option<u16>,
+        tcp_options_raw: Option<Vec<u8>>,
+        tcp_mss: Option<u16>,
+        tcp_window_scale: Option<u8>,
+        tcp_timestamp: Option<(u32, u32)>,
+        tcp_sack_permitted: bool,
+        tcp_sack_blocks: Option<Vec<(u32, u32)>>,
+        icmp_type: Option<u8>,
+        icmp_code: Option<u8>,
+        icmp_id: Option<u16>,
+        icmp_seq: Option<u16>,
     ) -> PyResult<Self> {
-        let (src, dst) = (address("src_ip", src_ip)?, address("dst_ip", dst_ip)?);
-        if src.is_ipv4() != dst.is_ipv4() {
-            return Err(PyValueError::new_err(format!("src_ip {src} and dst_ip {dst} are of different IP versions")));
-        }
         let scope = Scope { vlan: vlan_id.map_or(0, |v| u32::from(v) + 1), ..Scope::default() };
-        let has_ports = matches!(protocol, ip_proto::TCP | ip_proto::UDP | 132 | 136) || src_port != 0 || dst_port != 0;
-        let (from, to) = (endpoint(src, src_port), endpoint(dst, dst_port));
-        let (key, from_lo) = CoreKey::new(src.is_ipv6(), protocol, has_ports, from, to, scope);
+        let (key, from_lo) = key_of(("src_ip", src_ip, src_port), ("dst_ip", dst_ip, dst_port), protocol, scope)?;
+        let version = if key.is_v6() { 6 } else { 4 };
+        if ip_version.is_some_and(|v| v != version) {
+            return Err(PyValueError::new_err(format!("ip_version must be {version} for {src_ip}")));
+        }
+        let headers = Headers {
+            src_mac,
+            dst_mac,
+            eth_type,
+            ip_id,
+            ip_tos,
+            ip_flags,
+            ipv6_flow_label,
+            ipv6_traffic_class,
+            tcp_options_raw,
+            tcp_mss,
+            tcp_window_scale,
+            tcp_timestamp,
+            tcp_sack_permitted,
+            tcp_sack_blocks,
+            icmp_type,
+            icmp_code,
+            icmp_id,
+            icmp_seq,
+        };
+        let headers = (headers != Headers::default()).then(|| Box::new(headers));
         let kept = KeptPacket {
             ts: nanoseconds(timestamp)?,
             ip_len: total_len,
@@ -139,7 +181,7 @@ impl Packet {
             has_tcp: protocol == ip_proto::TCP,
             side: Side::A,
         };
-        Ok(Self { kept, key, payload: raw_payload, has_flags: tcp_flags.is_some() })
+        Ok(Self { kept, key, payload: raw_payload, has_flags: tcp_flags.is_some(), headers })
     }
 
     /// Time of capture in seconds since the Unix epoch.
@@ -222,6 +264,96 @@ impl Packet {
     fn vlan_id(&self) -> Option<u32> {
         (self.key.scope().vlan & 0xffff).checked_sub(1)
     }
+    /// MAC address of the sender, where the packet was made with it.
+    #[getter]
+    fn src_mac(&self) -> Option<String> {
+        self.headers.as_ref()?.src_mac.clone()
+    }
+    /// MAC address of the receiver, where the packet was made with it.
+    #[getter]
+    fn dst_mac(&self) -> Option<String> {
+        self.headers.as_ref()?.dst_mac.clone()
+    }
+    /// EtherType, where the packet was made with it.
+    #[getter]
+    fn eth_type(&self) -> Option<u16> {
+        self.headers.as_ref()?.eth_type
+    }
+    /// IPv4 identification, where the packet was made with it.
+    #[getter]
+    fn ip_id(&self) -> Option<u32> {
+        self.headers.as_ref()?.ip_id
+    }
+    /// IPv4 type of service, where the packet was made with it.
+    #[getter]
+    fn ip_tos(&self) -> Option<u8> {
+        self.headers.as_ref()?.ip_tos
+    }
+    /// IPv4 flags, where the packet was made with it.
+    #[getter]
+    fn ip_flags(&self) -> Option<u8> {
+        self.headers.as_ref()?.ip_flags
+    }
+    /// IPv6 flow label, where the packet was made with it.
+    #[getter]
+    fn ipv6_flow_label(&self) -> Option<u32> {
+        self.headers.as_ref()?.ipv6_flow_label
+    }
+    /// IPv6 traffic class, where the packet was made with it.
+    #[getter]
+    fn ipv6_traffic_class(&self) -> Option<u8> {
+        self.headers.as_ref()?.ipv6_traffic_class
+    }
+    /// Bytes of the TCP options, where the packet was made with it.
+    #[getter]
+    fn tcp_options_raw(&self) -> Option<Vec<u8>> {
+        self.headers.as_ref()?.tcp_options_raw.clone()
+    }
+    /// TCP option: maximum segment size in bytes, where the packet was made with it.
+    #[getter]
+    fn tcp_mss(&self) -> Option<u16> {
+        self.headers.as_ref()?.tcp_mss
+    }
+    /// TCP option: window scale, as a shift, where the packet was made with it.
+    #[getter]
+    fn tcp_window_scale(&self) -> Option<u8> {
+        self.headers.as_ref()?.tcp_window_scale
+    }
+    /// TCP option: timestamp value and echo reply, where the packet was made with it.
+    #[getter]
+    fn tcp_timestamp(&self) -> Option<(u32, u32)> {
+        self.headers.as_ref()?.tcp_timestamp
+    }
+    /// TCP option: whether selective acknowledgement is permitted, where the packet was made with it.
+    #[getter]
+    fn tcp_sack_permitted(&self) -> bool {
+        self.headers.as_ref().is_some_and(|h| h.tcp_sack_permitted)
+    }
+    /// TCP option: blocks of a selective acknowledgement, left and right edge, where the packet was made with it.
+    #[getter]
+    fn tcp_sack_blocks(&self) -> Option<Vec<(u32, u32)>> {
+        self.headers.as_ref()?.tcp_sack_blocks.clone()
+    }
+    /// ICMP type, where the packet was made with it.
+    #[getter]
+    fn icmp_type(&self) -> Option<u8> {
+        self.headers.as_ref()?.icmp_type
+    }
+    /// ICMP code, where the packet was made with it.
+    #[getter]
+    fn icmp_code(&self) -> Option<u8> {
+        self.headers.as_ref()?.icmp_code
+    }
+    /// Identifier of an ICMP echo, where the packet was made with it.
+    #[getter]
+    fn icmp_id(&self) -> Option<u16> {
+        self.headers.as_ref()?.icmp_id
+    }
+    /// Sequence number of an ICMP echo, where the packet was made with it.
+    #[getter]
+    fn icmp_seq(&self) -> Option<u16> {
+        self.headers.as_ref()?.icmp_seq
+    }
     #[getter]
     fn is_tcp(&self) -> bool {
         self.key.protocol == ip_proto::TCP
@@ -279,69 +411,11 @@ impl Packet {
     }
 
     fn __eq__(&self, other: &Self) -> bool {
-        (self.kept.ts, self.kept.ip_len, self.kept.payload_len, self.kept.tcp_flags, self.kept.from_lo, self.key)
-            == (
-                other.kept.ts,
-                other.kept.ip_len,
-                other.kept.payload_len,
-                other.kept.tcp_flags,
-                other.kept.from_lo,
-                other.key,
-            )
-            && (self.kept.seq, self.kept.ack, self.kept.window, self.kept.ttl, &self.payload)
-                == (other.kept.seq, other.kept.ack, other.kept.window, other.kept.ttl, &other.payload)
+        self == other
     }
 
     fn __hash__(&self) -> u64 {
         self.key.fixed_hash() ^ self.kept.ts as u64
-    }
-}
-
-/// The identity of a flow, the same for both directions: the two end points in a fixed order, and the protocol.
-#[pyclass(frozen, eq, hash, module = "joyfuljay")]
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FlowKey(pub CoreKey);
-
-#[pymethods]
-impl FlowKey {
-    #[new]
-    fn new(ip_a: &str, port_a: u16, ip_b: &str, port_b: u16, protocol: u8) -> PyResult<Self> {
-        let packet =
-            Packet::new(0.0, ip_a, ip_b, port_a, port_b, protocol, 0, 0, None, None, None, None, None, None, None)?;
-        Ok(Self(packet.key))
-    }
-    /// The key of the flow that a packet belongs to.
-    #[staticmethod]
-    fn from_packet(packet: &Packet) -> Self {
-        Self(packet.key)
-    }
-    #[getter]
-    fn ip_a(&self) -> String {
-        self.0.addr(true).to_string()
-    }
-    #[getter]
-    fn port_a(&self) -> u16 {
-        self.0.port(true).unwrap_or_default()
-    }
-    #[getter]
-    fn ip_b(&self) -> String {
-        self.0.addr(false).to_string()
-    }
-    #[getter]
-    fn port_b(&self) -> u16 {
-        self.0.port(false).unwrap_or_default()
-    }
-    #[getter]
-    fn protocol(&self) -> u8 {
-        self.0.protocol
-    }
-    #[pyo3(name = "to_tuple")]
-    fn ends(&self) -> (String, u16, String, u16, u8) {
-        (self.ip_a(), self.port_a(), self.ip_b(), self.port_b(), self.protocol())
-    }
-    fn __repr__(&self) -> String {
-        let (a, pa, b, pb, proto) = self.ends();
-        format!("FlowKey(ip_a='{a}', port_a={pa}, ip_b='{b}', port_b={pb}, protocol={proto})")
     }
 }
 
@@ -356,15 +430,4 @@ fn nanoseconds(timestamp: f64) -> PyResult<i64> {
         return Err(PyValueError::new_err(format!("timestamp = {timestamp}: must be seconds since the Unix epoch")));
     }
     Ok(ns as i64)
-}
-
-fn address(what: &str, text: &str) -> PyResult<IpAddr> {
-    text.parse().map_err(|_| PyValueError::new_err(format!("{what} = '{text}': not an IPv4 or IPv6 address")))
-}
-
-fn endpoint(addr: IpAddr, port: u16) -> Endpoint {
-    match addr {
-        IpAddr::V4(a) => Endpoint::v4(a.octets(), port),
-        IpAddr::V6(a) => Endpoint::v6(a.octets(), port),
-    }
 }

@@ -80,7 +80,7 @@ impl Engine {
     /// A pipeline for a configuration (JSON). ``metrics`` is told of every run: a native ``PrometheusMetrics``, or any
     /// object with the methods of ``MetricsSink`` when ``native`` is false.
     #[new]
-    #[pyo3(signature = (config, metrics=None, native=true))]
+    #[pyo3(signature = (config, metrics: "object | None" = None, native=true))]
     fn new(config: &str, metrics: Option<Bound<'_, PyAny>>, native: bool) -> PyResult<Self> {
         let config = crate::config::read(config)?;
         let one_row = Config { bidirectional_split: false, ..config.clone() };
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Rows of captures, and what the run did.
-    #[pyo3(signature = (inputs, progress=None))]
+    #[pyo3(signature = (inputs, progress: "collections.abc.Callable[[Progress], object] | None" = None))]
     fn table(&self, py: Python<'_>, inputs: Vec<String>, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
         let sink = MemorySink::new();
         let rows = sink.rows();
@@ -107,7 +107,9 @@ impl Engine {
     }
 
     /// Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow.
-    #[pyo3(signature = (inputs, output, format, progress=None))]
+    #[pyo3(signature = (
+        inputs, output, format, progress: "collections.abc.Callable[[Progress], object] | None" = None
+    ))]
     fn write(
         &self,
         py: Python<'_>,
@@ -141,10 +143,12 @@ impl Engine {
         if let Some(most) = most {
             pipeline = pipeline.keeping_packets(most);
         }
-        Ok(FlowIterator::new(pipeline.flows(source), Arc::clone(&self.tracked), self.user_sink()))
+        let flows = pipeline.flows(source);
+        FlowIterator::new(flows, pipeline.cancel_token(), Arc::clone(&self.tracked), self.user_sink())
     }
 
     /// The features of one flow, None for what is not known.
+    #[pyo3(signature = (flow) -> "dict[str, typing.Any]")]
     fn extract<'py>(&self, py: Python<'py>, flow: &Flow) -> PyResult<Bound<'py, PyDict>> {
         let (batch, at) = flow.row(py, &self.tracked)?;
         rows::row(py, &batch, &rows::names(py, &batch.schema()), at)

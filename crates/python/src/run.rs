@@ -44,19 +44,26 @@ pub fn run(
         }));
     }
     let done = spawn(move || pipeline.run(source, sink))?;
+    match wait(py, &done, || audience.turn(py, &latest)) {
+        Ok(result) => {
+            audience.turn(py, &latest)?;
+            result.ok_or_else(died)?.map(Summary::new).map_err(run_error)
+        }
+        Err(e) => {
+            stop(py, &cancel, &done);
+            Err(e)
+        }
+    }
+}
+
+/// Waits with the interpreter released, but for a turn of Python's every now and then: signals, then `turn`. None when
+/// the other end is gone.
+pub fn wait<T: Send>(py: Python<'_>, from: &Receiver<T>, turn: impl Fn() -> PyResult<()>) -> PyResult<Option<T>> {
     loop {
-        match py.detach(|| done.recv_timeout(TURN)) {
-            Ok(result) => {
-                audience.turn(py, &latest)?;
-                return result.map(Summary::new).map_err(run_error);
-            }
-            Err(RecvTimeoutError::Disconnected) => return Err(died()),
-            Err(RecvTimeoutError::Timeout) => {
-                if let Err(e) = py.check_signals().and_then(|()| audience.turn(py, &latest)) {
-                    stop(py, &cancel, &done);
-                    return Err(e);
-                }
-            }
+        match py.detach(|| from.recv_timeout(TURN)) {
+            Ok(news) => return Ok(Some(news)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => py.check_signals().and_then(|()| turn())?,
         }
     }
 }

@@ -34,7 +34,9 @@ impl MetricsServer {
 impl MetricsServer {
     /// Listens when it returns. ``foreign(openmetrics, names)`` gives the text of families that live in Python.
     #[new]
-    #[pyo3(signature = (addr, port, registry, foreign=None, web_config=None))]
+    #[pyo3(signature = (
+        addr, port, registry, foreign: "collections.abc.Callable[[bool, list[str]], str] | None" = None, web_config=None
+    ))]
     fn new(
         py: Python<'_>,
         addr: &str,

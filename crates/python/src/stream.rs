@@ -3,17 +3,16 @@
 //! The run has a thread of its own (and workers), and waits when nobody takes the rows: memory does not grow.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use joyfuljay::{CancelToken, Error, Summary};
 use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError, Written};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
-use crate::run::stop;
+use crate::run::{stop, wait};
 use crate::sink::UserSink;
 use crate::table::Table;
 
@@ -119,24 +118,14 @@ impl TableIterator {
     }
 
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Table>> {
-        loop {
-            let Some(rows) = &self.rows else { return Ok(None) };
-            match py.detach(|| rows.recv_timeout(Duration::from_millis(50))) {
-                Ok(batch) => {
-                    self.tell(py)?;
-                    return Ok(Some(Table::new(Arc::clone(&self.schema), vec![batch])));
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.end(py)?;
-                    return Ok(None);
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    if let Err(e) = py.check_signals().and_then(|()| self.tell(py)) {
-                        self.close(py)?;
-                        return Err(e);
-                    }
-                }
+        let Some(rows) = &self.rows else { return Ok(None) };
+        match wait(py, rows, || self.tell(py)) {
+            Ok(Some(batch)) => {
+                self.tell(py)?;
+                Ok(Some(Table::new(Arc::clone(&self.schema), vec![batch])))
             }
+            Ok(None) => self.end(py).map(|()| None),
+            Err(e) => self.close(py).and(Err(e)),
         }
     }
 

@@ -44,7 +44,7 @@ impl Table {
 #[pymethods]
 impl Table {
     /// The Arrow C stream of the rows (Arrow PyCapsule interface). ``requested_schema`` is a wish that is not granted.
-    #[pyo3(signature = (requested_schema=None))]
+    #[pyo3(signature = (requested_schema: "object | None" = None) -> "typing_extensions.CapsuleType")]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
@@ -58,6 +58,7 @@ impl Table {
     }
 
     /// The Arrow C schema of the rows.
+    #[pyo3(signature = () -> "typing_extensions.CapsuleType")]
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         let schema =
             FFI_ArrowSchema::try_from(self.schema.as_ref()).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
@@ -118,6 +119,7 @@ impl Table {
 
     /// A column as a buffer for numpy where its type allows it (float64 with NaN for what is not known; int64 and bool
     /// where all is known), else as a list.
+    #[pyo3(signature = (name) -> "Buffer | list[typing.Any]")]
     fn column<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let at =
             self.schema.index_of(name).map_err(|_| PyIndexError::new_err(format!("there is no column '{name}'")))?;
@@ -153,6 +155,7 @@ impl Table {
     }
 
     /// Rows as a list of dicts, None for what is not known.
+    #[pyo3(signature = () -> "list[dict[str, typing.Any]]")]
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let names = rows::names(py, &self.schema);
         let list = PyList::empty(py);

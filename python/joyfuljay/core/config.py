@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .. import _native
 
@@ -27,6 +27,8 @@ class FeatureGroup(str, Enum):
     ALL = "all"
     FLOW_META = "flow_meta"
     TIMING = "timing"
+    #: Bursts are part of the timing group.
+    BURST = "timing"
     SIZE = "size"
     TCP = "tcp"
     TUNNEL = "tunnel"
@@ -56,6 +58,23 @@ class FeatureGroup(str, Enum):
         return str(self.value)
 
 
+_T = TypeVar("_T")
+
+
+def _names_checked(cls: type[_T]) -> type[_T]:
+    """Has unknown keywords answered with the nearest name, which the generated __init__ does not know."""
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def checked(self: _T, *args: Any, **options: Any) -> None:
+        _refuse_unknown(options)
+        init(self, *args, **options)
+
+    cls.__init__ = checked  # type: ignore[method-assign, assignment]
+    return cls
+
+
+@_names_checked
 @dataclass(kw_only=True)
 class Config:
     """How packets become rows. ``joyfuljay._native.config_keys()`` lists what each option does.
@@ -118,6 +137,11 @@ class Config:
         """Writes a configuration file that the command reads too."""
         Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
+    def to_yaml(self, path: str | os.PathLike[str]) -> None:
+        """Writes a configuration file in YAML."""
+        lines = [f"{name}: {json.dumps(value)}\n" for name, value in self.to_dict().items()]
+        Path(path).write_text("".join(lines), encoding="utf-8")
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Config:
         """From plain values; unknown names are refused with the nearest that there is."""
@@ -129,8 +153,29 @@ class Config:
         """From a configuration file: TOML, YAML or JSON."""
         return cls(**json.loads(_native.config_load(os.fspath(path))))
 
-    from_json = from_file
-    from_yaml = from_file
+    @classmethod
+    def from_json(cls, path: str | os.PathLike[str]) -> Config:
+        """The same as :meth:`from_file`."""
+        return cls.from_file(path)
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Config:
+        """The same as :meth:`from_file`."""
+        return cls.from_file(path)
+
+    def should_extract(self, group: str | FeatureGroup) -> bool:
+        """Whether the features of a group are wanted: by its name, or as a part of ``"all"``."""
+        names = [str(f) for f in self.features]
+        return "all" in names or str(group) in names
+
+    def should_include_feature(self, feature_name: str) -> bool:
+        """Whether a feature is wanted by its name, as far as ``specific_features`` tells."""
+        return self.specific_features is None or feature_name in self.specific_features
+
+    def filter_features(self, features: dict[str, Any]) -> dict[str, Any]:
+        """Those of the features that rows under this configuration have."""
+        wanted = set(_native.Engine(self._json()).feature_names())
+        return {name: value for name, value in features.items() if name in wanted}
 
     @property
     def burst_threshold_seconds(self) -> float:
@@ -152,15 +197,3 @@ def _refuse_unknown(names: Mapping[str, Any]) -> None:
     for name in names:
         if name not in known:
             _native.config_validate(json.dumps({name: None}))  # says which name is the nearest
-
-
-_init = Config.__init__
-
-
-@functools.wraps(_init)
-def _checked_init(self: Config, *args: Any, **options: Any) -> None:
-    _refuse_unknown(options)
-    _init(self, *args, **options)
-
-
-Config.__init__ = _checked_init  # type: ignore[method-assign]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from .. import _frames, _native
 from .._native import Flow, Summary, Table
@@ -16,10 +15,20 @@ from ..monitoring.base import MetricsSink
 from ..monitoring.prometheus import PrometheusMetrics
 from .config import Config
 
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+    from polars import DataFrame as PolarsFrame
+    from pyarrow import Table as ArrowTable
+
 __all__ = ["Pipeline", "extract", "extract_live"]
 
 PathLike = str | os.PathLike[str]
 Input = PathLike | Iterable[PathLike]
+
+#: What is a DataFrame where pandas is installed, else a Table.
+_Pandas = Literal["dataframe", "pandas"] | None
 
 #: Packets of one flow that ``iter_flows`` keeps: about 40 MB.
 MAX_PACKETS = 1_000_000
@@ -52,6 +61,8 @@ class Pipeline:
         self.config = Config() if config is None else config
         self.metrics = metrics
         self.extractors = list(extractors)
+        if self.extractors and self.config.bidirectional_split:
+            raise ValueError("bidirectional_split: extractors of your own give one row a flow; leave one of the two out")
         #: What the last finished run did: a :class:`joyfuljay.Summary`.
         self.last_run: Summary | None = None
         self._engine = _native.Engine(self.config._json(), metrics, _is_native(metrics))
@@ -62,6 +73,28 @@ class Pipeline:
                 raise ValueError(f"{extractor.name}: there is a feature '{clash[0]}' already; choose another name")
             own.extend(extractor.feature_names)
 
+    @overload
+    def process_pcap(
+        self, path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None
+    ) -> DataFrame: ...
+    @overload
+    def process_pcap(
+        self, path: Input, output_format: Literal["polars"], *, progress: ProgressLike = None
+    ) -> PolarsFrame: ...
+    @overload
+    def process_pcap(self, path: Input, output_format: Literal["arrow"], *, progress: ProgressLike = None) -> ArrowTable: ...
+    @overload
+    def process_pcap(
+        self, path: Input, output_format: Literal["numpy"], *, progress: ProgressLike = None
+    ) -> NDArray[float64]: ...
+    @overload
+    def process_pcap(
+        self, path: Input, output_format: Literal["dict"], *, progress: ProgressLike = None
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def process_pcap(self, path: Input, output_format: Literal["table"], *, progress: ProgressLike = None) -> Table: ...
+    @overload
+    def process_pcap(self, path: Input, output_format: str | None, *, progress: ProgressLike = None) -> Any: ...
     def process_pcap(self, path: Input, output_format: str | None = None, *, progress: ProgressLike = None) -> Any:
         """The rows of a capture.
 
@@ -74,6 +107,34 @@ class Pipeline:
             return _frames.from_dicts(list(self.iter_features(path)), self.get_feature_names(), wanted)
         return _frames.convert(self._table(path, progress), wanted)
 
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: _Pandas = None, *, progress: ProgressLike = None
+    ) -> DataFrame: ...
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: Literal["polars"], *, progress: ProgressLike = None
+    ) -> PolarsFrame: ...
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: Literal["arrow"], *, progress: ProgressLike = None
+    ) -> ArrowTable: ...
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: Literal["numpy"], *, progress: ProgressLike = None
+    ) -> NDArray[float64]: ...
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: Literal["dict"], *, progress: ProgressLike = None
+    ) -> list[dict[str, Any]]: ...
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: Literal["table"], *, progress: ProgressLike = None
+    ) -> Table: ...
+    @overload
+    def process_pcaps_batch(
+        self, paths: Iterable[PathLike], output_format: str | None, *, progress: ProgressLike = None
+    ) -> Any: ...
     def process_pcaps_batch(
         self, paths: Iterable[PathLike], output_format: str | None = None, *, progress: ProgressLike = None
     ) -> Any:
@@ -86,6 +147,18 @@ class Pipeline:
         tables = [self._table(path, progress) for path in paths]
         return _frames.convert(self._engine.empty().concat(tables), wanted)
 
+    @overload
+    def process_pcap_streaming(
+        self, path: Input, output_path: PathLike, output_format: str | None = None, *, progress: ProgressLike = None
+    ) -> int: ...
+    @overload
+    def process_pcap_streaming(
+        self, path: Input, output_path: None = None, output_format: Literal["dict"] | None = None
+    ) -> Iterator[dict[str, Any]]: ...
+    @overload
+    def process_pcap_streaming(
+        self, path: Input, output_path: None = None, *, output_format: str
+    ) -> Iterator[Any]: ...
     def process_pcap_streaming(
         self,
         path: Input,
@@ -153,7 +226,14 @@ class Pipeline:
         """Names of the columns, in their order."""
         return [*self._engine.feature_names(), *(n for e in self.extractors for n in e.feature_names)]
 
-    def process_live(self, interface: str, *args: Any, **options: Any) -> NoReturn:
+    def process_live(
+        self,
+        interface: str,
+        duration: float | None = None,
+        output_format: str = "dataframe",
+        save_pcap: PathLike | None = None,
+        pid: int | None = None,
+    ) -> NoReturn:
         """Live capture comes with a later version: raises NotImplementedError."""
         raise NotImplementedError(_LIVE)
 
@@ -163,12 +243,7 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -197,6 +272,28 @@ class Pipeline:
         return _closing(flows)
 
 
+@overload
+def extract(
+    path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None, **config: Any
+) -> DataFrame: ...
+@overload
+def extract(
+    path: Input, output_format: Literal["polars"], *, progress: ProgressLike = None, **config: Any
+) -> PolarsFrame: ...
+@overload
+def extract(path: Input, output_format: Literal["arrow"], *, progress: ProgressLike = None, **config: Any) -> ArrowTable: ...
+@overload
+def extract(
+    path: Input, output_format: Literal["numpy"], *, progress: ProgressLike = None, **config: Any
+) -> NDArray[float64]: ...
+@overload
+def extract(
+    path: Input, output_format: Literal["dict"], *, progress: ProgressLike = None, **config: Any
+) -> list[dict[str, Any]]: ...
+@overload
+def extract(path: Input, output_format: Literal["table"], *, progress: ProgressLike = None, **config: Any) -> Table: ...
+@overload
+def extract(path: Input, output_format: str | None, *, progress: ProgressLike = None, **config: Any) -> Any: ...
 def extract(path: Input, output_format: str | None = None, *, progress: ProgressLike = None, **config: Any) -> Any:
     """The rows of a capture: ``Pipeline(Config(**config)).process_pcap(path, output_format)``.
 

@@ -1,5 +1,12 @@
 """Features of the user's own, computed flow by flow in Python beside the native ones."""
 
+from typing import TYPE_CHECKING
+
 from .base import FeatureExtractor
 
 __all__ = ["FeatureExtractor"]
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+    from .._gone import gone
+
+    __getattr__ = gone(__name__, {"*": "features are computed natively; choose them with Config(features=[...])"})

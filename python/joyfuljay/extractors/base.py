@@ -36,3 +36,20 @@ class FeatureExtractor(ABC):
     def name(self) -> str:
         """What the extractor is called."""
         return type(self).__name__
+
+    @property
+    def extractor_id(self) -> str:
+        """A short name, the same in every version."""
+        return self.name.removesuffix("Extractor").lower()
+
+    def feature_ids(self) -> list[str]:
+        """Names of the features, each with the extractor's before it."""
+        return [f"{self.extractor_id}.{name}" for name in self.feature_names]
+
+    def feature_meta(self) -> dict[str, Any]:
+        """What is known of the features, by id: nothing unless an extractor says so."""
+        return {}
+
+    def validate_features(self, features: dict[str, Any]) -> bool:
+        """Whether these are the values of all features, and of no others."""
+        return set(features) == set(self.feature_names)

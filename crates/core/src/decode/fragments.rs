@@ -297,7 +297,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::packet::{FlowKey, Fragment, Layers, NO_OFFSET, Scope};
+    use crate::packet::{FlowKey, Fragment, NO_OFFSET, Scope};
 
     const ID: Identity = Identity { protocol: 17, has_ports: true, src_port: 1, dst_port: 2 };
 
@@ -308,28 +308,8 @@ mod tests {
 
     fn info() -> PacketInfo {
         let a = Endpoint::v4([1, 2, 3, 4], 0);
-        PacketInfo {
-            ts: 0,
-            hash: 0,
-            key: FlowKey::new(false, 17, false, a, a, Scope::default()).0,
-            layers: Layers::default(),
-            frame: NO_OFFSET,
-            outer_l3: NO_OFFSET,
-            l3: NO_OFFSET,
-            l4: NO_OFFSET,
-            payload_start: 0,
-            payload_end: 0,
-            ip_len: 0,
-            payload_len: 0,
-            seq: 0,
-            ack: 0,
-            window: 0,
-            tcp_flags: 0,
-            from_lo: true,
-            has_tcp: false,
-            ttl: 0,
-            fragment: Fragment::Later,
-        }
+        let (key, from_lo) = FlowKey::new(false, 17, false, a, a, Scope::default());
+        PacketInfo { frame: NO_OFFSET, fragment: Fragment::Later, ..PacketInfo::by_hand(0, key, from_lo) }
     }
 
     fn piece(offset: u32, more: bool, bytes: &[u8]) -> Piece<'_> {

@@ -1,7 +1,7 @@
 //! Packets made by hand, for tests.
 
 use crate::frame::TimeNs;
-use crate::packet::{Endpoint, FlowKey, Fragment, Layer, Layers, NO_OFFSET, PacketInfo, Scope};
+use crate::packet::{Endpoint, FlowKey, Layer, Layers, PacketInfo, Scope};
 
 /// A UDP packet from 10.0.0.1:1000 to 10.0.0.2:53.
 pub(crate) fn packet(ts: TimeNs, ip_len: u32, payload_len: u32) -> PacketInfo {
@@ -22,26 +22,12 @@ pub(crate) fn packet_in(ts: TimeNs, ip_len: u32, payload_len: u32, protocol: u8,
     };
     [Layer::Eth, Layer::Ip, inner].into_iter().for_each(|l| layers.push(l));
     PacketInfo {
-        ts,
         hash: key.fixed_hash(),
-        key,
         layers,
-        frame: 0,
-        outer_l3: NO_OFFSET,
-        l3: NO_OFFSET,
-        l4: NO_OFFSET,
-        payload_start: 0,
-        payload_end: 0,
         ip_len,
         payload_len,
-        seq: 0,
-        ack: 0,
-        window: 0,
-        tcp_flags: 0,
-        from_lo,
         has_tcp: protocol == 6,
-        ttl: 64,
-        fragment: Fragment::Whole,
+        ..PacketInfo::by_hand(ts, key, from_lo)
     }
 }
 
