@@ -56,7 +56,7 @@ def convert(table: Table, output_format: OutputFormat) -> Any:
 
 def from_dicts(rows: Sequence[dict[str, Any]], names: Sequence[str], output_format: OutputFormat) -> Any:
     """Rows of dicts, as custom extractors give them, in a format that :func:`check` has passed."""
-    if output_format in ("dict", "table"):
+    if output_format == "dict":
         return list(rows)
     if output_format == "polars":
         polars = _extras.need("polars", "polars", "polars")

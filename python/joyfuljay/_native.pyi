@@ -67,6 +67,10 @@ class Engine:
         """
         Tells the metrics of an error at a stage.
         """
+    def observe_extractor(self, /, name: str, seconds: SupportsFloat | SupportsIndex) -> None:
+        """
+        Tells the metrics how long an extractor of the user's own took over one flow.
+        """
     def sink_errors(self, /) -> int:
         """
         How often the user's metrics sink raised.

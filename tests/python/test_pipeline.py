@@ -356,6 +356,27 @@ def test_features_of_the_users_own(capture, rows, form):
         assert list(pipeline.iter_features(capture)) == got
 
 
+def test_batches_have_the_features_of_the_users_own_too(capture, rows):
+    pipeline = Pipeline(Config(features=["flow_meta"]), extractors=[Large()])
+    batches = list(pipeline.process_pcap_streaming(capture, output_format="dict"))
+    assert len(batches) == len(rows) and "large_packets" in batches[0]
+    pytest.importorskip("polars")
+    frames = list(pipeline.process_pcap_streaming(capture, output_format="polars"))
+    assert sum(map(len, frames)) == len(rows)
+    assert sum(f["large_packets"].sum() for f in frames) == sum(r["large_packets"] for r in batches)
+    with pytest.raises(ValueError, match="table"):
+        pipeline.process_pcap(capture, "table")
+
+
+def test_the_time_of_an_extractor_of_the_users_own_is_told(capture, rows):
+    registry = pytest.importorskip("prometheus_client").CollectorRegistry()
+    metrics = joyfuljay.monitoring.PrometheusMetrics(registry=registry)
+    Pipeline(metrics=metrics, extractors=[Large()]).process_pcap(capture, "dict")
+    label = {"extractor": "Large"}
+    assert registry.get_sample_value("joyfuljay_extractor_flows_total", label) == len(rows)
+    assert registry.get_sample_value("joyfuljay_extractor_seconds_total", label) > 0
+
+
 def test_features_of_the_users_own_do_not_go_with_rows_by_direction():
     with pytest.raises(ValueError, match="bidirectional_split"):
         Pipeline(Config(bidirectional_split=True), extractors=[Large()])

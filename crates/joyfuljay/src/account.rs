@@ -69,7 +69,9 @@ impl Account {
 
     /// The calling thread, from now on: its processor time is told under this name.
     pub(crate) fn worker(&self, name: impl Into<Cow<'static, str>>) -> Worker<'_> {
-        Worker { metrics: self.metrics(), name: name.into(), told: thread_time() }
+        let mut worker = Worker { metrics: self.metrics(), name: name.into(), told: thread_time() };
+        worker.settle();
+        worker
     }
 
     /// After every batch that was read: progress, the time reached, warnings.

@@ -28,6 +28,10 @@ use crate::run::{Done, Run};
 /// Batches in circulation beyond one for each worker: what the reader may be ahead.
 const AHEAD: usize = 4;
 
+/// Names of the queues in metrics.
+const BATCHES: &str = "batches";
+const CHUNKS: &str = "chunks";
+
 /// How often a reader that waits for a batch looks whether there is anybody to wait for.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
@@ -83,6 +87,9 @@ pub(crate) fn run(
         for worker in working {
             written = written.and(worker.join().map_err(|_| Error::Worker));
         }
+        // What is left in the queues of a run that failed is gone with it.
+        run.account.metrics().queue(BATCHES, 0, circulating as u64);
+        run.account.metrics().queue(CHUNKS, 0, Writer::MOST_ENCODING * workers as u64);
         // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
         written.and(read)
     })
@@ -172,7 +179,7 @@ impl Reader<'_, '_> {
     fn tell_queue(&self) {
         let capacity = self.to_workers.len() + AHEAD;
         let away = capacity.saturating_sub(self.room + self.recycled.len());
-        self.run.account.metrics().queue("batches", away as u64, capacity as u64);
+        self.run.account.metrics().queue(BATCHES, away as u64, capacity as u64);
     }
 
     /// A batch to fill; none when a worker is gone, as batches in the queue of a dead worker may not come home.
@@ -318,6 +325,7 @@ impl Writer<'_, '_> {
         self.to_encode = None;
         while self.next_write < self.next_chunk {
             self.collect_encoded(true)?;
+            self.tell_queue();
         }
         self.run.close(self.sink)
     }
@@ -326,10 +334,8 @@ impl Writer<'_, '_> {
         let number = self.next_chunk;
         self.next_chunk += 1;
         let waiting = number - self.next_write;
-        let most = Self::MOST_ENCODING * self.run.workers as u64;
-        self.run.account.metrics().queue("chunks", waiting, most);
         match &self.to_encode {
-            Some(to_encode) if waiting < most => {
+            Some(to_encode) if waiting < self.most_encoding() => {
                 let _ = to_encode.send((number, chunk));
             }
             _ => {
@@ -337,7 +343,17 @@ impl Writer<'_, '_> {
                 self.ready.insert(number, encoded);
             }
         }
+        self.tell_queue();
         self.collect_encoded(false)
+    }
+
+    fn most_encoding(&self) -> u64 {
+        Self::MOST_ENCODING * self.run.workers as u64
+    }
+
+    fn tell_queue(&self) {
+        let waiting = (self.next_chunk - self.next_write).min(self.most_encoding());
+        self.run.account.metrics().queue(CHUNKS, waiting, self.most_encoding());
     }
 
     /// Takes what workers have encoded and writes what is next in order. `wait` for one more if need be.

@@ -116,8 +116,7 @@ impl Pipeline {
         let reporter = Reporter::new(self.listener.take());
         let settings = EngineSettings { chunk_rows: sink.chunk_rows(), ..self.settings };
         let run = Run::start(&self.plan, settings, Arc::clone(&self.metrics), &self.cancel, source.mode(), workers);
-        // Before there are rows: `rate()` does not see what a counter begins with.
-        self.metrics.output(sink.name(), 0, 0);
+        run.announce(sink.name());
         let done = match workers {
             1 => serial::run(&run, source, sink, reporter),
             _ => parallel::run(&run, source, sink, reporter),

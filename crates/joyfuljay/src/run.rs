@@ -44,6 +44,13 @@ impl<'a> Run<'a> {
         Self { plan, settings, cancel, workers, account }
     }
 
+    /// Makes the counters of what the run is about to do appear: `rate()` does not see what a counter begins with.
+    pub(crate) fn announce(&self, sink: &str) {
+        let metrics = self.account.metrics();
+        metrics.output(sink, 0, 0);
+        self.plan.groups().for_each(|group| metrics.extractor(group, 0, 0.0));
+    }
+
     /// After every batch that was read: progress and warnings.
     pub(crate) fn after_read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>, reporter: &mut Reporter) {
         let account = &self.account;

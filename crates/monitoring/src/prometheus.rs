@@ -194,6 +194,8 @@ impl MetricsSink for PrometheusMetrics {
         *runs += 1;
         s.shift(Id::FlowTableCapacity, &[], level(capacity));
         s.shift(Id::ActiveRuns, &[mode.label()], 1);
+        // At 0 from here on, so that `rate()` sees the run's duration when it comes.
+        s.touch(Id::ProcessingDuration, &[mode.label()]);
         s.set_float(Id::LastRunStart, &[mode.label()], unix_now());
     }
 

@@ -5,7 +5,7 @@ use crate::label::{MAX_LABEL_VALUES, OTHER, clean};
 use crate::snapshot::{Family, Histogram, Sample, Value};
 use crate::table::{Created, Id, Kind, METRICS, Metric, Number};
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The families of one namespace.
@@ -29,6 +29,8 @@ struct Slots {
 struct Child {
     values: Vec<String>,
     cell: Cell,
+    /// Whether anybody but the table asked for it.
+    used: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -121,7 +123,7 @@ impl Store {
     /// The families that have samples.
     pub(crate) fn snapshot(&self, out: &mut Vec<Family>) {
         for slots in &self.families {
-            let samples: Vec<_> = slots.filled().map(|c| c.sample(slots.metric)).collect();
+            let samples: Vec<_> = slots.shown().map(|c| c.sample(slots.metric)).collect();
             if samples.is_empty() {
                 continue;
             }
@@ -139,13 +141,14 @@ impl Store {
 
     fn cell(&self, id: Id, values: &[&str]) -> &Cell {
         let slots = &self.families[id as usize];
-        match slots.child(values) {
-            Ok(cell) => cell,
-            Err(other) => {
-                self.add(Id::LabelOverflow, &[], 1);
-                other
-            }
+        let child = slots.child(values).unwrap_or_else(|other| {
+            self.add(Id::LabelOverflow, &[], 1);
+            other
+        });
+        if slots.metric.created == Created::UntilUsed {
+            child.used.store(true, Relaxed);
         }
+        &child.cell
     }
 }
 
@@ -153,7 +156,7 @@ impl Slots {
     fn new(metric: &'static Metric) -> Self {
         let room = if metric.labels.is_empty() { 1 } else { MAX_LABEL_VALUES + 1 };
         let slots = Self { metric, children: (0..room).map(|_| OnceLock::new()).collect(), growing: Mutex::new(()) };
-        if metric.created == Created::AtStart {
+        if metric.created != Created::OnUse {
             let mut rows: Vec<Vec<&str>> = vec![vec![]];
             for label in metric.labels {
                 rows =
@@ -170,37 +173,43 @@ impl Slots {
         self.children.iter().map_while(OnceLock::get)
     }
 
+    /// The children that a scrape sees.
+    fn shown(&self) -> impl Iterator<Item = &Child> {
+        let any_used = self.filled().any(|c| c.used.load(Relaxed));
+        self.filled().filter(move |c| !any_used || c.used.load(Relaxed))
+    }
+
     fn find(&self, values: &[impl AsRef<str>]) -> Option<&Child> {
         self.filled().find(|c| c.values.iter().map(String::as_str).eq(values.iter().map(AsRef::as_ref)))
     }
 
     /// The child with these label values, made if there is room; `Err` is the child that stands for all others.
-    fn child(&self, values: &[&str]) -> Result<&Cell, &Cell> {
+    fn child(&self, values: &[&str]) -> Result<&Child, &Child> {
         if let Some(c) = self.find(values) {
-            return Ok(&c.cell);
+            return Ok(c);
         }
         // A caller that gives too few or too many values must not spoil the family: missing ones are `unknown`.
         let cleaned: Vec<Cow<'_, str>> =
             (0..self.metric.labels.len()).map(|i| clean(values.get(i).copied().unwrap_or(""))).collect();
         if let Some(c) = self.find(&cleaned) {
-            return Ok(&c.cell);
+            return Ok(c);
         }
         let _guard = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(c) = self.find(&cleaned) {
-            return Ok(&c.cell);
+            return Ok(c);
         }
         let len = self.filled().count();
         if len < self.children.len() - usize::from(!self.metric.labels.is_empty()) {
             let values = cleaned.into_iter().map(Cow::into_owned).collect();
-            return Ok(&self.children[len].get_or_init(|| Child::new(self.metric, values)).cell);
+            return Ok(self.children[len].get_or_init(|| Child::new(self.metric, values)));
         }
         let others = vec![OTHER; self.metric.labels.len()];
         let other = self.find(&others);
         let last = &self.children[self.children.len() - 1];
         let made = || Child::new(self.metric, others.iter().map(|o| (*o).to_owned()).collect());
         Err(match other {
-            Some(c) => &c.cell,
-            None => &last.get_or_init(made).cell,
+            Some(c) => c,
+            None => last.get_or_init(made),
         })
     }
 }
@@ -216,7 +225,7 @@ impl Child {
             (Kind::Counter, Number::Int) => Cell::Count(AtomicU64::new(0)),
             (Kind::Gauge, Number::Int) => Cell::Level(AtomicI64::new(0)),
         };
-        Self { values, cell }
+        Self { values, cell, used: AtomicBool::new(false) }
     }
 
     fn sample(&self, metric: &Metric) -> Sample {
@@ -272,6 +281,22 @@ mod tests {
         );
         assert!(s.family("jj_capture_drops_total").is_none());
         assert!(s.family("jj_input_read_bytes").is_none());
+    }
+
+    #[test]
+    fn modes_have_durations_at_zero_until_one_is_in_use() {
+        let store = Store::new("jj");
+        let modes = || {
+            let s = snapshot(&store);
+            let family = s.family("jj_processing_duration_seconds").unwrap();
+            family.samples.iter().map(|s| s.label_values[0].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(modes(), ["pcap", "live", "remote"]);
+        store.touch(Id::ProcessingDuration, &["live"]);
+        assert_eq!(modes(), ["live"]);
+        store.observe(Id::ProcessingDuration, &["replay"], 1.0);
+        store.observe(Id::ProcessingDuration, &["pcap"], 1.0);
+        assert_eq!(modes(), ["pcap", "live", "replay"]);
     }
 
     #[test]

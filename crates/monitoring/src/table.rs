@@ -43,6 +43,9 @@ pub enum Number {
 pub enum Created {
     /// With the registry, at 0.
     AtStart,
+    /// With the registry, at 0, as it is not known yet which will be used; once one is, only those that are. For histograms
+    /// over modes: a process has one mode as a rule, and quantiles of the others would be NaN for ever.
+    UntilUsed,
     /// With the first value.
     OnUse,
 }
@@ -186,7 +189,8 @@ pub static METRICS: &[Metric] = &[
         RUN_BUCKETS,
         "Processing duration in seconds, by mode.",
     )
-    .labels(&[MODES]),
+    .labels(&[MODES])
+    .until_used(),
     gauge(Id::ActiveFlows, "active_flows", "Current number of active flows."),
     // The engine.
     gauge(Id::BuildInfo, "build_info", "Always 1; the labels say which build this is.")
@@ -389,6 +393,10 @@ impl Metric {
 
     const fn float(self) -> Self {
         Self { number: Number::Float, ..self }
+    }
+
+    const fn until_used(self) -> Self {
+        Self { created: Created::UntilUsed, ..self }
     }
 
     const fn on_use(self) -> Self {

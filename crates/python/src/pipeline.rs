@@ -169,6 +169,13 @@ impl Engine {
         self.user_sink().map_or(0, |s| s.failures())
     }
 
+    /// Tells the metrics how long an extractor of the user's own took over one flow.
+    fn observe_extractor(&self, name: &str, seconds: f64) {
+        if let Metrics::Native(sink) = &self.metrics {
+            sink.extractor(name, 1, seconds);
+        }
+    }
+
     /// Tells the metrics of an error at a stage.
     fn observe_error(&self, py: Python<'_>, stage: &str) -> PyResult<()> {
         match &self.metrics {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
@@ -32,6 +34,9 @@ _Pandas = Literal["dataframe", "pandas"] | None
 
 #: Packets of one flow that ``iter_flows`` keeps: about 40 MB.
 MAX_PACKETS = 1_000_000
+
+#: Rows of a batch that extractors of the user's own have a part in.
+_CHUNK_ROWS = 4096
 
 _FILE_FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet", ".arrow": "arrow"}
 
@@ -100,9 +105,9 @@ class Pipeline:
 
         ``output_format``: ``"dataframe"`` (pandas; the default where pandas is installed), ``"polars"``, ``"arrow"``,
         ``"numpy"`` (a matrix of the numeric columns), ``"dict"`` (a list of dicts: the slow path) or ``"table"`` (a
-        :class:`joyfuljay.Table`; the default without pandas).
+        :class:`joyfuljay.Table`; the default without pandas, or dicts where there are extractors of your own).
         """
-        wanted = _frames.check(output_format)
+        wanted = self._wanted(output_format)
         if self.extractors:
             return _frames.from_dicts(list(self.iter_features(path)), self.get_feature_names(), wanted)
         return _frames.convert(self._table(path, progress), wanted)
@@ -139,7 +144,7 @@ class Pipeline:
         self, paths: Iterable[PathLike], output_format: str | None = None, *, progress: ProgressLike = None
     ) -> Any:
         """The rows of several captures, each a run of its own: flows do not go on from one capture to the next."""
-        wanted = _frames.check(output_format)
+        wanted = self._wanted(output_format)
         paths = [os.fspath(p) for p in paths]
         if self.extractors:
             rows = [row for path in paths for row in self.iter_features(path)]
@@ -211,11 +216,13 @@ class Pipeline:
         """
         features = self._engine.extract(flow)
         for extractor in self.extractors:
+            begun = time.perf_counter()
             try:
                 more = extractor.extract(flow)
             except Exception:
                 self._engine.observe_error("extraction")
                 raise
+            self._engine.observe_extractor(extractor.name, time.perf_counter() - begun)
             for name in extractor.feature_names:
                 features[name] = more.get(name)
         return features
@@ -249,6 +256,14 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<joyfuljay.Pipeline of {len(self.get_feature_names())} features>"
 
+    def _wanted(self, output_format: str | None) -> _frames.OutputFormat:
+        wanted = _frames.check(output_format)
+        if self.extractors and wanted == "table":
+            if output_format is not None:
+                raise ValueError("output_format='table': has no place for features of your own; choose dataframe, polars, arrow or dict")
+            return "dict"
+        return wanted
+
     def _table(self, path: Input, progress: ProgressLike) -> Table:
         with listener(progress) as news:
             table, summary = self._engine.table(_inputs(path), news)
@@ -265,7 +280,11 @@ class Pipeline:
         return _closing(tables)
 
     def _batches(self, path: Input, output_format: str) -> Iterator[Any]:
-        wanted = _frames.check(output_format)
+        wanted = self._wanted(output_format)
+        if self.extractors:
+            names, rows = self.get_feature_names(), self.iter_features(path)
+            chunks = iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), [])
+            return (_frames.from_dicts(chunk, names, wanted) for chunk in chunks)
         return (_frames.convert(table, wanted) for table in self._tables(path))
 
     def _flows(self, flows: _native.FlowIterator) -> Iterator[Flow]:

@@ -75,6 +75,11 @@ impl RowPlan {
         self.settings.trackers
     }
 
+    /// Names of the groups that have a selected feature.
+    pub fn groups(&self) -> impl Iterator<Item = &'static str> {
+        self.groups.iter().map(|g| g.group.id())
+    }
+
     /// The selected features, in the order of columns (which `flow_id` and `direction` may precede).
     pub fn features(&self) -> &[FeatureInfo] {
         &self.features
