@@ -15,7 +15,7 @@ mod web_config;
 
 use self::reload::Reloading;
 use crate::exposition::Format;
-use crate::registry::Registry;
+use crate::registry::{Registry, default_registry};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -139,6 +139,12 @@ pub fn start_server(
     let thread = std::thread::Builder::new().name("jj-metrics".to_owned()).spawn(run).map_err(ServerError::Thread)?;
     let bound = start.recv().unwrap_or_else(|_| Err(ServerError::Thread(io::Error::other("the thread ended"))))?;
     Ok(ServerHandle { addr: bound, tls, open, ready, stop, thread: Some(thread) })
+}
+
+/// Shows the default registry on every address of this machine, without TLS or authentication: [`start_server`] for more.
+/// [`ServerHandle::warning`] has what that means.
+pub fn start_prometheus_server(port: u16) -> Result<ServerHandle, ServerError> {
+    start_server("0.0.0.0", port, default_registry(), ServerOptions::default())
 }
 
 impl ServerHandle {
