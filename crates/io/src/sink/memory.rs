@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 
+use super::packed::pack;
 use super::text::foreign;
 use super::{Encoded, RowEncoder, RowSink, SinkError, Written};
 
@@ -32,7 +33,7 @@ impl RowSink for MemorySink {
     }
 
     fn encoder(&self) -> Arc<dyn RowEncoder> {
-        Arc::new(AsIs)
+        Arc::new(Packed)
     }
 
     fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
@@ -67,10 +68,10 @@ impl MemoryRows {
     }
 }
 
-struct AsIs;
+struct Packed;
 
-impl RowEncoder for AsIs {
+impl RowEncoder for Packed {
     fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
-        Ok(Encoded::Batch(rows))
+        Ok(Encoded::Batch(pack(rows)))
     }
 }

@@ -12,6 +12,7 @@ mod format;
 mod json;
 mod memory;
 mod output;
+mod packed;
 mod parquet;
 mod text;
 
