@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 
-use super::packed::pack;
 use super::text::foreign;
 use super::{Encoded, RowEncoder, RowSink, SinkError, Written};
 
@@ -33,7 +32,7 @@ impl RowSink for MemorySink {
     }
 
     fn encoder(&self) -> Arc<dyn RowEncoder> {
-        Arc::new(Packed)
+        Arc::new(AsIs)
     }
 
     fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
@@ -68,10 +67,10 @@ impl MemoryRows {
     }
 }
 
-struct Packed;
+struct AsIs;
 
-impl RowEncoder for Packed {
+impl RowEncoder for AsIs {
     fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
-        Ok(Encoded::Batch(pack(rows)))
+        Ok(Encoded::Batch(rows))
     }
 }

@@ -12,7 +12,6 @@ mod format;
 mod json;
 mod memory;
 mod output;
-mod packed;
 mod parquet;
 mod text;
 
