@@ -1,5 +1,6 @@
 """Where captures come from, and what is said of bad ones."""
 
+import os
 import shutil
 
 import pytest
@@ -90,3 +91,13 @@ def test_empty_capture_gives_no_rows_and_no_error(jj, tmp_path):
 
     table = pyarrow.parquet.read_table(tmp_path / "e.parquet")
     assert table.num_rows == 0 and "src_ip" in table.column_names
+
+
+def test_file_names_that_are_no_utf8(jj, rows, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/a\xff.pcap"
+    with open(odd, "wb") as f:
+        f.write((DATA / "few.pcap").read_bytes())
+    expected = rows(DATA / "few.pcap")
+    for named in (os.fsdecode(odd), tmp_path / "a*", tmp_path):
+        assert rows(named) == expected
+    jj("info", os.fsdecode(odd))

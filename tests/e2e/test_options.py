@@ -120,3 +120,16 @@ def test_unknown_group_is_refused_with_the_nearest(jj):
 def test_addresses_are_addresses(rows):
     for r in rows(DEMO, "--features", "flow_meta"):
         ipaddress.ip_address(r["src_ip"])
+
+
+def test_flags_of_the_metrics_server_need_the_server(jj):
+    for flag, given in (("--prometheus-addr", "127.0.0.1"), ("--prometheus-linger", "1"), ("--prometheus-web-config", "web.yml")):
+        err = jj("extract", DATA / "few.pcap", "-f", "csv", "-o", "-", flag, given, ok=False).err
+        assert "--prometheus-port" in err
+
+
+def test_missing_takes_the_word_null_in_every_form(jj, tmp_path):
+    config = tmp_path / "c.json"
+    config.write_text('{"missing": null}')
+    for arguments in (["--set", "missing=null"], ["-c", config]):
+        jj("extract", DATA / "few.pcap", "-f", "csv", "-o", "-", *arguments)

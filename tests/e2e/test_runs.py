@@ -65,6 +65,45 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(feeding, tmp_path, form):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_waits_for_a_quiet_pipe_ends_when_told(feeding, tmp_path, by):
+    child = feeding("-f", "parquet", "-o", tmp_path / "out.parquet")
+    feed(child, DEMO.read_bytes())
+    wait_for(lambda: list(tmp_path.iterdir()))
+    child.send_signal(by)
+    assert child.wait(20) == 128 + by
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_capture_is_never_the_output(jj, tmp_path):
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(DEMO.read_bytes())
+    for output in (capture, tmp_path / "." / "a.pcap"):
+        err = jj("extract", capture, "-f", "csv", "-o", output, ok=False).err
+        assert "one of the captures" in err
+    assert capture.read_bytes() == DEMO.read_bytes()
+
+
+@pytest.mark.parametrize("what", ["missing", "garbage", "output"])
+def test_a_run_that_cannot_begin_is_counted_and_lingers(jj, tmp_path, what):
+    garbage = tmp_path / "notes.txt"
+    garbage.write_text("notes\n")
+    source = {"missing": tmp_path / "none.pcap", "garbage": garbage, "output": DEMO}[what]
+    output = tmp_path / "none" / "o.csv" if what == "output" else tmp_path / "o.csv"
+    port = free_port()
+    child = subprocess.Popen(
+        [jj.path, "extract", source, "-f", "csv", "-o", output, "--prometheus-port", str(port), "--prometheus-linger", "30"],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: value(scrape(port), "joyfuljay_runs_total", 'mode="pcap",result="failure"') == 1)
+        assert value(scrape(port), "joyfuljay_errors_total", "output" if what == "output" else "parsing") == 1
+        child.terminate()
+        assert child.wait(10) in (1, 2)
+    finally:
+        child.kill()
+
+
 def test_an_older_result_survives_a_killed_run(feeding, tmp_path):
     out = tmp_path / "out.csv"
     out.write_text("the result of yesterday\n")

@@ -2,8 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+#[cfg(unix)]
+use std::time::Duration;
 
 use joyfuljay::CancelToken;
+
+/// How long a run has to stop in good order.
+#[cfg(unix)]
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What was asked for from outside while a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +18,8 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Pulls the token at SIGINT, SIGTERM or SIGHUP; a second signal ends the process at once.
+    /// Pulls the token at SIGINT, SIGTERM or SIGHUP; a second signal ends the process at once, and so does a run that does not stop
+    /// in time because it waits for a pipe that says nothing.
     ///
     /// Where handlers cannot be installed, the signals keep their default: the process just ends.
     #[cfg(unix)]
@@ -25,9 +32,13 @@ impl Interrupt {
         std::thread::spawn(move || {
             for signal in signals.forever() {
                 if seen.swap(signal, Ordering::Relaxed) != 0 {
-                    std::process::exit(128 + signal);
+                    leave(signal);
                 }
                 cancel.cancel();
+                std::thread::spawn(move || {
+                    std::thread::sleep(PATIENCE);
+                    leave(signal);
+                });
             }
         });
         interrupt
@@ -43,4 +54,11 @@ impl Interrupt {
     pub fn signal(&self) -> Option<i32> {
         Some(self.signal.load(Ordering::Relaxed)).filter(|s| *s != 0)
     }
+}
+
+/// Ends the process as the signal would have, without leaving half a file.
+#[cfg(unix)]
+fn leave(signal: i32) -> ! {
+    joyfuljay_io::sink::remove_parts();
+    std::process::exit(128 + signal);
 }

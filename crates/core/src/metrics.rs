@@ -29,6 +29,29 @@ impl Mode {
     }
 }
 
+/// How a run ended: the `result` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RunResult {
+    /// At the end of its input.
+    Success,
+    /// By an error.
+    Failure,
+    /// By its caller, who stopped it or left it.
+    Cancelled,
+}
+
+impl RunResult {
+    /// The value of the `result` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A stage of the pipeline: the `stage` label of errors and of batch durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -69,8 +92,8 @@ pub trait MetricsSink: Send + Sync {
     fn error(&self, _stage: &str) {}
     /// A run began, whose flow table has room for `capacity` flows.
     fn run_started(&self, _mode: Mode, _capacity: u64) {}
-    /// A run that was told to have begun ended after `seconds`, well or not.
-    fn run_finished(&self, _mode: Mode, _capacity: u64, _seconds: f64, _ok: bool) {}
+    /// A run that was told to have begun ended after `seconds`.
+    fn run_finished(&self, _mode: Mode, _capacity: u64, _seconds: f64, _result: RunResult) {}
     /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…). Told of none when a run
     /// begins.
     fn output(&self, _sink: &str, _records: u64, _bytes: u64) {}

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::EngineSettings;
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
+use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_io::source::{PacketSource, Position, SourceWarning};
 
 use crate::Error;
 
-/// What a run has counted. Open until it is closed; one that is dropped open was a failure.
+/// What a run has counted. Open until it is closed; one that is dropped open is that of a thread that died.
 pub(crate) struct Account {
     metrics: Arc<dyn MetricsSink>,
     mode: Mode,
@@ -131,7 +131,7 @@ impl Account {
     }
 
     /// Settles: later calls change nothing.
-    pub(crate) fn close(&self, ok: bool) {
+    pub(crate) fn close(&self, result: RunResult) {
         if !self.open.swap(false, Ordering::Relaxed) {
             return;
         }
@@ -139,13 +139,13 @@ impl Account {
         let left = self.totals();
         let (active_flows, table_bytes) = (-left.active_flows, -left.table_bytes);
         self.metrics.record(&StatsDelta { active_flows, table_bytes, ..StatsDelta::default() });
-        self.metrics.run_finished(self.mode, self.capacity, self.elapsed().as_secs_f64(), ok);
+        self.metrics.run_finished(self.mode, self.capacity, self.elapsed().as_secs_f64(), result);
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.close(false);
+        self.close(RunResult::Failure);
     }
 }
 

@@ -5,14 +5,14 @@
 
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Drain, Engine, PacketBatch, RowChunk};
-use joyfuljay_core::metrics::Stage;
+use joyfuljay_core::metrics::{RunResult, Stage};
 use joyfuljay_io::source::{PacketSource, Position, Progress as Step, SourceWarning};
 
 use crate::account::Account;
 use crate::{CancelToken, Error, Pipeline};
 
 /// Finished flows of a source in the order of their rows, a chunk at a time. Dropped before its end, the run counts as
-/// failed.
+/// cancelled.
 pub struct Flows {
     source: Box<dyn PacketSource>,
     stage: State,
@@ -86,7 +86,7 @@ impl Flows {
                 account.record(&drain.take_stats());
                 if chunk.is_none() {
                     self.stage = State::Done;
-                    account.close(true);
+                    account.close(RunResult::Success);
                 }
                 Ok(chunk)
             }
@@ -120,7 +120,16 @@ impl Flows {
             self.account.failed(e);
         }
         self.stage = State::Done;
-        self.account.close(false);
+        self.account.close(error.map_or(RunResult::Cancelled, |_| RunResult::Failure));
+    }
+}
+
+impl Drop for Flows {
+    fn drop(&mut self) {
+        // By a thread that dies it is no decision.
+        if !std::thread::panicking() {
+            self.account.close(RunResult::Cancelled);
+        }
     }
 }
 
@@ -188,7 +197,7 @@ mod tests {
         let all = pipeline.flows(demo());
         assert!(all.map(|chunk| chunk.unwrap().len()).sum::<usize>() > 0);
         let s = registry.snapshot();
-        assert_eq!(s.value("jj_runs_total", &["pcap", "failure"]), Some(1.0));
+        assert_eq!(s.value("jj_runs_total", &["pcap", "cancelled"]), Some(1.0));
         assert_eq!(s.value("jj_runs_total", &["pcap", "success"]), Some(1.0));
         assert_eq!(s.value("jj_active_flows", &[]), Some(0.0));
         assert!(s.value("jj_packets_total", &[]) > Some(0.0));

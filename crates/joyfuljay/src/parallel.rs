@@ -37,9 +37,9 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(
     run: &Run<'_>,
-    source: Box<dyn PacketSource>,
+    mut source: Box<dyn PacketSource>,
     sink: Box<dyn RowSink>,
-    reporter: Reporter,
+    mut reporter: Reporter,
 ) -> Result<Done, Error> {
     let workers = run.workers;
     let circulating = workers + AHEAD;
@@ -80,7 +80,7 @@ pub(crate) fn run(
         };
         let writing = scope.spawn(move || writer.write_all(from_all));
         let reader = Reader { run, to_workers, recycled, room: circulating, home: give_back, alive, next_batch: 0 };
-        let read = reader.read(source, reporter, &to_writer);
+        let read = reader.read(&mut *source, &mut reporter, &to_writer);
         drop(to_writer);
         let mut written = writing.join().unwrap_or(Err(Error::Worker));
         // Joined one by one, as a scope would panic itself for a worker that did.
@@ -90,6 +90,7 @@ pub(crate) fn run(
         // What is left in the queues of a run that failed is gone with it.
         run.account.metrics().queue(BATCHES, 0, circulating as u64);
         run.account.metrics().queue(CHUNKS, 0, Writer::MOST_ENCODING * workers as u64);
+        reporter.last(|| run.progress(source.position()));
         // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
         written.and(read)
     })
@@ -132,8 +133,8 @@ struct Reader<'a, 'r> {
 impl Reader<'_, '_> {
     fn read(
         mut self,
-        mut source: Box<dyn PacketSource>,
-        mut reporter: Reporter,
+        source: &mut dyn PacketSource,
+        reporter: &mut Reporter,
         to_writer: &Sender<News>,
     ) -> Result<Done, Error> {
         let run = self.run;
@@ -162,11 +163,11 @@ impl Reader<'_, '_> {
                 whole = false;
                 break;
             }
-            run.after_read(&mut *source, front.last_ts(), &mut reporter);
+            run.after_read(source, front.last_ts(), reporter);
             self.tell_queue();
             worker.settle();
         }
-        run.after_read(&mut *source, front.last_ts(), &mut reporter);
+        run.after_read(source, front.last_ts(), reporter);
         let cancelled = run.cancel.is_cancelled();
         if whole && !cancelled {
             // A writer that is gone says itself why.

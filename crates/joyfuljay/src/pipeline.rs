@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use joyfuljay_core::Config;
 use joyfuljay_core::engine::EngineSettings;
-use joyfuljay_core::metrics::{MetricsSink, NoMetrics};
+use joyfuljay_core::metrics::{MetricsSink, Mode, NoMetrics, RunResult};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_core::trackers::TrackerMask;
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::PacketSource;
 
+use crate::account::Account;
 use crate::progress::{Listener, Reporter};
 use crate::run::Run;
 use crate::{CancelToken, Error, Progress, Summary, parallel, serial};
@@ -102,6 +103,13 @@ impl Pipeline {
             Some(n) => n.max(1) as usize,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         }
+    }
+
+    /// Tells the metrics of a run that could not begin, as its input or its output could not be opened: a failed run like any other.
+    pub fn not_begun(&self, error: &Error) {
+        let account = Account::open(Arc::clone(&self.metrics), Mode::Pcap, &self.settings);
+        account.failed(error);
+        account.close(RunResult::Failure);
     }
 
     /// Runs a source to its end.

@@ -35,6 +35,13 @@ impl Reporter {
         Self { listener, next: Instant::now() }
     }
 
+    /// Calls the listener, as it will hear nothing more.
+    pub(crate) fn last(&mut self, news: impl FnOnce() -> Progress) {
+        if let Some(listener) = &mut self.listener {
+            listener(&news());
+        }
+    }
+
     /// Calls the listener if it is time, with what `news` makes.
     pub(crate) fn tick(&mut self, news: impl FnOnce() -> Progress) {
         if let Some(listener) = &mut self.listener {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use joyfuljay_core::engine::{EngineSettings, RowChunk};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
+use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink};
-use joyfuljay_io::source::PacketSource;
+use joyfuljay_io::source::{PacketSource, Position};
 
 use crate::account::Account;
 use crate::progress::Reporter;
@@ -55,12 +55,13 @@ impl<'a> Run<'a> {
     pub(crate) fn after_read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>, reporter: &mut Reporter) {
         let account = &self.account;
         let position = account.after_read(source, last_ts);
-        reporter.tick(|| Progress {
-            position,
-            stats: account.totals(),
-            rows: account.rows(),
-            elapsed: account.elapsed(),
-        });
+        reporter.tick(|| self.progress(position));
+    }
+
+    /// Where the run is now.
+    pub(crate) fn progress(&self, position: Position) -> Progress {
+        let account = &self.account;
+        Progress { position, stats: account.totals(), rows: account.rows(), elapsed: account.elapsed() }
     }
 
     /// Rows of a chunk, encoded for the sink.
@@ -102,7 +103,11 @@ impl<'a> Run<'a> {
         if let Err(e) = &done {
             account.failed(e);
         }
-        account.close(done.as_ref().is_ok_and(|d| !d.cancelled));
+        account.close(match &done {
+            Err(_) => RunResult::Failure,
+            Ok(done) if done.cancelled => RunResult::Cancelled,
+            Ok(_) => RunResult::Success,
+        });
         let done = done?;
         Ok(Summary {
             stats: account.totals(),

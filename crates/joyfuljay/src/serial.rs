@@ -58,5 +58,6 @@ pub(crate) fn run(
         worker.settle();
     }
     run.close(sink)?;
+    reporter.last(|| run.progress(source.position()));
     Ok(done)
 }

@@ -4,7 +4,7 @@ use crate::registry::{MetricsError, Registry, default_registry};
 use crate::store::Store;
 use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{MetricsSink, Mode, Stage};
+use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -199,7 +199,7 @@ impl MetricsSink for PrometheusMetrics {
         s.set_float(Id::LastRunStart, &[mode.label()], unix_now());
     }
 
-    fn run_finished(&self, mode: Mode, capacity: u64, seconds: f64, ok: bool) {
+    fn run_finished(&self, mode: Mode, capacity: u64, seconds: f64, result: RunResult) {
         let s = &self.store;
         let mut runs = s.runs();
         *runs = runs.saturating_sub(1);
@@ -208,13 +208,13 @@ impl MetricsSink for PrometheusMetrics {
         }
         let mode = [mode.label()];
         s.shift(Id::ActiveRuns, &mode, -1);
-        s.add(Id::Runs, &[mode[0], if ok { "success" } else { "failure" }], 1);
+        s.add(Id::Runs, &[mode[0], result.label()], 1);
         if self.observe(Id::ProcessingDuration, &mode, seconds).is_err() {
             self.refused();
         } else {
             s.set_float(Id::LastRunDuration, &mode, seconds);
         }
-        if ok {
+        if result == RunResult::Success {
             s.set_float(Id::LastRunSuccess, &mode, unix_now());
         }
     }
@@ -345,7 +345,7 @@ mod tests {
         assert!(m.registry().snapshot().family("joyfuljay_output_last_success_timestamp_seconds").is_none());
         m.output("csv", 10, 1000);
         assert!(value(&m, "joyfuljay_output_last_success_timestamp_seconds", &["csv"]) > 1.7e9);
-        m.run_finished(Mode::Pcap, 100, 2.5, true);
+        m.run_finished(Mode::Pcap, 100, 2.5, RunResult::Success);
         assert_eq!(value(&m, "joyfuljay_active_runs", &["pcap"]), 0.0);
         assert_eq!(value(&m, "joyfuljay_runs_total", &["pcap", "success"]), 1.0);
         assert_eq!(value(&m, "joyfuljay_last_run_duration_seconds", &["pcap"]), 2.5);
@@ -371,9 +371,9 @@ mod tests {
         m.input_grew(5, 0);
         m.input_grew(7, 20);
         assert_eq!(levels(), [140.0, 22.0, 1020.0]);
-        m.run_finished(Mode::Pcap, 100, 1.0, true);
+        m.run_finished(Mode::Pcap, 100, 1.0, RunResult::Success);
         assert_eq!(levels(), [40.0, 22.0, 1020.0]);
-        m.run_finished(Mode::Live, 40, 1.0, false);
+        m.run_finished(Mode::Live, 40, 1.0, RunResult::Failure);
         assert_eq!(levels(), [40.0, 22.0, 1020.0]);
         m.run_started(Mode::Pcap, 7);
         assert_eq!(levels(), [7.0, 0.0, 0.0]);

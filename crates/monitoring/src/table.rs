@@ -232,7 +232,7 @@ pub static METRICS: &[Metric] = &[
     .labels(&[Label { name: "stage", values: &["decode", "track", "extract", "output"] }]),
     gauge(Id::ActiveRuns, "active_runs", "Runs going on, by mode.").labels(&[MODES]),
     counter(Id::Runs, "runs_total", "Runs ended, by mode and result.")
-        .labels(&[MODES, Label { name: "result", values: &["success", "failure"] }]),
+        .labels(&[MODES, Label { name: "result", values: &["success", "failure", "cancelled"] }]),
     gauge(Id::LastRunStart, "last_run_start_timestamp_seconds", "When a run of the mode last began, Unix time.")
         .unit("seconds")
         .labels(&[MODES])

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 
-use crate::errors::config_error;
+use crate::errors::{config_error, os_error};
 
 /// Reads and validates a configuration; names that do not exist are answered with the nearest.
 pub fn read(json: &str) -> PyResult<Config> {
@@ -58,8 +58,9 @@ pub fn config_keys() -> Vec<(&'static str, &'static str, &'static str)> {
 /// Reads a configuration file (TOML, YAML or JSON) as JSON.
 #[pyfunction]
 pub fn config_load(path: std::path::PathBuf) -> PyResult<String> {
-    // A file that is not there is Python's own error.
-    std::fs::metadata(&path).map_err(PyErr::from)?;
+    if let Err(e) = std::fs::metadata(&path) {
+        return Err(os_error(&e, path.display().to_string()));
+    }
     to_json(&config_file::load(path).map_err(|e| config_error(&e))?)
 }
 

@@ -61,7 +61,7 @@ fn sink_error(error: SinkError) -> PyErr {
 }
 
 /// `OSError(number, text, path)`, which Python turns into `FileNotFoundError` and its kin.
-fn os_error(error: &io::Error, path: String) -> PyErr {
+pub fn os_error(error: &io::Error, path: String) -> PyErr {
     match error.raw_os_error() {
         Some(number) => PyOSError::new_err((number, error_text(&error.to_string()), path)),
         None => PyOSError::new_err(format!("{path}: {error}")),

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use joyfuljay::core::engine::RowChunk;
 use joyfuljay::{CancelToken, Error, Flows};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
@@ -27,6 +28,8 @@ pub struct FlowIterator {
     ended: Option<Arc<Ended>>,
     at: usize,
     warnings: Vec<String>,
+    /// Whose thread it is: after a fork there is none.
+    process: u32,
 }
 
 /// Flows that ended, or that there are no more, and what went wrong meanwhile.
@@ -59,7 +62,17 @@ impl FlowIterator {
                 }
             }
         })?;
-        Ok(Self { run: Some((ask, news)), done, cancel, tracked, sink, ended: None, at: 0, warnings: Vec::new() })
+        Ok(Self {
+            run: Some((ask, news)),
+            done,
+            cancel,
+            tracked,
+            sink,
+            ended: None,
+            at: 0,
+            warnings: Vec::new(),
+            process: std::process::id(),
+        })
     }
 
     fn next_of_chunk(&mut self) -> Option<Flow> {
@@ -100,6 +113,11 @@ impl FlowIterator {
         if let Some(flow) = self.next_of_chunk() {
             return Ok(Some(flow));
         }
+        if self.run.is_some() && self.process != std::process::id() {
+            return Err(PyRuntimeError::new_err(
+                "this iteration belongs to the process before the fork: begin one of your own in the child",
+            ));
+        }
         let Some((ask, news)) = &self.run else { return Ok(None) };
         // Nobody to ask: the thread died, and the answer says so.
         let _ = ask.send(());
@@ -134,7 +152,7 @@ impl FlowIterator {
     /// Gives the capture up; flows that came out stay.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
         self.ended = None;
-        if self.run.take().is_some() {
+        if self.run.take().is_some() && self.process == std::process::id() {
             run::stop(py, &self.cancel, &self.done);
             self.tell(py)?;
         }

@@ -151,7 +151,10 @@ impl PrometheusMetrics {
 
 /// A number of things: a whole number, 0 or more.
 pub fn count(value: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
-    if let Ok(n) = value.extract::<u64>() {
+    // Beyond 2^53 a counter's value is not exact for Prometheus, and a few of them would overflow ours.
+    if let Ok(n) = value.extract::<u64>()
+        && n <= 1 << 53
+    {
         return Ok(n);
     }
     let number: f64 = value

@@ -7,12 +7,12 @@ use joyfuljay::{CancelToken, Config, Pipeline};
 use joyfuljay_core::metrics::MetricsSink;
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_io::sink::{self, Format, MemorySink, RowSink, SinkOptions, Target};
-use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource};
+use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::errors::{config_error, run_error, source_error};
+use crate::errors::{config_error, run_error};
 use crate::flow::{Flow, Tracked};
 use crate::flows::FlowIterator;
 use crate::metrics::PrometheusMetrics;
@@ -57,22 +57,39 @@ impl Engine {
         }
     }
 
+    fn open(&self, py: Python<'_>, inputs: &[PathBuf]) -> PyResult<CaptureSet> {
+        let opened = py.detach(|| CaptureSet::open(inputs, &CaptureOptions::default()));
+        opened.map_err(|e| self.not_begun(py, e.into()))
+    }
+
+    /// Tells the metrics of a run that could not begin.
+    fn not_begun(&self, py: Python<'_>, error: joyfuljay::Error) -> PyErr {
+        let told = self.pipeline().map(|pipeline| pipeline.not_begun(&error));
+        let told = told.and_then(|()| self.user_sink().map_or(Ok(()), |sink| sink.deliver(py)));
+        told.err().unwrap_or_else(|| run_error(error))
+    }
+
     fn run(
         &self,
         py: Python<'_>,
-        inputs: &[String],
+        inputs: &[PathBuf],
         sink: Box<dyn RowSink>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Summary> {
-        let source = open(py, inputs)?;
-        let audience = Audience { progress, sink: self.user_sink() };
-        run::run(py, self.pipeline()?, source, sink, &audience)
+        let source = self.open(py, inputs)?;
+        self.run_over(py, source, sink, progress)
     }
-}
 
-fn open(py: Python<'_>, inputs: &[String]) -> PyResult<Box<dyn PacketSource>> {
-    let set = py.detach(|| CaptureSet::open(inputs, &CaptureOptions::default())).map_err(source_error)?;
-    Ok(Box::new(set))
+    fn run_over(
+        &self,
+        py: Python<'_>,
+        source: CaptureSet,
+        sink: Box<dyn RowSink>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Summary> {
+        let audience = Audience { progress, sink: self.user_sink() };
+        run::run(py, self.pipeline()?, Box::new(source), sink, &audience)
+    }
 }
 
 #[pymethods]
@@ -99,51 +116,60 @@ impl Engine {
 
     /// Rows of captures, and what the run did.
     #[pyo3(signature = (inputs, progress: "collections.abc.Callable[[Progress], object] | None" = None))]
-    fn table(&self, py: Python<'_>, inputs: Vec<String>, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
+    fn table(&self, py: Python<'_>, inputs: Vec<PathBuf>, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
         let sink = MemorySink::new();
         let rows = sink.rows();
         let summary = self.run(py, &inputs, Box::new(sink), progress)?;
         Ok((Table::new(self.plan.schema(), rows.take()), summary))
     }
 
-    /// Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow.
+    /// Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
+    /// file's extension says.
     #[pyo3(signature = (
-        inputs, output, format, progress: "collections.abc.Callable[[Progress], object] | None" = None
+        inputs, output, format=None, progress: "collections.abc.Callable[[Progress], object] | None" = None
     ))]
     fn write(
         &self,
         py: Python<'_>,
-        inputs: Vec<String>,
+        inputs: Vec<PathBuf>,
         output: PathBuf,
-        format: &str,
+        format: Option<&str>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Summary> {
-        let format: Format = format.parse().map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
+        let format = format.map_or_else(|| Format::from_path(&output), str::parse);
+        let format = format.map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
+        let source = self.open(py, &inputs)?;
+        if source.reads(&output) {
+            let output = output.display();
+            return Err(PyValueError::new_err(format!(
+                "{output} is one of the captures: name another file for the rows"
+            )));
+        }
         let options = SinkOptions::default();
         let sink = sink::open_sink(format, Target::File(output), self.plan.schema(), &options)
-            .map_err(|e| run_error(e.into()))?;
-        self.run(py, &inputs, sink, progress)
+            .map_err(|e| self.not_begun(py, e.into()))?;
+        self.run_over(py, source, sink, progress)
     }
 
     /// Rows of captures while the run goes on, a table at a time.
-    fn stream(&self, py: Python<'_>, inputs: Vec<String>) -> PyResult<TableIterator> {
-        let source = open(py, &inputs)?;
+    fn stream(&self, py: Python<'_>, inputs: Vec<PathBuf>) -> PyResult<TableIterator> {
+        let source = self.open(py, &inputs)?;
         let pipeline = self.pipeline()?;
         let cancel = pipeline.cancel_token();
         let (sink, rows) = ChannelSink::new();
-        let done = run::spawn(move || pipeline.run(source, Box::new(sink)))?;
+        let done = run::spawn(move || pipeline.run(Box::new(source), Box::new(sink)))?;
         Ok(TableIterator::new(self.plan.schema(), rows, done, cancel, self.user_sink()))
     }
 
     /// Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
     #[pyo3(signature = (inputs, most=None))]
-    fn flows(&self, py: Python<'_>, inputs: Vec<String>, most: Option<usize>) -> PyResult<FlowIterator> {
-        let source = open(py, &inputs)?;
+    fn flows(&self, py: Python<'_>, inputs: Vec<PathBuf>, most: Option<usize>) -> PyResult<FlowIterator> {
+        let source = self.open(py, &inputs)?;
         let mut pipeline = self.pipeline()?;
         if let Some(most) = most {
             pipeline = pipeline.keeping_packets(most);
         }
-        let flows = pipeline.flows(source);
+        let flows = pipeline.flows(Box::new(source));
         FlowIterator::new(flows, pipeline.cancel_token(), Arc::clone(&self.tracked), self.user_sink())
     }
 

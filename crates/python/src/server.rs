@@ -95,11 +95,13 @@ impl MetricsServer {
             py.detach(|| handle.close());
         }
     }
-    /// After a fork: the child has no server thread, and forgets that the parent has one.
-    fn forget(&self) {
-        if let Some(handle) = self.take() {
-            std::mem::forget(handle);
-        }
+    /// After a fork: the child has no server thread, and forgets that the parent has one. What it is to close, lest it keep the
+    /// parent's port: its copy of the listening socket.
+    fn forget(&self) -> Option<i32> {
+        let handle = self.take()?;
+        let copy = handle.descriptor();
+        std::mem::forget(handle);
+        copy
     }
     fn __enter__(slf: Py<Self>) -> Py<Self> {
         slf

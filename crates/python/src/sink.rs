@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use joyfuljay_core::metrics::{MetricsSink, Mode};
+use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult};
 use joyfuljay_core::{EndReason, StatsDelta};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
@@ -53,21 +53,18 @@ impl UserSink {
         };
         let object = self.object.bind(py);
         if delta.packets > 0 {
-            self.call(py, || packets(object, delta.packets, delta.bytes))?;
+            self.packets(object, delta.packets, delta.bytes)?;
         }
         for reason in EndReason::ALL {
             let count = delta.flows_ended[reason];
             if count > 0 {
-                self.call(py, || flows(object, reason.label(), count))?;
+                self.flows(object, reason.label(), count)?;
             }
         }
         for (stage, count) in errors {
-            self.call(py, || {
-                for _ in 0..count {
-                    object.call_method1(intern!(py, "observe_error"), (&stage, py.None()))?;
-                }
-                Ok(())
-            })?;
+            for _ in 0..count {
+                self.call(py, || object.call_method1(intern!(py, "observe_error"), (&stage, py.None())).map(drop))?;
+            }
         }
         if let Some(active) = active {
             self.call(py, || object.call_method1(intern!(py, "set_active_flows"), (active.max(0),)).map(drop))?;
@@ -75,6 +72,41 @@ impl UserSink {
         for (mode, seconds) in durations {
             let args = (mode.label(), seconds);
             self.call(py, || object.call_method1(intern!(py, "observe_processing_time"), args).map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Packets at once where the sink can take them, else one by one: number and sum are exact, the single length is not.
+    fn packets(&self, object: &Bound<'_, PyAny>, count: u64, bytes: u64) -> PyResult<()> {
+        let py = object.py();
+        if let Some(bulk) = object.getattr_opt(intern!(py, "observe_packets"))? {
+            return self.call(py, || bulk.call1((count, bytes)).map(drop));
+        }
+        let (each, more) = (bytes / count, bytes % count);
+        let usual = Bound::new(py, PacketOfBatch { total_len: each })?;
+        let longer = Bound::new(py, PacketOfBatch { total_len: each + 1 })?;
+        self.repeat(object, count, |n| {
+            let packet = if n < more { &longer } else { &usual };
+            object.call_method1(intern!(py, "observe_packet"), (packet,)).map(drop)
+        })
+    }
+
+    fn flows(&self, object: &Bound<'_, PyAny>, reason: &str, count: u64) -> PyResult<()> {
+        let py = object.py();
+        if let Some(bulk) = object.getattr_opt(intern!(py, "observe_flows"))? {
+            return self.call(py, || bulk.call1((reason, count)).map(drop));
+        }
+        self.repeat(object, count, |_| object.call_method1(intern!(py, "observe_flow"), (py.None(), reason)).map(drop))
+    }
+
+    /// As often as it takes, with an ear for Ctrl-C.
+    fn repeat(&self, object: &Bound<'_, PyAny>, count: u64, one: impl Fn(u64) -> PyResult<()>) -> PyResult<()> {
+        let py = object.py();
+        for n in 0..count {
+            self.call(py, || one(n))?;
+            if n % 4096 == 4095 {
+                py.check_signals()?;
+            }
         }
         Ok(())
     }
@@ -118,44 +150,9 @@ impl MetricsSink for UserSink {
         }
     }
 
-    fn run_finished(&self, mode: Mode, _capacity: u64, seconds: f64, _ok: bool) {
+    fn run_finished(&self, mode: Mode, _capacity: u64, seconds: f64, _result: RunResult) {
         self.lock().durations.push((mode, seconds));
     }
-}
-
-/// Packets at once where the sink can take them, else one by one: number and sum are exact, the single length is not.
-fn packets(object: &Bound<'_, PyAny>, count: u64, bytes: u64) -> PyResult<()> {
-    let py = object.py();
-    if let Some(bulk) = object.getattr_opt(intern!(py, "observe_packets"))? {
-        return bulk.call1((count, bytes)).map(drop);
-    }
-    let observe = object.getattr(intern!(py, "observe_packet"))?;
-    let (each, mut more) = (bytes / count, bytes % count);
-    let usual = Bound::new(py, PacketOfBatch { total_len: each })?;
-    let longer = Bound::new(py, PacketOfBatch { total_len: each + 1 })?;
-    for n in 0..count {
-        observe.call1((if more > 0 { &longer } else { &usual },))?;
-        more = more.saturating_sub(1);
-        if n % 4096 == 4095 {
-            py.check_signals()?;
-        }
-    }
-    Ok(())
-}
-
-fn flows(object: &Bound<'_, PyAny>, reason: &str, count: u64) -> PyResult<()> {
-    let py = object.py();
-    if let Some(bulk) = object.getattr_opt(intern!(py, "observe_flows"))? {
-        return bulk.call1((reason, count)).map(drop);
-    }
-    let observe = object.getattr(intern!(py, "observe_flow"))?;
-    for n in 0..count {
-        observe.call1((py.None(), reason))?;
-        if n % 4096 == 4095 {
-            py.check_signals()?;
-        }
-    }
-    Ok(())
 }
 
 /// Stands for one packet of a batch in a sink that takes packets one by one.

@@ -45,10 +45,10 @@ def export_dashboard(
 
 
 def generate_alerting_rules(
-    namespace: str = "joyfuljay",
     error_threshold: float = 10,
     packet_rate_threshold: float = 0,
     *,
+    namespace: str = "joyfuljay",
     active_flows_threshold: float = 1000,
     active_flows_ratio: float = 0.8,
     lag_threshold: float = 60,

@@ -7,6 +7,7 @@ own; the parent's server goes on in the parent only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import warnings
@@ -210,9 +211,12 @@ def _warn_once(message: str | None) -> None:
 
 
 def _after_fork_in_child() -> None:
-    # The thread of a server is not copied: waiting for it would never end.
+    # The thread of a server is not copied: waiting for it would never end. Its socket is, and would keep the port.
     for server in _servers:
-        server.forget()
+        socket = server.forget()
+        if socket is not None:
+            with contextlib.suppress(OSError):
+                os.close(socket)
     _servers.clear()
 
 

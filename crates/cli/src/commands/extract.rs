@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use joyfuljay::{CancelToken, Pipeline};
-use joyfuljay_io::sink::{self, Compression, Format, SinkOptions, Target};
+use joyfuljay_io::sink::{self, Compression, Format, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
 
@@ -30,7 +30,7 @@ use crate::summary::{self, Report};
 pub struct Extract {
     /// Captures: files, directories (with all below them), globs, or - for standard input.
     #[arg(value_name = "INPUT", required = true)]
-    inputs: Vec<String>,
+    inputs: Vec<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -105,13 +105,13 @@ struct MetricsArgs {
     #[arg(long, value_name = "PORT")]
     prometheus_port: Option<u16>,
     /// The address to serve them on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "prometheus_port")]
     prometheus_addr: String,
     /// Keep serving for so long after the end, also of a run that failed, so that a last scrape sees the final counts.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "prometheus_port")]
     prometheus_linger: f64,
     /// Prometheus web configuration file: TLS and basic authentication for the metrics.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "prometheus_port")]
     prometheus_web_config: Option<PathBuf>,
 }
 
@@ -121,11 +121,6 @@ impl Extract {
         let (format, target) = self.output.resolve()?;
         let cancel = CancelToken::new();
         let mut pipeline = Pipeline::new(config)?.with_cancel(cancel.clone());
-        let source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
-        let mut sink_options = SinkOptions::default();
-        sink_options.compression = self.output.compression;
-        let sink = sink::open_sink(format, target, pipeline.schema(), &sink_options)?;
-
         let interrupt = Interrupt::watch(cancel);
         let server = match self.metrics.start(self.how.quiet)? {
             Some((server, metrics)) => {
@@ -138,13 +133,18 @@ impl Extract {
         let shown = bar.clone();
         pipeline = pipeline.with_progress(Box::new(move |p| shown.update(p)));
 
-        let result = pipeline.run(Box::new(source), sink);
+        let result = match self.open(&pipeline, format, target) {
+            Ok((source, sink)) => pipeline.run(Box::new(source), sink).map_err(CliError::from),
+            Err(error) => Err(error),
+        };
         // Off the screen before anything else is said, also an error.
         bar.finish();
-        let summary = match (result.map_err(CliError::from), server.as_ref()) {
+        let summary = match (result, server.as_ref()) {
             (Ok(summary), _) => summary,
             // Counted, but not scraped yet: an alert on failed runs could never fire.
-            (Err(error @ CliError::Failed(_)), Some(_)) if self.metrics.prometheus_linger > 0.0 => {
+            (Err(error @ (CliError::Failed(_) | CliError::Usage(_))), Some(_))
+                if self.metrics.prometheus_linger > 0.0 =>
+            {
                 let code = error.report();
                 self.metrics.linger(server, &interrupt);
                 return Err(CliError::Said(code));
@@ -164,6 +164,39 @@ impl Extract {
         }
         self.metrics.linger(server, &interrupt);
         Ok(())
+    }
+}
+
+impl Extract {
+    /// Input and output; where they cannot be had, the metrics are told.
+    fn open(
+        &self,
+        pipeline: &Pipeline,
+        format: Format,
+        target: Target,
+    ) -> Result<(CaptureSet, Box<dyn RowSink>), CliError> {
+        let opened = || -> Result<_, joyfuljay::Error> {
+            let source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
+            if let Target::File(path) = &target
+                && source.reads(path)
+            {
+                return Ok(Err(path.display().to_string()));
+            }
+            let mut options = SinkOptions::default();
+            options.compression = self.output.compression;
+            let sink = sink::open_sink(format, target, pipeline.schema(), &options)?;
+            Ok(Ok((source, sink)))
+        };
+        match opened() {
+            Ok(Ok(both)) => Ok(both),
+            Ok(Err(path)) => {
+                Err(CliError::Usage(format!("{path} is one of the captures: name another file for the rows")))
+            }
+            Err(error) => {
+                pipeline.not_begun(&error);
+                Err(error.into())
+            }
+        }
     }
 }
 

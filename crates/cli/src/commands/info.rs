@@ -1,5 +1,6 @@
 //! `jj info`: what a capture holds.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
@@ -29,7 +30,7 @@ use crate::summary::{self, plural, summary_json};
 pub struct Info {
     /// Captures: files, directories (with all below them), globs, or - for standard input.
     #[arg(value_name = "INPUT", required = true)]
-    inputs: Vec<String>,
+    inputs: Vec<PathBuf>,
     /// One JSON object a line, one line an INPUT.
     #[arg(long)]
     json: bool,
@@ -56,6 +57,7 @@ impl Info {
         };
         for (i, input) in self.inputs.iter().enumerate() {
             let (captures, summary) = read(input, config.clone())?;
+            let input = &input.display().to_string();
             summary::print_warnings(&summary, self.verbose);
             if self.json {
                 out::print(&format!("{}\n", report_json(input, &captures, &summary)))?;
@@ -68,8 +70,8 @@ impl Info {
     }
 }
 
-fn read(input: &str, config: Config) -> Result<(Vec<CaptureInfo>, Summary), CliError> {
-    let set = CaptureSet::open(&[input.to_owned()], &CaptureOptions::default())?;
+fn read(input: &Path, config: Config) -> Result<(Vec<CaptureInfo>, Summary), CliError> {
+    let set = CaptureSet::open(&[input], &CaptureOptions::default())?;
     let captures = Arc::new(Mutex::new(Vec::new()));
     let source = Watched { inner: set, captures: Arc::clone(&captures) };
     let summary = Pipeline::new(config)?.run(Box::new(source), Box::new(NoRows))?;

@@ -151,13 +151,30 @@ pub enum Eviction {
 
 /// What stands for a value that is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", from = "Option<MissingName>")]
 pub enum Missing {
     /// Null: an empty CSV field, JSON null, an Arrow null.
     #[default]
     Null,
     /// 0, false or the empty string, as older versions wrote it.
     Zero,
+}
+
+/// [`Missing`] as it is written: the word `null` is a null of its own in YAML and JSON.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MissingName {
+    Null,
+    Zero,
+}
+
+impl From<Option<MissingName>> for Missing {
+    fn from(name: Option<MissingName>) -> Self {
+        match name {
+            Some(MissingName::Zero) => Self::Zero,
+            Some(MissingName::Null) | None => Self::Null,
+        }
+    }
 }
 
 /// How communities of the connection graph are found.

@@ -25,7 +25,7 @@ use joyfuljay_core::engine::CHUNK_ROWS;
 pub use self::error::SinkError;
 pub use self::format::{Compression, Format};
 pub use self::memory::{MemoryRows, MemorySink};
-pub use self::output::write_whole;
+pub use self::output::{remove_parts, write_whole};
 pub use self::parquet::RowGroup;
 
 /// Turns rows into a chunk of a format. Pure: the same rows give the same chunk, on any thread and in any order.

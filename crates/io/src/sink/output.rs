@@ -3,11 +3,13 @@
 //! A crash must never leave a file that looks whole. So a regular file is written beside its final name, in the same
 //! directory and thus on the same disk, made durable and then renamed, which replaces an older file in one step.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{SinkError, Target};
 
@@ -112,6 +114,20 @@ impl Write for Output {
     }
 }
 
+/// Removes the part files of every output that is open, for whoever ends the process while a run cannot be stopped: it may wait
+/// for a pipe that says nothing.
+pub fn remove_parts() {
+    for path in std::mem::take(&mut *parts()) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Part files of this process.
+fn parts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    static PARTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A file in the making. Dropped, it is removed.
 #[derive(Debug)]
 struct Part {
@@ -130,7 +146,10 @@ impl Part {
             let path = directory.join(part_name(&place));
             // The mode is 0666 less the umask, as for any file that a command creates.
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok((file, Self { path, place, placed: false })),
+                Ok(file) => {
+                    parts().insert(path.clone());
+                    return Ok((file, Self { path, place, placed: false }));
+                }
                 // Left by a killed process that had our number: the counter moves on.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -152,6 +171,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
+        parts().remove(&self.path);
         if !self.placed {
             // Nothing can be done about a failure here; the name says that the file is a part.
             let _ = fs::remove_file(&self.path);

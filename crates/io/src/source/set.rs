@@ -9,6 +9,7 @@ use joyfuljay_core::metrics::Mode;
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 /// How inputs are looked for.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl CaptureSet {
     ///
     /// # Errors
     /// When an input does not exist, matches nothing, or is a named file that is no capture.
-    pub fn open(inputs: &[String], options: &CaptureOptions) -> Result<Self, SourceError> {
+    pub fn open<P: AsRef<Path>>(inputs: &[P], options: &CaptureOptions) -> Result<Self, SourceError> {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
         }
@@ -70,7 +71,7 @@ impl CaptureSet {
             files_total: 0,
         };
         for input in inputs {
-            let group = expand(input, options.recursive)?;
+            let group = expand(input.as_ref(), options.recursive)?;
             for item in &group.files {
                 let size = match item {
                     Item::Stdin => None,
@@ -85,6 +86,15 @@ impl CaptureSet {
             set.groups.push_back(Pending::new(group));
         }
         Ok(set)
+    }
+
+    /// Whether this is one of the files that are still to be read: rows written to it would take the place of the capture.
+    pub fn reads(&self, path: &Path) -> bool {
+        let Ok(place) = fs::canonicalize(path) else { return false };
+        let files = self.groups.iter().flat_map(|group| &group.files);
+        files
+            .into_iter()
+            .any(|item| matches!(item, Item::File(file) if fs::canonicalize(file).is_ok_and(|f| f == place)))
     }
 
     /// Opens the next file that is a capture; `false` where none is left.
@@ -201,7 +211,6 @@ impl Pending {
 mod tests {
     use super::super::testing::Writer;
     use super::*;
-    use std::path::Path;
 
     fn capture(dir: &Path, name: &str, frames: u32) -> String {
         let w = Writer { big: false };
@@ -227,6 +236,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let inputs = [capture(dir.path(), "b", 3), capture(dir.path(), "empty", 0), capture(dir.path(), "a", 2050)];
         let mut set = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap();
+        assert!(set.reads(&dir.path().join("./a")) && !set.reads(&dir.path().join("c")));
         assert_eq!(drain(&mut set).unwrap(), [3, 2048, 2]);
         let position = set.position();
         assert_eq!((position.files_done, position.files_total), (3, 3));

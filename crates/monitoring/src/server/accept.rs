@@ -26,7 +26,8 @@ const BACKLOG: u32 = 1024;
 /// A header beyond this is refused (431).
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-type Started = mpsc::Sender<Result<SocketAddr, ServerError>>;
+/// The address it listens on, and the descriptor.
+type Started = mpsc::Sender<Result<(SocketAddr, Option<i32>), ServerError>>;
 
 /// The body of the server's thread.
 pub(super) fn run(host: &str, port: u16, app: Arc<App>, stop: watch::Receiver<bool>, started: &Started) {
@@ -40,7 +41,7 @@ pub(super) fn run(host: &str, port: u16, app: Arc<App>, stop: watch::Receiver<bo
     runtime.block_on(async {
         let listener = match bind(host, port).and_then(|l| l.local_addr().map(|a| (l, a))) {
             Ok((listener, addr)) => {
-                let _ = started.send(Ok(addr));
+                let _ = started.send(Ok((addr, descriptor(&listener))));
                 listener
             }
             Err(source) => {
@@ -52,6 +53,16 @@ pub(super) fn run(host: &str, port: u16, app: Arc<App>, stop: watch::Receiver<bo
     });
     // A foreign collector that hangs must not hold up the close.
     runtime.shutdown_background();
+}
+
+#[cfg(unix)]
+fn descriptor(listener: &TcpListener) -> Option<i32> {
+    Some(std::os::fd::AsRawFd::as_raw_fd(listener))
+}
+
+#[cfg(not(unix))]
+fn descriptor(_: &TcpListener) -> Option<i32> {
+    None
 }
 
 fn bind(host: &str, port: u16) -> io::Result<TcpListener> {

@@ -14,12 +14,15 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// The live page needs its own script and style and nothing else; no other page may frame it.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// How long a scrape waits for families from elsewhere where there were none the last time.
+const UNEXPECTED: Duration = Duration::from_millis(20);
 
 /// The server's state that requests share.
 pub(super) struct App {
@@ -29,6 +32,8 @@ pub(super) struct App {
     ready: Arc<AtomicBool>,
     rendering: Semaphore,
     foreign: Arc<Semaphore>,
+    /// Whether there were families from elsewhere the last time. Where there were none, a scrape does not wait long for the next.
+    any_foreign: AtomicBool,
 }
 
 struct Reply {
@@ -46,6 +51,7 @@ impl App {
             registry,
             ready,
             foreign: Arc::new(Semaphore::new(1)),
+            any_foreign: AtomicBool::new(true),
         }
     }
 
@@ -103,7 +109,8 @@ impl App {
     /// Text from elsewhere, if it comes in time; a source that hangs costs one thread, not one per scrape.
     async fn foreign(&self, format: Format, names: Vec<String>) -> Option<String> {
         let source = Arc::clone(self.options.foreign.as_ref()?);
-        let limit = self.options.foreign_timeout;
+        let expected = self.any_foreign.load(Relaxed);
+        let limit = if expected { self.options.foreign_timeout } else { self.options.foreign_timeout.min(UNEXPECTED) };
         let gate = Arc::clone(&self.foreign);
         let rendered = tokio::time::timeout(limit, async move {
             let permit = gate.acquire_owned().await.ok()?;
@@ -115,8 +122,10 @@ impl App {
             task.await.ok()?.ok()
         });
         let text = rendered.await.ok().flatten();
-        if text.is_none() {
-            self.registry.each(|s| s.add(Id::SinkErrors, &[], 1));
+        match &text {
+            Some(text) => self.any_foreign.store(!text.trim_end_matches("# EOF\n").is_empty(), Relaxed),
+            None if expected => self.registry.each(|s| s.add(Id::SinkErrors, &[], 1)),
+            None => {}
         }
         text
     }

@@ -113,6 +113,7 @@ impl ServerError {
 #[derive(Debug)]
 pub struct ServerHandle {
     addr: SocketAddr,
+    descriptor: Option<i32>,
     tls: bool,
     open: bool,
     ready: Arc<AtomicBool>,
@@ -137,8 +138,9 @@ pub fn start_server(
     let host = addr.to_owned();
     let run = move || accept::run(&host, port, app, stopped, &started);
     let thread = std::thread::Builder::new().name("jj-metrics".to_owned()).spawn(run).map_err(ServerError::Thread)?;
-    let bound = start.recv().unwrap_or_else(|_| Err(ServerError::Thread(io::Error::other("the thread ended"))))?;
-    Ok(ServerHandle { addr: bound, tls, open, ready, stop, thread: Some(thread) })
+    let (addr, descriptor) =
+        start.recv().unwrap_or_else(|_| Err(ServerError::Thread(io::Error::other("the thread ended"))))?;
+    Ok(ServerHandle { addr, descriptor, tls, open, ready, stop, thread: Some(thread) })
 }
 
 /// Shows the default registry on every address of this machine, without TLS or authentication: [`start_server`] for more.
@@ -156,6 +158,11 @@ impl ServerHandle {
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Number of the listening socket, on Unix: a process that is forked has a copy of it, and keeps the port until it closes it.
+    pub fn descriptor(&self) -> Option<i32> {
+        self.descriptor
     }
 
     /// Where to point a browser on this machine; `metrics` below it is for Prometheus.
