@@ -59,7 +59,7 @@ class Engine:
         """
         Names of the columns, in their order.
         """
-    def flows(self, /, inputs: SupportsGetItem[int, str], most: SupportsIndex | None = None) -> FlowIterator:
+    def flows(self, /, inputs: SupportsGetItem[int, str | PathLike[str]], most: SupportsIndex | None = None) -> FlowIterator:
         """
         Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
         """
@@ -75,17 +75,18 @@ class Engine:
         """
         How often the user's metrics sink raised.
         """
-    def stream(self, /, inputs: SupportsGetItem[int, str]) -> TableIterator:
+    def stream(self, /, inputs: SupportsGetItem[int, str | PathLike[str]]) -> TableIterator:
         """
         Rows of captures while the run goes on, a table at a time.
         """
-    def table(self, /, inputs: SupportsGetItem[int, str], progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
+    def table(self, /, inputs: SupportsGetItem[int, str | PathLike[str]], progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
         """
         Rows of captures, and what the run did.
         """
-    def write(self, /, inputs: SupportsGetItem[int, str], output: str | PathLike[str], format: str, progress: Callable[[Progress], object] | None = None) -> Summary:
+    def write(self, /, inputs: SupportsGetItem[int, str | PathLike[str]], output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
         """
-        Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow.
+        Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
+        file's extension says.
         """
 
 @final
@@ -246,9 +247,10 @@ class MetricsServer:
         """
         Whether it has been closed.
         """
-    def forget(self, /) -> None:
+    def forget(self, /) -> int | None:
         """
-        After a fork: the child has no server thread, and forgets that the parent has one.
+        After a fork: the child has no server thread, and forgets that the parent has one. What it is to close, lest it keep the
+        parent's port: its copy of the listening socket.
         """
     @property
     def port(self, /) -> int:
