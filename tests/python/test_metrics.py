@@ -226,12 +226,36 @@ def test_errors_of_a_run_are_counted(registry, data, tmp_path):
     assert registry.get_sample_value("joyfuljay_errors_total", {"stage": "parsing"}) == 1.0
 
 
-def test_an_iteration_that_is_left_is_a_failed_run(registry, capture):
+def test_runs_that_cannot_begin_are_counted(registry, capture, tmp_path):
+    def value(name, **labels):
+        return registry.get_sample_value(name, labels)
+
+    (tmp_path / "notes.txt").write_text("notes")
+    pipeline = Pipeline(metrics=PrometheusMetrics(registry=registry))
+    for attempt in (
+        lambda: pipeline.process_pcap(tmp_path / "none.pcap", "table"),
+        lambda: pipeline.process_pcap(tmp_path / "notes.txt", "table"),
+        lambda: next(pipeline.iter_flows(tmp_path / "none.pcap")),
+        lambda: next(iter(pipeline.iter_features(tmp_path / "none.pcap"))),
+    ):
+        with pytest.raises((OSError, joyfuljay.CaptureError)):
+            attempt()
+    assert value("joyfuljay_errors_total", stage="parsing") == 4.0
+    with pytest.raises(OSError):
+        pipeline.process_pcap_streaming(capture, tmp_path / "none" / "o.csv")
+    assert value("joyfuljay_errors_total", stage="output") == 1.0
+    assert value("joyfuljay_runs_total", mode="pcap", result="failure") == 5.0
+    with pytest.raises(ValueError, match="one of the captures"):
+        pipeline.process_pcap_streaming(capture, capture, "csv")
+
+
+def test_an_iteration_that_is_left_is_a_cancelled_run(registry, capture):
     pipeline = Pipeline(metrics=PrometheusMetrics(registry=registry))
     flows = pipeline.iter_flows(capture)
     next(flows)
     flows.close()
-    assert registry.get_sample_value("joyfuljay_runs_total", {"mode": "pcap", "result": "failure"}) == 1.0
+    results = {r: registry.get_sample_value("joyfuljay_runs_total", {"mode": "pcap", "result": r}) for r in ("failure", "cancelled")}
+    assert results == {"failure": 0.0, "cancelled": 1.0}
     assert registry.get_sample_value("joyfuljay_active_flows") == 0.0
 
 
@@ -312,6 +336,48 @@ def test_a_failing_sink_stops_nothing_and_is_counted(capture):
     table = pipeline.process_pcap(capture, "table")
     assert len(table) == len(joyfuljay.extract(capture, "dict"))
     assert pipeline._engine.sink_errors() >= 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_exception_loses_one_call_of_a_sink(capture):
+    class First:
+        seen = 0
+
+        def observe_packet(self, packet):
+            self.seen += 1
+            if self.seen == 1:
+                raise RuntimeError("not yet")
+
+        def __getattr__(self, name):
+            if name in ("observe_packets", "observe_flows"):
+                raise AttributeError(name)
+            return lambda *_: None
+
+    sink = First()
+    pipeline = Pipeline(metrics=sink)
+    pipeline.process_pcap(capture, "table")
+    assert sink.seen == pipeline.last_run.packets
+    assert pipeline._engine.sink_errors() == 1
+
+
+def test_a_scrape_does_not_wait_for_python_where_nothing_of_pythons_is(registry):
+    metrics = PrometheusMetrics(registry=registry)
+    waited = threading.Event()
+    with start_prometheus_server(0, "127.0.0.1", registry) as server:
+        assert "joyfuljay_packets_total 0\n" in get(server.url + "metrics")
+        metrics.observe_packet(packet())
+
+        class Holds:
+            """Holds up whoever asks Python, as code that does not let go of the interpreter does."""
+
+            def collect(self):
+                waited.wait(20)
+                return []
+
+        registry.register(Holds())
+        waited.clear()
+        assert "joyfuljay_packets_total 1\n" in get(server.url + "metrics"), "without what is late"
+        waited.set()
 
 
 def test_the_server_shows_foreign_collectors_once(registry):
@@ -429,6 +495,30 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert b"joyfuljay_packets_total 0" in urllib.request.urlopen(server.url + "metrics").read()
 server.close()
+"""
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_does_not_keep_the_port(run_python):
+    run_python(
+        """
+import os, signal, socket
+from joyfuljay.monitoring import start_prometheus_server
+server = start_prometheus_server(0, "127.0.0.1")
+ready, told = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(told, b"x")
+    signal.pause()
+os.read(ready, 1)
+server.close()
+try:
+    with start_prometheus_server(server.port, "127.0.0.1"):
+        pass
+finally:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 """
     )
 

@@ -112,6 +112,7 @@ impl App {
         let expected = self.any_foreign.load(Relaxed);
         let limit = if expected { self.options.foreign_timeout } else { self.options.foreign_timeout.min(UNEXPECTED) };
         let gate = Arc::clone(&self.foreign);
+        let of_all = names.is_empty();
         let rendered = tokio::time::timeout(limit, async move {
             let permit = gate.acquire_owned().await.ok()?;
             let task = tokio::task::spawn_blocking(move || {
@@ -123,6 +124,7 @@ impl App {
         });
         let text = rendered.await.ok().flatten();
         match &text {
+            Some(_) if !of_all => {}
             Some(text) => self.any_foreign.store(!text.trim_end_matches("# EOF\n").is_empty(), Relaxed),
             None if expected => self.registry.each(|s| s.add(Id::SinkErrors, &[], 1)),
             None => {}
