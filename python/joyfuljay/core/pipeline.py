@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
-from .. import _frames, _native
+from .. import _frames, _native, _own_frames
 from .._native import Flow, Summary, Table
 from .._progress import ProgressLike, listener
 from .._warnings import warn
@@ -109,7 +109,7 @@ class Pipeline:
         """
         wanted = self._wanted(output_format)
         if self.extractors:
-            return _frames.from_dicts(list(self.iter_features(path)), self.get_feature_names(), wanted)
+            return self._joined(list(self.iter_features(path)), wanted)
         return _frames.convert(self._table(path, progress), wanted)
 
     @overload
@@ -148,7 +148,7 @@ class Pipeline:
         paths = [os.fspath(p) for p in paths]
         if self.extractors:
             rows = [row for path in paths for row in self.iter_features(path)]
-            return _frames.from_dicts(rows, self.get_feature_names(), wanted)
+            return self._joined(rows, wanted)
         tables = [self._table(path, progress) for path in paths]
         return _frames.convert(self._engine.empty().concat(tables), wanted)
 
@@ -231,7 +231,7 @@ class Pipeline:
 
     def get_feature_names(self) -> list[str]:
         """Names of the columns, in their order."""
-        return [*self._engine.feature_names(), *(n for e in self.extractors for n in e.feature_names)]
+        return [*self._engine.feature_names(), *self._own_names()]
 
     def process_live(
         self,
@@ -264,6 +264,12 @@ class Pipeline:
             return "dict"
         return wanted
 
+    def _own_names(self) -> list[str]:
+        return [name for extractor in self.extractors for name in extractor.feature_names]
+
+    def _joined(self, rows: list[dict[str, Any]], wanted: _frames.OutputFormat) -> Any:
+        return _own_frames.from_dicts(rows, self._engine.empty(), self._own_names(), wanted)
+
     def _table(self, path: Input, progress: ProgressLike) -> Table:
         with listener(progress) as news:
             table, summary = self._engine.table(_inputs(path), news)
@@ -282,9 +288,9 @@ class Pipeline:
     def _batches(self, path: Input, output_format: str) -> Iterator[Any]:
         wanted = self._wanted(output_format)
         if self.extractors:
-            names, rows = self.get_feature_names(), self.iter_features(path)
+            rows = self.iter_features(path)
             chunks = iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), [])
-            return (_frames.from_dicts(chunk, names, wanted) for chunk in chunks)
+            return (self._joined(chunk, wanted) for chunk in chunks)
         return (_frames.convert(table, wanted) for table in self._tables(path))
 
     def _flows(self, flows: _native.FlowIterator) -> Iterator[Flow]:
