@@ -88,3 +88,54 @@ def test_a_column_that_arrow_has_no_type_for_is_named(capture):
         Pipeline(extractors=[Mixed()]).process_pcap(capture, "arrow")
     pytest.importorskip("pandas")
     assert Pipeline(extractors=[Mixed()]).process_pcap(capture)["text"].dtype == object
+
+
+# What is no extractor
+
+
+def of(names):
+    return type("Large", (Own,), {"feature_names": names})
+
+
+@pytest.mark.parametrize(
+    ("extractors", "error", "said"),
+    [
+        ([of("packets")()], TypeError, r"Large\.feature_names must be a list of names.*'packets'"),
+        ([of([1])()], TypeError, "must be a list of names"),
+        ([of(["a", "b", "a"])()], ValueError, "Large.feature_names has 'a' twice"),
+        ([of(["a"])(), of(["b", "a"])()], ValueError, "there is a feature 'a' already"),
+        ([of(["src_ip"])()], ValueError, "there is a feature 'src_ip' already"),
+        ([of(["a"])], TypeError, r"give an object: Large\(\)"),
+        (["timing"], TypeError, "'timing' is no extractor"),
+    ],
+)
+def test_what_is_no_extractor_is_said_at_once(extractors, error, said):
+    with pytest.raises(error, match=said):
+        Pipeline(extractors=extractors)
+
+
+@pytest.mark.parametrize("result", [None, [1], "large"])
+def test_a_result_that_is_no_dict_is_said_and_counted(capture, result):
+    class Large(Own):
+        def extract(self, flow):
+            return result
+
+    registry = pytest.importorskip("prometheus_client").CollectorRegistry()
+    metrics = joyfuljay.monitoring.PrometheusMetrics(registry=registry)
+    with pytest.raises(TypeError, match=rf"Large\.extract must give a dict.*not {type(result).__name__}"):
+        Pipeline(metrics=metrics, extractors=[Large()]).process_pcap(capture, "dict")
+    assert registry.get_sample_value("joyfuljay_errors_total", {"stage": "extraction"}) == 1.0
+
+
+def test_progress_has_no_place_beside_features_of_the_users_own(capture):
+    pipeline = Pipeline(extractors=[Own()])
+    for call in (pipeline.process_pcap, lambda p, f, progress: pipeline.process_pcaps_batch([p], f, progress=progress)):
+        with pytest.raises(ValueError, match="progress: not with extractors of your own"):
+            call(capture, "dict", progress=True)
+        assert call(capture, "dict", progress=False)
+
+
+@pytest.mark.parametrize("config", [{"flow_timeout": 3}, "config.toml", Config])
+def test_what_is_no_config_is_said(config):
+    with pytest.raises(TypeError, match=r"config must be a Config, not \w+: Config\(.*Config\.from_dict"):
+        Pipeline(config)

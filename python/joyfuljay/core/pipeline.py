@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from .. import _frames, _native, _own_frames
 from .._native import Flow, Summary, Table
 from .._progress import ProgressLike, listener
 from .._warnings import warn
-from ..extractors.base import FeatureExtractor
+from ..extractors.base import FeatureExtractor, check
 from ..monitoring.base import MetricsSink
 from ..monitoring.prometheus import PrometheusMetrics
 from .config import Config
@@ -63,6 +63,9 @@ class Pipeline:
     ) -> None:
         if backend is not None:
             raise TypeError("backend: captures are read natively in this version; leave it out")
+        if config is not None and not isinstance(config, Config):
+            said = type(config).__name__
+            raise TypeError(f"config must be a Config, not {said}: Config(flow_timeout=...), Config.from_dict({{...}}) or Config.from_file(path)")
         self.config = Config() if config is None else config
         self.metrics = metrics
         self.extractors = list(extractors)
@@ -73,10 +76,10 @@ class Pipeline:
         self._engine = _native.Engine(self.config._json(), metrics, _is_native(metrics))
         own = self._engine.feature_names()
         for extractor in self.extractors:
-            clash = [n for n in extractor.feature_names if n in own]
-            if clash:
-                raise ValueError(f"{extractor.name}: there is a feature '{clash[0]}' already; choose another name")
-            own.extend(extractor.feature_names)
+            for name in check(extractor):
+                if name in own:
+                    raise ValueError(f"{extractor.name}: there is a feature '{name}' already; choose another name")
+                own.append(name)
 
     @overload
     def process_pcap(
@@ -106,8 +109,10 @@ class Pipeline:
         ``output_format``: ``"dataframe"`` (pandas; the default where pandas is installed), ``"polars"``, ``"arrow"``,
         ``"numpy"`` (a matrix of the numeric columns), ``"dict"`` (a list of dicts: the slow path) or ``"table"`` (a
         :class:`joyfuljay.Table`; the default without pandas, or dicts where there are extractors of your own).
+        ``progress`` is true for a bar, or a callable that takes a :class:`joyfuljay.Progress`; it has no place beside
+        extractors of your own.
         """
-        wanted = self._wanted(output_format)
+        wanted = self._wanted(output_format, progress)
         if self.extractors:
             return self._joined(list(self.iter_features(path)), wanted)
         return _frames.convert(self._table(path, progress), wanted)
@@ -144,7 +149,7 @@ class Pipeline:
         self, paths: Iterable[PathLike], output_format: str | None = None, *, progress: ProgressLike = None
     ) -> Any:
         """The rows of several captures, each a run of its own: flows do not go on from one capture to the next."""
-        wanted = self._wanted(output_format)
+        wanted = self._wanted(output_format, progress)
         paths = [os.fspath(p) for p in paths]
         if self.extractors:
             rows = [row for path in paths for row in self.iter_features(path)]
@@ -218,7 +223,9 @@ class Pipeline:
         for extractor in self.extractors:
             begun = time.perf_counter()
             try:
-                more = extractor.extract(flow)
+                more: object = extractor.extract(flow)
+                if not isinstance(more, Mapping):
+                    raise TypeError(f"{extractor.name}.extract must give a dict of features by name, not {type(more).__name__}")
             except Exception:
                 self._engine.observe_error("extraction")
                 raise
@@ -256,7 +263,9 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<joyfuljay.Pipeline of {len(self.get_feature_names())} features>"
 
-    def _wanted(self, output_format: str | None) -> _frames.OutputFormat:
+    def _wanted(self, output_format: str | None, progress: ProgressLike = None) -> _frames.OutputFormat:
+        if self.extractors and progress not in (None, False):
+            raise ValueError("progress: not with extractors of your own; leave it out and count what iter_features gives")
         wanted = _frames.check(output_format)
         if self.extractors and wanted == "table":
             if output_format is not None:
