@@ -24,7 +24,8 @@ def any_capture(request, data):
 @pytest.fixture
 def both(any_capture):
     """both(form) -> the rows without features of the user's own, and with them."""
-    return lambda form: (Pipeline(CONFIG).process_pcap(any_capture, form), Pipeline(CONFIG, extractors=[Own()]).process_pcap(any_capture, form))
+    pipelines = Pipeline(CONFIG), Pipeline(CONFIG, extractors=[Own()])
+    return lambda form: tuple(p.process_pcap(any_capture, form) for p in pipelines)
 
 
 def test_arrow_has_the_native_schema(both):

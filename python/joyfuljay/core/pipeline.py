@@ -65,7 +65,9 @@ class Pipeline:
             raise TypeError("backend: captures are read natively in this version; leave it out")
         if config is not None and not isinstance(config, Config):
             said = type(config).__name__
-            raise TypeError(f"config must be a Config, not {said}: Config(flow_timeout=...), Config.from_dict({{...}}) or Config.from_file(path)")
+            raise TypeError(
+                f"config must be a Config, not {said}: Config(flow_timeout=...), Config.from_dict({{...}}) or Config.from_file(path)"
+            )
         self.config = Config() if config is None else config
         self.metrics = metrics
         self.extractors = list(extractors)
