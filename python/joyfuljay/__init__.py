@@ -8,6 +8,8 @@
 and pyarrow take without a copy. For more than one call, or for metrics, make a :class:`joyfuljay.Pipeline`.
 """
 
+from typing import TYPE_CHECKING
+
 from . import capture, core, extractors, monitoring, output, remote, schema, utils
 from ._errors import CaptureError, JoyfulJayError, PacketsNotKeptError
 from ._native import FlowKey, Packet, Progress, Summary, Table, __version__
@@ -42,3 +44,14 @@ __all__ = [
     "schema",
     "utils",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+    from ._gone import gone_modules
+
+    gone_modules(
+        __name__,
+        {
+            "analysis": "features of the graph of connections come with a later version",
+            "cli": "the command is native: subprocess.run(['jj', ...]) or python -m joyfuljay",
+        },
+    )

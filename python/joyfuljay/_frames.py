@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _extras
@@ -54,21 +53,10 @@ def convert(table: Table, output_format: OutputFormat) -> Any:
     return _pandas(table)
 
 
-def from_dicts(rows: Sequence[dict[str, Any]], names: Sequence[str], output_format: OutputFormat) -> Any:
-    """Rows of dicts, as custom extractors give them, in a format that :func:`check` has passed."""
-    if output_format == "dict":
-        return list(rows)
-    if output_format == "polars":
-        polars = _extras.need("polars", "polars", "polars")
-        return polars.DataFrame({n: [r.get(n) for r in rows] for n in names}, strict=False)
-    if output_format == "arrow":
-        return _extras.need("pyarrow", "arrow", "arrow").table({n: [r.get(n) for r in rows] for n in names})
-    if output_format == "numpy":
-        numpy = _extras.need("numpy", "numpy", "numpy")
-        numeric = [n for n in names if any(isinstance(r.get(n), (int, float)) for r in rows)]
-        matrix = [[float("nan") if r.get(n) is None else float(r[n]) for n in numeric] for r in rows]
-        return numpy.array(matrix, dtype=float).reshape(len(rows), len(numeric))
-    return _extras.need("pandas", "pandas", "dataframe").DataFrame(list(rows), columns=list(names))
+def text_type() -> Any:
+    """What pandas has text as: its own type as of pandas 3; an older one would write None as text."""
+    pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
+    return "str" if int(pandas.__version__.split(".")[0]) >= 3 else object
 
 
 def _pandas(table: Table) -> DataFrame:
@@ -83,8 +71,7 @@ def _pandas(table: Table) -> DataFrame:
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
     columns = {}
     strings = set(table.string_columns)
-    # The type of strings as of pandas 3; an older one would write None as text.
-    text = "str" if int(pandas.__version__.split(".")[0]) >= 3 else object
+    text = text_type()
     for name in table.column_names:
         column = table.column(name)
         if isinstance(column, list):

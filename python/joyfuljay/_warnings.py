@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class CaptureWarning(UserWarning):
-    """A capture is damaged or cut short; what came before the damage was used."""
+    """A capture is damaged or cut short, and what came before the damage was used; or nothing in it was of use."""
 
 
 def warn(messages: Iterable[str], stacklevel: int = 3) -> None:

@@ -31,6 +31,15 @@ GONE = {
     "joyfuljay.extractors": ("TLSExtractor", "Config"),
     "joyfuljay.output": ("to_csv", "process_pcap_streaming"),
     "joyfuljay.utils": ("byte_entropy", "feature"),
+    "joyfuljay.analysis": ("anything", "later version"),
+    "joyfuljay.cli": ("main", "python -m joyfuljay"),
+    "joyfuljay.extractors.tls": ("TLSExtractor", "Config"),
+    "joyfuljay.extractors.flow_meta": ("FlowMetaExtractor", "Config"),
+    "joyfuljay.output.database": ("DatabaseWriter", "later version"),
+    "joyfuljay.output.formats": ("to_csv", "process_pcap_streaming"),
+    "joyfuljay.output.schema": ("anything", "joyfuljay.schema"),
+    "joyfuljay.remote.discovery": ("anything", "later version"),
+    "joyfuljay.remote.protocol": ("anything", "later version"),
 }
 
 METHODS = {
@@ -97,6 +106,18 @@ def test_names_that_are_gone_say_what_to_use_instead(module):
         exec(f"from {module} import {name}", {})
     with pytest.raises(AttributeError, match="has no attribute '_nothing'"):
         importlib.import_module(module)._nothing
+
+
+def test_modules_that_are_gone_are_found_from_the_package(run_python):
+    run_python(
+        "import joyfuljay.extractors.dns, joyfuljay.cli, joyfuljay.output.formats, inspect, sys\n"
+        "assert [joyfuljay.extractors.dns.__name__, joyfuljay.cli.__name__] == ['joyfuljay.extractors.dns', 'joyfuljay.cli']\n"
+        "inspect.getmodule(inspect.currentframe())\n"
+        "assert all(getattr(m, '__file__', None) is not m for m in list(sys.modules.values()))\n"
+        "try: import joyfuljay.extractors.nothing\n"
+        "except ModuleNotFoundError: pass\n"
+        "else: raise AssertionError\n"
+    )
 
 
 @pytest.mark.parametrize("of", METHODS, ids=lambda c: c.__name__)

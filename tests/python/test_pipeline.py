@@ -7,11 +7,13 @@ import inspect
 import io
 import json
 import pathlib
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import joyfuljay
 import pytest
@@ -55,6 +57,14 @@ def test_the_keywords_are_the_options_of_the_engine():
     groups, later = joyfuljay._native.feature_groups()
     assert {g.value for g in FeatureGroup} == {"all", *groups, *later}
     assert "flow_timeout" in inspect.signature(Config).parameters
+
+
+def test_the_salt_is_not_shown():
+    config = Config(anonymize_ips=True, anonymization_salt="secret")
+    assert "secret" not in repr(config) and "anonymize_ips=True" in repr(config)
+    assert config != Config(anonymize_ips=True, anonymization_salt="other")
+    assert pickle.loads(pickle.dumps(config)) == config == dataclasses.replace(config)
+    assert config.to_dict()["anonymization_salt"] == "secret"
 
 
 def test_configurations_are_checked_at_once(tmp_path):
@@ -427,6 +437,25 @@ def test_a_capture_cut_short_gives_what_came_before_and_a_warning(data):
     ):
         with pytest.warns(CaptureWarning, match="cut_short.pcap"):
             assert call(data / "cut_short.pcap")
+
+
+def test_frames_that_none_is_of_use_of_are_told(tmp_path, capture, data):
+    header = (0xA1B2C3D4).to_bytes(4, "little") + bytes([2, 0, 4, 0]) + bytes(8) + (65535).to_bytes(4, "little")
+    frame = bytes(8) + (4).to_bytes(4, "little") * 2 + b"\0\1\2\3"
+    (tmp_path / "usb.pcap").write_bytes(header + (220).to_bytes(4, "little") + frame * 3)
+    said = r"none of the 3 frames became a packet of a flow \(\w+: 3\)"
+    for call in (
+        lambda p: joyfuljay.extract(p, "table"),
+        lambda p: Pipeline().process_pcaps_batch([p], "dict"),
+        lambda p: Pipeline().process_pcap_streaming(p, tmp_path / "rows.csv"),
+    ):
+        with pytest.warns(CaptureWarning, match=said) as seen:
+            call(tmp_path / "usb.pcap")
+        assert len(seen) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        joyfuljay.extract(data / "empty.pcap", "table")
+        joyfuljay.extract(capture, "table")
 
 
 def test_compressed_and_empty_captures(data, tmp_path, capture, rows):

@@ -100,7 +100,8 @@ class Config:
     include_ip_addresses: bool = True
     include_ports: bool = True
     anonymize_ips: bool = False
-    anonymization_salt: str | None = None
+    #: A secret: whoever has it can find the addresses again. So it is not shown.
+    anonymization_salt: str | None = field(default=None, repr=False)
     include_flow_id: bool = False
     burst_threshold_ms: float = 50.0
     entropy_sample_bytes: int = 256

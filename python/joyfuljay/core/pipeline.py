@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
-from .. import _frames, _native
+from .. import _frames, _native, _own_frames
 from .._native import Flow, Summary, Table
 from .._progress import ProgressLike, listener
 from .._warnings import warn
-from ..extractors.base import FeatureExtractor
+from ..extractors.base import FeatureExtractor, check
 from ..monitoring.base import MetricsSink
 from ..monitoring.prometheus import PrometheusMetrics
 from .config import Config
@@ -63,6 +63,11 @@ class Pipeline:
     ) -> None:
         if backend is not None:
             raise TypeError("backend: captures are read natively in this version; leave it out")
+        if config is not None and not isinstance(config, Config):
+            said = type(config).__name__
+            raise TypeError(
+                f"config must be a Config, not {said}: Config(flow_timeout=...), Config.from_dict({{...}}) or Config.from_file(path)"
+            )
         self.config = Config() if config is None else config
         self.metrics = metrics
         self.extractors = list(extractors)
@@ -73,10 +78,10 @@ class Pipeline:
         self._engine = _native.Engine(self.config._json(), metrics, _is_native(metrics))
         own = self._engine.feature_names()
         for extractor in self.extractors:
-            clash = [n for n in extractor.feature_names if n in own]
-            if clash:
-                raise ValueError(f"{extractor.name}: there is a feature '{clash[0]}' already; choose another name")
-            own.extend(extractor.feature_names)
+            for name in check(extractor):
+                if name in own:
+                    raise ValueError(f"{extractor.name}: there is a feature '{name}' already; choose another name")
+                own.append(name)
 
     @overload
     def process_pcap(
@@ -106,10 +111,12 @@ class Pipeline:
         ``output_format``: ``"dataframe"`` (pandas; the default where pandas is installed), ``"polars"``, ``"arrow"``,
         ``"numpy"`` (a matrix of the numeric columns), ``"dict"`` (a list of dicts: the slow path) or ``"table"`` (a
         :class:`joyfuljay.Table`; the default without pandas, or dicts where there are extractors of your own).
+        ``progress`` is true for a bar, or a callable that takes a :class:`joyfuljay.Progress`; it has no place beside
+        extractors of your own.
         """
-        wanted = self._wanted(output_format)
+        wanted = self._wanted(output_format, progress)
         if self.extractors:
-            return _frames.from_dicts(list(self.iter_features(path)), self.get_feature_names(), wanted)
+            return self._joined(list(self.iter_features(path)), wanted)
         return _frames.convert(self._table(path, progress), wanted)
 
     @overload
@@ -144,11 +151,11 @@ class Pipeline:
         self, paths: Iterable[PathLike], output_format: str | None = None, *, progress: ProgressLike = None
     ) -> Any:
         """The rows of several captures, each a run of its own: flows do not go on from one capture to the next."""
-        wanted = self._wanted(output_format)
+        wanted = self._wanted(output_format, progress)
         paths = [os.fspath(p) for p in paths]
         if self.extractors:
             rows = [row for path in paths for row in self.iter_features(path)]
-            return _frames.from_dicts(rows, self.get_feature_names(), wanted)
+            return self._joined(rows, wanted)
         tables = [self._table(path, progress) for path in paths]
         return _frames.convert(self._engine.empty().concat(tables), wanted)
 
@@ -218,7 +225,9 @@ class Pipeline:
         for extractor in self.extractors:
             begun = time.perf_counter()
             try:
-                more = extractor.extract(flow)
+                more: object = extractor.extract(flow)
+                if not isinstance(more, Mapping):
+                    raise TypeError(f"{extractor.name}.extract must give a dict of features by name, not {type(more).__name__}")
             except Exception:
                 self._engine.observe_error("extraction")
                 raise
@@ -231,7 +240,7 @@ class Pipeline:
 
     def get_feature_names(self) -> list[str]:
         """Names of the columns, in their order."""
-        return [*self._engine.feature_names(), *(n for e in self.extractors for n in e.feature_names)]
+        return [*self._engine.feature_names(), *self._own_names()]
 
     def process_live(
         self,
@@ -256,13 +265,21 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<joyfuljay.Pipeline of {len(self.get_feature_names())} features>"
 
-    def _wanted(self, output_format: str | None) -> _frames.OutputFormat:
+    def _wanted(self, output_format: str | None, progress: ProgressLike = None) -> _frames.OutputFormat:
+        if self.extractors and progress not in (None, False):
+            raise ValueError("progress: not with extractors of your own; leave it out and count what iter_features gives")
         wanted = _frames.check(output_format)
         if self.extractors and wanted == "table":
             if output_format is not None:
                 raise ValueError("output_format='table': has no place for features of your own; choose dataframe, polars, arrow or dict")
             return "dict"
         return wanted
+
+    def _own_names(self) -> list[str]:
+        return [name for extractor in self.extractors for name in extractor.feature_names]
+
+    def _joined(self, rows: list[dict[str, Any]], wanted: _frames.OutputFormat) -> Any:
+        return _own_frames.from_dicts(rows, self._engine.empty(), self._own_names(), wanted)
 
     def _table(self, path: Input, progress: ProgressLike) -> Table:
         with listener(progress) as news:
@@ -272,7 +289,7 @@ class Pipeline:
 
     def _finished(self, summary: Summary, stacklevel: int = 3) -> Summary:
         self.last_run = summary
-        warn(summary.warnings, stacklevel)
+        warn([*summary.warnings, *_nothing(summary)], stacklevel)
         return summary
 
     def _tables(self, path: Input) -> Iterator[Table]:
@@ -282,9 +299,9 @@ class Pipeline:
     def _batches(self, path: Input, output_format: str) -> Iterator[Any]:
         wanted = self._wanted(output_format)
         if self.extractors:
-            names, rows = self.get_feature_names(), self.iter_features(path)
+            rows = self.iter_features(path)
             chunks = iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), [])
-            return (_frames.from_dicts(chunk, names, wanted) for chunk in chunks)
+            return (self._joined(chunk, wanted) for chunk in chunks)
         return (_frames.convert(table, wanted) for table in self._tables(path))
 
     def _flows(self, flows: _native.FlowIterator) -> Iterator[Flow]:
@@ -346,6 +363,14 @@ def _inputs(path: Input) -> list[str]:
     if isinstance(path, bytes):
         raise TypeError("path must be a str or os.PathLike, not bytes")
     return [os.fspath(p) for p in path]
+
+
+def _nothing(summary: Summary) -> list[str]:
+    """That a capture gave no rows, which is not to be mistaken for a capture without packets."""
+    if summary.packets or not summary.frames:
+        return []
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in summary.skipped.items() if count)
+    return [f"none of the {summary.frames} frames became a packet of a flow" + (f" ({reasons})" if reasons else "")]
 
 
 def _closing(source: Any) -> Iterator[Any]:

@@ -7,6 +7,9 @@ from .base import FeatureExtractor
 __all__ = ["FeatureExtractor"]
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of ours
-    from .._gone import gone
+    from .._gone import gone, gone_modules
+    from ..core.config import FeatureGroup
 
-    __getattr__ = gone(__name__, {"*": "features are computed natively; choose them with Config(features=[...])"})
+    _ADVICE = "features are computed natively; choose them with Config(features=[...])"
+    __getattr__ = gone(__name__, {"*": _ADVICE})
+    gone_modules(__name__, dict.fromkeys([str(group) for group in FeatureGroup if group != "all"], _ADVICE))

@@ -53,3 +53,20 @@ class FeatureExtractor(ABC):
     def validate_features(self, features: dict[str, Any]) -> bool:
         """Whether these are the values of all features, and of no others."""
         return set(features) == set(self.feature_names)
+
+
+def check(extractor: object) -> list[str]:
+    """The feature names of what was given as an extractor; TypeError or ValueError where it is none."""
+    if isinstance(extractor, type):
+        raise TypeError(f"{extractor.__name__} is a class: give an object: {extractor.__name__}()")
+    if not all(hasattr(extractor, part) for part in ("extract", "feature_names", "name", "needs_packets")):
+        raise TypeError(f"{extractor!r} is no extractor: make a class of joyfuljay.extractors.FeatureExtractor")
+    given: Any = extractor
+    said, names = given.name, given.feature_names
+    if isinstance(names, str) or not all(isinstance(n, str) for n in names):
+        raise TypeError(f"{said}.feature_names must be a list of names, as ['packets']; it is {names!r}")
+    names = list(names)
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"{said}.feature_names has '{name}' twice")
+    return names

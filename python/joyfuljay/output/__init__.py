@@ -7,11 +7,11 @@ from .kafka import KafkaWriter, is_kafka_available, to_kafka
 __all__ = ["KafkaWriter", "is_kafka_available", "to_kafka"]
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of ours
-    from .._gone import gone
+    from .._gone import gone, gone_modules
+    from .database import ADVICE as _DATABASE
 
     _FILE = "Pipeline.process_pcap_streaming(path, output_path) writes csv, json, parquet and arrow"
     _ROWS = "Pipeline.process_pcap(path, output_format) gives rows in this form"
-    _DATABASE = "it comes back with a later version; until then use pandas.DataFrame.to_sql"
     __getattr__ = gone(
         __name__,
         {
@@ -21,3 +21,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of ours
             "is_parquet_available": "Parquet is written natively, always",
         },
     )
+    gone_modules(__name__, {"formats": f"{_FILE}; {_ROWS}", "schema": "see joyfuljay.schema"})

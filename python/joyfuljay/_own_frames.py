@@ -1,0 +1,107 @@
+"""Rows with features of the user's own, in the form that was asked for.
+
+The native columns have the types that they have without such features, whatever the values of a batch are: what is made
+of them later (a model, a file, a concat) relies on that. Only the user's columns have their types from their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from . import _extras
+from ._frames import OutputFormat, text_type
+from ._native import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Row = dict[str, Any]
+
+
+def from_dicts(rows: Sequence[Row], native: Table, own: Sequence[str], output_format: OutputFormat) -> Any:
+    """The rows in a format that ``_frames.check`` has passed.
+
+    ``native`` is a table of the native columns, of which only the types are used; ``own`` names the columns after them.
+    """
+    if output_format == "dict":
+        return list(rows)
+    columns = {name: [row.get(name) for row in rows] for name in own}
+    if output_format == "polars":
+        return _polars(rows, native, columns)
+    if output_format == "arrow":
+        return _arrow(rows, native, columns)
+    if output_format == "numpy":
+        return _numpy(rows, native, columns)
+    return _pandas(rows, native, columns)
+
+
+def _polars(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> Any:
+    polars = _extras.need("polars", "polars", "polars")
+    schema = dict(polars.DataFrame(native).schema)
+    for name, values in own.items():
+        if _are_unknown(values):
+            schema[name] = polars.Float64
+    data = {**{name: [row[name] for row in rows] for name in native.column_names}, **own}
+    return polars.DataFrame(data, schema_overrides=schema, strict=False)
+
+
+def _arrow(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> Any:
+    pyarrow = _extras.need("pyarrow", "arrow", "arrow")
+    table = pyarrow.Table.from_pylist(list(rows), schema=pyarrow.table(native).schema)
+    for name, values in own.items():
+        kind = pyarrow.float64() if _are_unknown(values) else None
+        try:
+            column = pyarrow.array(values, kind)
+        except pyarrow.ArrowException as error:
+            raise type(error)(f"feature '{name}': {error}") from None
+        table = table.append_column(name, column)
+    return table
+
+
+def _numpy(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> Any:
+    """A matrix of the native numbers and of those own columns that have nothing but numbers."""
+    numpy = _extras.need("numpy", "numpy", "numpy")
+    columns = {name: [row[name] for row in rows] for name in native.numeric_columns}
+    columns.update((name, values) for name, values in own.items() if all(v is None or _is_number(v) for v in values))
+    matrix = numpy.empty((len(rows), len(columns)))
+    for place, values in enumerate(columns.values()):
+        matrix[:, place] = [float("nan") if v is None else float(v) for v in values]
+    return matrix
+
+
+def _pandas(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> DataFrame:
+    pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
+    if _extras.has("pyarrow"):
+        frame = _arrow(rows, native, {}).to_pandas()
+    else:
+        frame = pandas.DataFrame({name: _series([row[name] for row in rows], native, name) for name in native.column_names})
+    series = {name: pandas.Series(values, dtype="float64" if _are_unknown(values) else None) for name, values in own.items()}
+    joined: DataFrame = pandas.concat([frame, pandas.DataFrame(series, columns=list(own))], axis=1)
+    return joined
+
+
+def _series(values: list[Any], native: Table, name: str) -> Any:
+    """A native column for pandas without pyarrow, of the type that ``_frames`` gives it there."""
+    pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
+    numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
+    column = native.column(name)
+    if not isinstance(column, list):
+        dtype = numpy.asarray(column).dtype
+        if None not in values:
+            return pandas.Series(values, dtype=dtype)
+        if dtype.kind in "fi":
+            return pandas.Series(values, dtype="float64")
+    objects = numpy.empty(len(values), dtype=object)
+    objects[:] = values
+    return pandas.Series(objects, dtype=text_type() if name in native.string_columns else object)
+
+
+def _are_unknown(values: list[Any]) -> bool:
+    return all(v is None for v in values)
+
+
+def _is_number(value: object) -> bool:
+    # numpy's truth value is the one of its numbers that is not registered as a number.
+    return isinstance(value, (Real, Integral)) or type(value).__name__ in ("bool_", "bool")
