@@ -38,8 +38,6 @@ MAX_PACKETS = 1_000_000
 #: Rows of a batch that extractors of the user's own have a part in.
 _CHUNK_ROWS = 4096
 
-_FILE_FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet", ".arrow": "arrow"}
-
 
 class Pipeline:
     """Captures in; rows, flows and features out.
@@ -181,8 +179,8 @@ class Pipeline:
     ) -> Any:
         """The rows of a capture without having them all in memory.
 
-        With ``output_path`` they are written to a file (``output_format``: csv, json, parquet or arrow; by default the
-        file's extension, else csv), which appears when it is whole; gives the number of rows. Without, it iterates
+        With ``output_path`` they are written to a file (``output_format``: csv, json, parquet or arrow; by default as
+        ``jj`` does by the file's extension), which appears when it is whole; gives the number of rows. Without, it iterates
         over batches of rows in ``output_format`` (as in :meth:`process_pcap`, by default dicts, one at a time).
         """
         if output_path is None:
@@ -190,9 +188,8 @@ class Pipeline:
         if self.extractors:
             raise ValueError("rows with features of your own are not written natively; iterate over them instead")
         target = os.fspath(output_path)
-        kind = output_format or _FILE_FORMATS.get(os.path.splitext(target)[1].lower(), "csv")
         with listener(progress) as news:
-            summary = self._engine.write(_inputs(path), target, kind, news)
+            summary = self._engine.write(_inputs(path), target, output_format, news)
         return self._finished(summary).rows
 
     def iter_features(self, path: Input) -> Iterator[dict[str, Any]]:
