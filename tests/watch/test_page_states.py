@@ -71,10 +71,12 @@ def test_failed_runs_are_not_called_finished(shown):
     metrics, v = shown
     metrics['joyfuljay_runs_total{mode="pcap",result="failure"}'] = 1
     v.state("failed")
-    assert v.text("#run-title") == "The run failed or was stopped"
+    assert v.text("#run-title") == "The run failed"
     assert v.rows("l-errors")["failed runs"][-1] == "1"
     metrics['joyfuljay_runs_total{mode="pcap",result="success"}'] = 2
     v.until(lambda: v.text("#run-title") == "No run goes on: 2 ended well, 1 failed")
+    metrics['joyfuljay_runs_total{mode="pcap",result="cancelled"}'] = 3
+    v.until(lambda: v.text("#run-title") == "No run goes on: 2 ended well, 1 failed, 3 were stopped")
 
 
 def test_a_program_that_counts_by_itself_has_no_runs_and_is_shown(shown):

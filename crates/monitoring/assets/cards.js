@@ -49,8 +49,8 @@ function runs(v) {
   return [...modes].map((mode) => {
     const of = (name, more = () => true) => v.sum(name, (l) => l.mode === mode && more(l));
     const last = v.has("last_run_duration_seconds") ? of("last_run_duration_seconds") : null;
-    return [mode, count(of("runs_total", (l) => l.result === "success")), count(of("runs_total", (l) => l.result === "failure")),
-      duration(last), duration(took[mode]?.mean ?? null)];
+    const ended = (result) => count(of("runs_total", (l) => l.result === result));
+    return [mode, ended("success"), ended("failure"), ended("cancelled"), duration(last), duration(took[mode]?.mean ?? null)];
   });
 }
 
@@ -131,7 +131,7 @@ export function cards(v, history, size) {
     batches.map((b) => [b.key, bar(b.sum / busy), count(b.count), duration(b.mean), duration(b.p99)]));
   table("l-workers", null, workers(v, history));
   table("l-groups", ["group", "share", "time", "per flow"], groups(v));
-  table("l-runs", ["kind", "ended well", "failed", "last", "mean"], runs(v));
+  table("l-runs", ["kind", "well", "failed", "stopped", "last", "mean"], runs(v));
   table("l-output", ["sink", "rows", "bytes", "errors", "last write"], output(v));
   table("l-sources", null, sources(v));
   table("l-table", null, flowTable(v));

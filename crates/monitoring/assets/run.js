@@ -46,9 +46,10 @@ export class Run {
   ended(v, history) {
     this.forget();
     const of = (result) => v.sum("runs_total", (l) => l.result === result);
-    const [well, failed] = [of("success"), of("failure")];
+    const [well, failed, stopped] = [of("success"), of("failure"), of("cancelled")];
+    const ended = well + failed + stopped;
     const packets = v.sum("packets_total");
-    if (well + failed === 0 && packets + v.sum("flows_total") > 0) {
+    if (ended === 0 && packets + v.sum("flows_total") > 0) {
       // A program that counts by itself (observe_packet) has no runs.
       const busy = history.recent("packets") > 0;
       return {
@@ -56,7 +57,7 @@ export class Run {
         text: `${count(packets)} packets and ${count(v.sum("flows_total"))} flows, outside of a run`,
       };
     }
-    if (well + failed === 0) {
+    if (ended === 0) {
       return { kind: "idle", pill: "idle", title: "No run yet", text: "The metrics are served, and no run has begun." };
     }
     const seconds = v.sum("processing_duration_seconds_sum");
@@ -64,14 +65,18 @@ export class Run {
     const text = `${count(packets)} packets, ${count(v.sum("flows_total"))} flows and ${count(v.sum("output_records_total"))} rows in ${duration(seconds)}${pace}`;
     const at = Math.max(0, ...v.all("last_run_success_timestamp_seconds").map((s) => s.value));
     const when = at > 0 ? `The last success was at ${clock(at)}.` : "";
-    if (well + failed === 1) {
+    if (ended === 1 && stopped) {
+      return { kind: "idle", pill: "stopped", title: "The run was stopped", text, note: "By whoever began it; the totals below are those up to then." };
+    }
+    if (ended === 1) {
       return failed
-        ? { kind: "failed", pill: "failed", title: "The run failed or was stopped", text, note: "Its output says why; the totals below are those up to then." }
+        ? { kind: "failed", pill: "failed", title: "The run failed", text, note: "Its output says why; the totals below are those up to then." }
         : { kind: "finished", pill: "finished", title: "Finished", text, note: `The run ended well at ${clock(at)}. The totals below are final.`, part: 1 };
     }
-    const kind = well === 0 ? "failed" : "finished";
-    const title = failed ? `No run goes on: ${count(well)} ended well, ${count(failed)} failed` : `Finished: all ${count(well)} runs ended well`;
-    return { kind, pill: kind === "failed" ? "failed" : failed ? "idle" : "finished", title, text: text + " of run time", note: when };
+    const kind = well === 0 && failed ? "failed" : "finished";
+    const others = [failed && `${count(failed)} failed`, stopped && `${count(stopped)} were stopped`].filter(Boolean);
+    const title = others.length ? `No run goes on: ${[`${count(well)} ended well`, ...others].join(", ")}` : `Finished: all ${count(well)} runs ended well`;
+    return { kind, pill: kind === "failed" ? "failed" : others.length ? "idle" : "finished", title, text: text + " of run time", note: when };
   }
 
   /** Time left, from the pace of the last seconds. */
