@@ -98,6 +98,8 @@ def faults(jj, module_run, prometheus, tmp_path_factory):
         return server.one(f'up{{instance="{run.address}"}}')
 
     wait_for(lambda: all(value == 1 for _, value in server.query("up")) and len(server.query("up")) == len(runs))
+    # Until the first scrapes there was no target at all, which TargetMissing says without an instance.
+    wait_for(lambda: "JoyfulJayTargetMissing" not in server.alerts())
     runs["damaged"].spoil = Damage()
     # Some hundred rows come out at the end of the input.
     wait_for(lambda: runs["full"].packets > 4000)
@@ -127,11 +129,10 @@ def faults(jj, module_run, prometheus, tmp_path_factory):
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_fires_its_alert_on_the_instance_that_has_it(faults, name):
     broken = faults.runs[FAULTS[name]].address
-    # Until the first scrapes there is no target at all, which TargetMissing says without an instance.
-    instances = {alert["instance"] for alert in faults.fired[name] if "instance" in alert}
+    instances = {alert["instance"] for alert in faults.fired[name]}
     assert broken in instances if name in STARVED else instances == {broken}
     for alert in faults.fired[name]:
-        assert alert.get("instance", "no target") in alert["summary"]
+        assert alert["instance"] in alert["summary"]
         assert not re.search(r"\{\{|<no value>|NaN|error expanding", alert["summary"] + alert["description"]), alert
 
 
