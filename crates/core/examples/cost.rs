@@ -9,7 +9,7 @@ use std::time::Instant;
 use joyfuljay_core::flow::{FlowBase, FlowStore};
 use joyfuljay_core::packet::{Endpoint, FlowKey, Layer, Layers, Packet, PacketInfo, Scope};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
-use joyfuljay_core::trackers::{PacketLog, Sizes, TcpFlags, Tracker, TrackerSettings};
+use joyfuljay_core::trackers::{Context, PacketLog, Sizes, TcpFlags, Tracker};
 use joyfuljay_core::{Config, Side};
 
 const FLOWS: usize = 512;
@@ -30,14 +30,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn tracker<T: Tracker>(name: &str, packets: &[PacketInfo]) {
-    let settings = TrackerSettings::default();
+    let mut context = Context::default();
     let mut best = [f64::MAX; 2];
     for _ in 0..ROUNDS {
-        let mut flows: Vec<T> = (0..FLOWS).map(|_| T::start(&settings)).collect();
+        let mut flows: Vec<T> = (0..FLOWS).map(|_| T::start(&context.settings)).collect();
         let start = Instant::now();
         for (i, info) in packets.iter().enumerate() {
             let side = if info.from_lo { Side::A } else { Side::B };
-            flows[i % FLOWS].update(&Packet { info, data: &[] }, side, &settings);
+            flows[i % FLOWS].update(&Packet::without_bytes(info), side, &mut context);
         }
         best[0] = best[0].min(start.elapsed().as_secs_f64());
         drop(black_box(flows));
@@ -50,19 +50,19 @@ fn tracker<T: Tracker>(name: &str, packets: &[PacketInfo]) {
 fn rows(groups: &[&str], packets: &[PacketInfo]) -> Result<(), Box<dyn Error>> {
     let config = Config { features: groups.iter().map(|g| (*g).to_owned()).collect(), ..Config::default() };
     let plan = RowPlan::new(&config)?;
-    let settings = plan.tracker_settings();
+    let mut context = Context::new(plan.tracker_settings());
     let mut store = FlowStore::new(plan.trackers());
     let (mut best, mut best_update) = (f64::MAX, f64::MAX);
     let mut scratch = RowScratch::default();
     for _ in 0..ROUNDS {
         let start = Instant::now();
         for (i, info) in packets.iter().enumerate() {
-            let packet = Packet { info, data: &[] };
+            let packet = Packet::without_bytes(info);
             if i < FLOWS {
-                store.insert(i, FlowBase::start(&packet, i as u64), &settings);
+                store.insert(i, FlowBase::start(&packet, i as u64), info, &mut context);
             }
             let side = if info.from_lo { Side::A } else { Side::B };
-            store.update(i % FLOWS, &packet, side, &settings);
+            store.update(i % FLOWS, &packet, side, &mut context);
         }
         best_update = best_update.min(start.elapsed().as_secs_f64());
         let flows: Vec<_> = (0..FLOWS).filter_map(|i| store.get(i)).collect();

@@ -15,9 +15,11 @@ pub mod frame;
 pub mod metrics;
 pub mod nearest;
 pub mod packet;
+pub mod protocols;
 pub mod rows;
 pub mod stats;
 pub mod trackers;
+pub mod wire;
 
 pub use config::Config;
 pub use error::ConfigError;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::frame::TimeNs;
+use crate::frame::{Frame, FrameBatch, LinkType, TimeNs};
 
 /// TCP flag bits as on the wire (RFC 9293 section 3.1, RFC 3168, RFC 3540).
 pub mod tcp_flags {
@@ -353,16 +353,52 @@ impl PacketInfo {
     }
 }
 
-/// A decoded packet together with the bytes of its batch.
+/// A decoded packet together with the batch that it came in: everything that can be known of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     /// The numbers.
     pub info: &'a PacketInfo,
-    /// The data of the batch that `info` points into; empty for a packet that was made by hand.
-    pub data: &'a [u8],
+    /// The batch that `info` points into; an empty one for a packet that was made by hand.
+    pub batch: &'a FrameBatch,
 }
 
+/// The batch of packets that have no bytes.
+static NO_BATCH: FrameBatch = FrameBatch { data: Vec::new(), frames: Vec::new() };
+
 impl<'a> Packet<'a> {
+    /// A packet without bytes: made by hand, or a fragment whose frame is gone.
+    pub fn without_bytes(info: &'a PacketInfo) -> Self {
+        Self { info, batch: &NO_BATCH }
+    }
+
+    /// The frame; none for a packet without bytes. Of a datagram put together from fragments, the frame of the fragment
+    /// that completed it.
+    pub fn frame(&self) -> Option<&'a Frame> {
+        self.batch.frames.get(self.info.frame as usize)
+    }
+
+    /// The link type of the frame, and its bytes as captured.
+    pub fn link(&self) -> Option<(LinkType, &'a [u8])> {
+        let frame = self.frame()?;
+        Some((frame.link, self.batch.bytes(frame)))
+    }
+
+    /// The innermost IP header with its options or extension headers, as far as it was captured. Of a later fragment,
+    /// which has no upper-layer header, all that follows the start of the IP header in its frame.
+    pub fn l3_header(&self) -> &'a [u8] {
+        if self.info.l3 == NO_OFFSET {
+            return &[];
+        }
+        let l4_in_frame = self.info.l4 != NO_OFFSET && self.info.l4 >= self.info.l3;
+        let end = match self.frame() {
+            // The upper layer of a reassembled datagram lies behind the frames of the batch.
+            Some(f) if !l4_in_frame || self.info.l4 > f.offset + f.cap_len => f.offset + f.cap_len,
+            _ if l4_in_frame => self.info.l4,
+            _ => return &[],
+        };
+        self.range(self.info.l3, end)
+    }
+
     /// The captured part of the upper-layer payload; for the packet that completes a fragmented datagram, the whole
     /// reassembled payload; for other fragments, nothing.
     pub fn payload(&self) -> &'a [u8] {
@@ -376,7 +412,7 @@ impl<'a> Packet<'a> {
 
     /// Source and destination in the outermost IP header, where the packet is tunnelled.
     pub fn outer_addresses(&self) -> Option<(IpAddr, IpAddr)> {
-        let ip = self.data.get(self.info.outer_l3 as usize..)?;
+        let ip = self.batch.data.get(self.info.outer_l3 as usize..)?;
         match ip.first()? >> 4 {
             4 => Some((
                 <[u8; 4]>::try_from(ip.get(12..16)?).ok()?.into(),
@@ -391,7 +427,7 @@ impl<'a> Packet<'a> {
     }
 
     fn range(&self, start: u32, end: u32) -> &'a [u8] {
-        self.data.get(start as usize..end as usize).unwrap_or_default()
+        self.batch.data.get(start as usize..end as usize).unwrap_or_default()
     }
 }
 

@@ -6,7 +6,8 @@ use arrow_array::RecordBatch;
 use joyfuljay::core::engine::RowChunk;
 use joyfuljay::core::flow::{FlowBase, FlowRef, FlowStore};
 use joyfuljay_core::EndReason;
-use joyfuljay_core::packet::{Packet as CorePacket, tcp_flags};
+use joyfuljay_core::frame::FrameBatch;
+use joyfuljay_core::packet::{Packet as CorePacket, PacketInfo, tcp_flags};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{KEEP_CAP, KeptPacket, TrackerMask, TrackerSettings};
 use pyo3::exceptions::{PyIndexError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
@@ -67,17 +68,19 @@ impl Flow {
         }
         let (base, packets) = self.all_packets()?;
         let mut store = FlowStore::new(wanted.trackers);
-        for (n, (kept, payload)) in packets.iter().enumerate() {
-            let info = info(kept, &base.key, base.layers, payload.len() as u32);
-            let packet = CorePacket { info: &info, data: payload };
-            if n == 0 {
-                let mut start = FlowBase::start(&packet, base.first_seq);
-                start.outer.clone_from(&base.outer);
-                start.end = base.end;
-                store.insert(0, start, &wanted.settings);
-            }
-            let side = base.side_of(&info);
-            store.update(0, &packet, side, &wanted.settings);
+        let made: Vec<(PacketInfo, FrameBatch)> = packets
+            .iter()
+            .map(|(kept, payload)| {
+                let info = info(kept, &base.key, base.layers, payload.len() as u32);
+                (info, FrameBatch { data: payload.to_vec(), frames: Vec::new() })
+            })
+            .collect();
+        let mut made = made.iter().map(|(info, batch)| CorePacket { info, batch }).peekable();
+        if let Some(first) = made.peek() {
+            let mut start = FlowBase::start(first, base.first_seq);
+            start.outer.clone_from(&base.outer);
+            start.end = base.end;
+            store.replay(start, made, &wanted.settings);
         }
         let flow = store.get(0).ok_or_else(|| PyValueError::new_err("a flow without packets has no features"))?;
         let batch = py.detach(|| build(&wanted.plan, &[flow])).map_err(PyRuntimeError::new_err)?;
@@ -158,7 +161,7 @@ impl Flow {
     #[staticmethod]
     fn from_first_packet(packet: &Packet) -> PyResult<Self> {
         let info = packet.info(layers_of(&packet.key));
-        let base = FlowBase::start(&CorePacket { info: &info, data: &[] }, 0);
+        let base = FlowBase::start(&CorePacket::without_bytes(&info), 0);
         let mut flow = Self(State::ByHand(Box::new(ByHand { base, packets: Arc::default() })));
         flow.add_packet(packet)?;
         Ok(flow)

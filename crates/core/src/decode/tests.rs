@@ -85,7 +85,7 @@ impl Run {
     }
 
     fn payloads(&self) -> Vec<&[u8]> {
-        self.out.packets.iter().map(|info| Packet { info, data: &self.batch.data }.payload()).collect()
+        self.out.packets.iter().map(|info| Packet { info, batch: &self.batch }.payload()).collect()
     }
 
     /// Every frame is one packet or one reason.
@@ -228,7 +228,7 @@ fn every_tunnel_leads_to_the_inner_packet() {
         assert!(is_hello(&run), "{bytes:02x?} {:?}", run.out.packets);
         let info = &run.out.packets[0];
         assert_eq!(info.outer_l3, 14);
-        assert!(Packet { info, data: &run.batch.data }.outer_addresses().is_some());
+        assert!(Packet { info, batch: &run.batch }.outer_addresses().is_some());
     }
     assert_eq!(one(1, &frames[16]).key.scope().tunnel_kind, tunnel_kind::VXLAN);
     assert_eq!(one(1, &frames[16]).key.scope().tunnel_id, 9);

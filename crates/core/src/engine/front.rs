@@ -28,7 +28,7 @@ impl PacketBatch {
     /// Takes the packets of one partition into its table, then gives up its quiet flows.
     pub fn track(&self, partition: usize, table: &mut FlowTable, ended: &mut FlowStore) {
         let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
-        table.process(&self.packets, chosen, &self.frames.data, self.first_seq, ended);
+        table.process(&self.packets, chosen, &self.frames, self.first_seq, ended);
         if let Some(now) = self.watermark {
             table.expire(now, ended);
         }

@@ -31,14 +31,10 @@ pub(crate) fn row(packets: &[P], protocol: u8, config: &Config, log_cap: usize) 
     let plan = RowPlan::new(config).unwrap();
     let settings = TrackerSettings { log_cap, ..plan.tracker_settings() };
     let mut store = FlowStore::new(plan.trackers());
-    for (i, p) in packets.iter().enumerate() {
-        let info = info(p, protocol);
-        let packet = Packet { info: &info, data: &[] };
-        if i == 0 {
-            store.insert(0, FlowBase::start(&packet, 0), &settings);
-        }
-        let side = store.base(0).unwrap().side_of(&info);
-        store.update(0, &packet, side, &settings);
+    let infos: Vec<PacketInfo> = packets.iter().map(|p| info(p, protocol)).collect();
+    let mut packets = infos.iter().map(Packet::without_bytes).peekable();
+    if let Some(first) = packets.peek() {
+        store.replay(FlowBase::start(first, 0), packets, &settings);
     }
     let flows: Vec<FlowRef<'_>> = store.get(0).into_iter().collect();
     values(&plan.build(&flows, &mut RowScratch::default()).unwrap(), 0)
@@ -347,6 +343,6 @@ proptest! {
 fn sides_are_counted_from_the_first_packet() {
     let p = P { ts: 0, len: 40, payload: 0, flags: 0, a: false };
     let info = info(&p, 17);
-    let base = FlowBase::start(&Packet { info: &info, data: &[] }, 0);
+    let base = FlowBase::start(&Packet::without_bytes(&info), 0);
     assert_eq!(base.side_of(&info), Side::A);
 }

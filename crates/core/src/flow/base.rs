@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::frame::TimeNs;
 use crate::packet::{FlowKey, Layers, Packet, PacketInfo, Side, tcp_flags};
 use crate::stats::EndReason;
+use crate::trackers::TrackerMask;
 
 /// Identity, times, counts by side and TCP state of a flow.
 #[derive(Clone, Debug)]
@@ -37,6 +38,10 @@ pub struct FlowBase {
     pub closed: bool,
     /// Why the flow ended.
     pub end: EndReason,
+    /// Trackers that the flow has state of.
+    pub(super) trackers: TrackerMask,
+    /// Those of them that want further packets.
+    pub(super) wanting: TrackerMask,
 }
 
 /// What is known of who opened a flow; later variants outrank earlier ones.
@@ -66,6 +71,8 @@ impl FlowBase {
             fin: 0,
             closed: false,
             end: EndReason::EndOfInput,
+            trackers: TrackerMask::NONE,
+            wanting: TrackerMask::NONE,
         }
     }
 

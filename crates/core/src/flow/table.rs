@@ -13,10 +13,10 @@ use std::hint::black_box;
 
 use super::{FlowBase, FlowStore};
 use crate::config::Eviction;
-use crate::frame::TimeNs;
+use crate::frame::{FrameBatch, TimeNs};
 use crate::packet::{Packet, PacketInfo, tcp_flags};
 use crate::stats::{EndReason, StatsDelta};
-use crate::trackers::{TrackerMask, TrackerSettings};
+use crate::trackers::{Context, TrackerMask, TrackerSettings};
 
 /// How long a flow that FIN closed from both sides stays, for its last ACK and for repeated FINs.
 ///
@@ -58,7 +58,7 @@ pub struct FlowTable {
     /// Flows by age, only for [`Eviction::Oldest`].
     by_age: BinaryHeap<Reverse<Due>>,
     live: usize,
-    stats: StatsDelta,
+    context: Context,
     reported_bytes: i64,
 }
 
@@ -90,7 +90,7 @@ impl FlowTable {
             due: BinaryHeap::new(),
             by_age: BinaryHeap::new(),
             live: 0,
-            stats: StatsDelta::default(),
+            context: Context::new(settings.tracker_settings),
             reported_bytes: 0,
         }
     }
@@ -101,7 +101,7 @@ impl FlowTable {
         &mut self,
         packets: &[PacketInfo],
         chosen: &[u32],
-        data: &[u8],
+        batch: &FrameBatch,
         first_seq: u64,
         ended: &mut FlowStore,
     ) {
@@ -109,7 +109,7 @@ impl FlowTable {
             self.touch(packets, run);
             for &i in run {
                 if let Some(info) = packets.get(i as usize) {
-                    self.packet(&Packet { info, data }, first_seq + u64::from(i), ended);
+                    self.packet(&Packet { info, batch }, first_seq + u64::from(i), ended);
                 }
             }
         }
@@ -170,9 +170,9 @@ impl FlowTable {
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> StatsDelta {
         let bytes = self.bytes() as i64;
-        self.stats.table_bytes = bytes - self.reported_bytes;
+        self.context.stats.table_bytes = bytes - self.reported_bytes;
         self.reported_bytes = bytes;
-        std::mem::take(&mut self.stats)
+        std::mem::take(&mut self.context.stats)
     }
 
     /// How many flows are open.
@@ -185,9 +185,11 @@ impl FlowTable {
         self.live == 0
     }
 
-    /// Bytes of the index, the flows and their always-on parts; per-flow heap memory is not counted.
+    /// Bytes of the index, the flows, and what their trackers hold on the heap.
     pub fn bytes(&self) -> usize {
-        self.slots.len() * 8 + self.places.len() * (size_of::<Place>() + self.store.flow_bytes())
+        self.slots.len() * 8
+            + self.places.len() * (size_of::<Place>() + self.store.flow_bytes())
+            + self.context.memory.heap_bytes()
     }
 
     /// Loads what the packets of a run will need. The loads do not depend on each other, so their misses overlap.
@@ -207,8 +209,8 @@ impl FlowTable {
 
     fn packet(&mut self, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) {
         let p = packet.info;
-        self.stats.packets += 1;
-        self.stats.bytes += u64::from(p.ip_len);
+        self.context.stats.packets += 1;
+        self.context.stats.bytes += u64::from(p.ip_len);
         let found = self.find(p);
         let place = match found {
             Some(place) => match self.boundary(place, p) {
@@ -222,7 +224,7 @@ impl FlowTable {
         };
         let at = place as usize;
         let Some(side) = self.store.base(at).map(|b| b.side_of(p)) else { return };
-        self.store.update(at, packet, side, &self.settings.tracker_settings);
+        self.store.update(at, packet, side, &mut self.context);
         if p.tcp_flags & (tcp_flags::FIN | tcp_flags::RST) != 0 && self.settings.terminate_on_fin_rst {
             self.close(place, p.tcp_flags, ended);
         }
@@ -267,7 +269,7 @@ impl FlowTable {
         }
         let place = self.free.pop().unwrap_or(self.places.len() as u32);
         let at = place as usize;
-        self.store.insert(at, FlowBase::start(packet, seq), &self.settings.tracker_settings);
+        self.store.insert(at, FlowBase::start(packet, seq), packet.info, &mut self.context);
         if at == self.places.len() {
             self.places.push(Place::default());
         }
@@ -276,8 +278,8 @@ impl FlowTable {
             p.live = true;
         }
         self.live += 1;
-        self.stats.flows_created += 1;
-        self.stats.active_flows += 1;
+        self.context.stats.flows_created += 1;
+        self.context.stats.active_flows += 1;
         insert_slot(&mut self.slots, packet.info.hash, place);
         self.enqueue(place);
         if self.settings.eviction == Eviction::Oldest {
@@ -298,11 +300,11 @@ impl FlowTable {
         if let Some(base) = self.store.base_mut(at) {
             base.end = reason;
         }
-        self.store.move_to(at, ended, &self.settings.tracker_settings);
+        self.store.move_to(at, ended, &mut self.context);
         self.free.push(place);
         self.live -= 1;
-        self.stats.active_flows -= 1;
-        self.stats.flows_ended[reason] += 1;
+        self.context.stats.active_flows -= 1;
+        self.context.stats.flows_ended[reason] += 1;
         self.compact();
     }
 

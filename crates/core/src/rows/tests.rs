@@ -37,14 +37,8 @@ fn build(config: &Config, flows: &[Vec<PacketInfo>]) -> RecordBatch {
     let settings = plan.tracker_settings();
     let mut store = FlowStore::new(plan.trackers());
     for (at, packets) in flows.iter().enumerate() {
-        for (i, info) in packets.iter().enumerate() {
-            let packet = Packet { info, data: &[] };
-            if i == 0 {
-                store.insert(at, FlowBase::start(&packet, at as u64), &settings);
-            }
-            let side = store.base(at).unwrap().side_of(info);
-            store.update(at, &packet, side, &settings);
-        }
+        let base = FlowBase::start(&Packet::without_bytes(&packets[0]), at as u64);
+        store.replay(base, packets.iter().map(Packet::without_bytes), &settings);
     }
     let flows: Vec<_> = (0..flows.len()).filter_map(|i| store.get(i)).collect();
     plan.build(&flows, &mut RowScratch::default()).unwrap()
@@ -323,14 +317,10 @@ fn outer_addresses_follow_the_direction_of_the_flow() {
     let mut store = FlowStore::new(plan.trackers());
     let mut packets = connection();
     packets.swap(0, 1);
-    let packet = Packet { info: &packets[0], data: &[] };
+    let packet = Packet::without_bytes(&packets[0]);
     let mut base = FlowBase::start(&packet, 0);
     base.outer = Some(Box::new(([2, 2, 2, 2].into(), [1, 1, 1, 1].into())));
-    store.insert(0, base, &settings);
-    for p in &packets {
-        let side = store.base(0).unwrap().side_of(p);
-        store.update(0, &Packet { info: p, data: &[] }, side, &settings);
-    }
+    store.replay(base, packets.iter().map(Packet::without_bytes), &settings);
     let r = row(&plan.build(&[store.get(0).unwrap()], &mut RowScratch::default()).unwrap(), 0);
     assert_eq!(["outer_src_ip", "outer_dst_ip"].map(|n| r[n].as_str()), ["1.1.1.1", "2.2.2.2"]);
 }

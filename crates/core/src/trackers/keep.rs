@@ -4,7 +4,7 @@
 //! What a packet said of itself is kept, its bytes are not: a capture would be in memory twice. Off unless asked for,
 //! and bounded: of a longer flow the first packets are kept, and it says how many are missing.
 
-use super::{Tracker, TrackerSettings};
+use super::{Context, Tracker, TrackerSettings, Wants};
 use crate::frame::TimeNs;
 use crate::packet::{Packet, PacketInfo, Side};
 
@@ -70,12 +70,19 @@ impl Tracker for KeptPackets {
     }
 
     #[inline]
-    fn update(&mut self, packet: &Packet<'_>, side: Side, settings: &TrackerSettings) {
-        if self.packets.len() < settings.keep_cap {
+    fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
+        if self.packets.len() < context.settings.keep_cap {
+            let before = self.heap_bytes();
             self.packets.push(KeptPacket::new(packet.info, side));
+            context.memory.changed(before, self.heap_bytes());
         } else {
             self.missing += 1;
         }
+        Wants::More
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.packets.capacity() * size_of::<KeptPacket>()
     }
 }
 
@@ -99,9 +106,10 @@ mod tests {
     fn keep(n: i64, cap: usize) -> KeptPackets {
         let settings = TrackerSettings { keep_cap: cap, ..TrackerSettings::default() };
         let mut kept = KeptPackets::start(&settings);
+        let mut context = Context::new(settings);
         for ts in 0..n {
             let info = packet(ts, 100, 60);
-            kept.update(&Packet { info: &info, data: &[] }, Side::B, &settings);
+            kept.update(&Packet::without_bytes(&info), Side::B, &mut context);
         }
         kept
     }

@@ -103,7 +103,7 @@ impl LengthCounts {
         len.unwrap_or_default() as f64
     }
 
-    #[cfg(test)]
+    /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot>()
     }

@@ -9,7 +9,7 @@ use super::lengths::{self, LengthCounts, LengthScratch, LengthSummary};
 use super::order::quantile;
 use super::record::Record;
 use super::sketch::Sketch;
-use super::{LOG_CAP, MAX_SEQUENCE_LEN, Tracker, TrackerSettings};
+use super::{Context, LOG_CAP, MAX_SEQUENCE_LEN, Tracker, TrackerSettings, Wants};
 use crate::packet::{Packet, Side};
 
 /// The records of a flow's packets, or of its latest ones and a summary of the rest.
@@ -52,11 +52,41 @@ impl Tracker for PacketLog {
     }
 
     #[inline]
-    fn update(&mut self, packet: &Packet<'_>, side: Side, settings: &TrackerSettings) {
+    fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
         if self.records.len() == self.records.capacity() {
-            self.make_room(settings);
+            let before = self.heap_bytes();
+            self.make_room(&context.settings);
+            context.memory.changed(before, self.heap_bytes());
         }
         self.records.push(Record::new(packet.info, side));
+        Wants::More
+    }
+
+    /// A summary takes as much as a full log (64 KiB), so a log is not folded before it is full. What can go is the room
+    /// for records to come and, of a flow that has a summary already, all but a short window for late packets.
+    fn relieve(&mut self, context: &mut Context) {
+        let before = self.heap_bytes();
+        if self.folded.is_some() && self.records.len() > SHORT_WINDOW {
+            sort(&mut self.records);
+            self.fold(self.records.len() - SHORT_WINDOW, &context.settings);
+        }
+        self.records.shrink_to(if self.folded.is_some() { SHORT_WINDOW } else { 0 });
+        context.memory.changed(before, self.heap_bytes());
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let folded = self.folded.as_ref().map_or(0, |f| {
+            size_of::<Folded>()
+                + f.sketches.iter().map(Sketch::heap_bytes).sum::<usize>()
+                + f.lengths.heap_bytes()
+                + f.head.capacity() * size_of::<Record>()
+        });
+        self.records.capacity() * size_of::<Record>() + folded
+    }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        self.records.last().map_or(0, |r| r.ts as u64)
     }
 }
 
@@ -117,7 +147,12 @@ impl PacketLog {
             return;
         }
         sort(&mut self.records);
-        let old = self.records.drain(..held / 2);
+        self.fold(held / 2, settings);
+    }
+
+    /// Moves the first `n` records, which are in the order of time, into the summary.
+    fn fold(&mut self, n: usize, settings: &TrackerSettings) {
+        let old = self.records.drain(..n);
         let folded = self.folded.get_or_insert_default();
         fold_gaps(&mut folded.gaps, old.as_slice(), threshold(settings), &mut folded.sketches);
         let sequence_len = settings.sequence_len.min(MAX_SEQUENCE_LEN);
@@ -134,15 +169,12 @@ impl PacketLog {
 
     #[cfg(test)]
     fn bytes(&self) -> usize {
-        let folded = self.folded.as_ref().map_or(0, |f| {
-            size_of::<Folded>()
-                + f.sketches.iter().map(Sketch::heap_bytes).sum::<usize>()
-                + f.lengths.heap_bytes()
-                + f.head.capacity() * size_of::<Record>()
-        });
-        size_of::<Self>() + self.records.capacity() * size_of::<Record>() + folded
+        size_of::<Self>() + self.heap_bytes()
     }
 }
+
+/// Records that a flow with a summary keeps when memory is short: packets late by fewer are still put right.
+const SHORT_WINDOW: usize = 64;
 
 fn threshold(settings: &TrackerSettings) -> u64 {
     u64::try_from(settings.burst_threshold_ns).unwrap_or(0)
@@ -214,7 +246,7 @@ mod tests {
     use crate::trackers::testing::{Lcg, packet};
 
     fn feed(log: &mut PacketLog, settings: &TrackerSettings, p: &crate::PacketInfo, side: Side) {
-        log.update(&Packet { info: p, data: &[] }, side, settings);
+        log.update(&Packet::without_bytes(p), side, &mut Context::new(*settings));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Bounded per-flow state, updated packet by packet. Features read trackers; nothing else does.
 //!
-//! A tracker is started for a flow only when a selected feature reads it (see [`TrackerMask`]). To add one: a file
-//! here, its lines in this file, and one line for each function of [`crate::flow::FlowStore`].
+//! A tracker is started for a flow only when a selected feature reads it (see [`TrackerMask`]) and the flow concerns
+//! it. To add one: a file here, and one line in `table.rs`.
 
-use crate::packet::{Packet, Side};
+use crate::packet::{Packet, PacketInfo, Side};
 
+mod context;
 mod gaps;
 mod keep;
 mod lengths;
@@ -13,10 +14,12 @@ mod order;
 mod record;
 mod sizes;
 mod sketch;
+mod table;
 mod tcp_flags;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use context::{Context, Memory};
 pub use gaps::{GapRun, GapSummary};
 pub use keep::{KeptPacket, KeptPackets};
 pub use lengths::LengthSummary;
@@ -24,6 +27,7 @@ pub use log::{LogScratch, PacketLog};
 pub use order::{mean, population_std};
 pub use record::Record;
 pub use sizes::{SideSizes, Sizes};
+pub(crate) use table::for_each_tracker;
 pub use tcp_flags::{TcpFlags, TcpTotals};
 
 /// Most packets that sequences may be asked to hold: 1 MiB a flow.
@@ -61,35 +65,133 @@ impl Default for TrackerSettings {
 pub trait Tracker: Sized + Send {
     /// Most bytes that one flow's state may take, heap included. A test drives 1e6 packets against it.
     const MAX_BYTES: usize;
+
+    /// Whether a flow that begins with this packet has this state at all.
+    fn concerns(_first: &PacketInfo) -> bool {
+        true
+    }
+
     /// The state before the first packet.
     fn start(settings: &TrackerSettings) -> Self;
-    /// Takes in one packet; also called for the first.
-    fn update(&mut self, packet: &Packet<'_>, side: Side, settings: &TrackerSettings);
+
+    /// Takes in one packet; also called for the first. Every change of [`Tracker::heap_bytes`] is entered in the
+    /// context's account of memory, here and in the two hooks below.
+    fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants;
+
+    /// The flow has ended: frees what its row does not need.
+    fn end(&mut self, _context: &mut Context) {}
+
+    /// Memory is short: gives back what can be done without.
+    fn relieve(&mut self, _context: &mut Context) {}
+
+    /// Bytes on the heap now.
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+
+    /// Reads a little of what an update will need, so that it is in the cache by then.
+    fn touch(&self) -> u64 {
+        0
+    }
+}
+
+/// Whether a tracker wants to see more packets of its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// Yes.
+    More,
+    /// No: it is not called again, and costs nothing from here on.
+    NoMore,
 }
 
 /// A set of trackers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackerMask(pub u32);
 
+macro_rules! masks {
+    ($($(#[$doc:meta])* $bit:ident $name:ident: $kind:ident $tracker:ident,)*) => {
+        /// Places of the trackers in the mask.
+        #[allow(non_camel_case_types)]
+        enum Place { $($name,)* }
+
+        impl TrackerMask {
+            $($(#[$doc])* pub const $bit: Self = Self(1 << Place::$name as u32);)*
+        }
+    };
+}
+
+for_each_tracker!(masks);
+
 impl TrackerMask {
     /// None.
     pub const NONE: Self = Self(0);
-    /// [`Sizes`].
-    pub const SIZES: Self = Self(1);
-    /// [`TcpFlags`].
-    pub const TCP_FLAGS: Self = Self(2);
-    /// [`PacketLog`].
-    pub const LOG: Self = Self(4);
-    /// [`KeptPackets`]. No feature reads it: only who wants the packets themselves asks for it.
-    pub const KEEP: Self = Self(8);
 
     /// Both sets.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    /// What is in this set and not in the other.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Lcg, hostile_packet};
+    use super::*;
+
+    /// A million packets of every shape stay within the bound, and the account of memory is that of the tracker.
+    fn bounded<T: Tracker>(name: &str) {
+        let settings = TrackerSettings { sequence_len: MAX_SEQUENCE_LEN, ..TrackerSettings::default() };
+        for seed in [7, 11] {
+            let mut context = Context::new(settings);
+            let mut random = Lcg(seed);
+            let mut tracker = T::start(&settings);
+            context.memory.changed(0, tracker.heap_bytes());
+            for i in 0..500_000u64 {
+                let (info, batch) = hostile_packet(&mut random, i);
+                let side = if random.next() & 1 == 0 { Side::A } else { Side::B };
+                let wants = tracker.update(&Packet { info: &info, batch: &batch }, side, &mut context);
+                if i.is_multiple_of(4096) || i < 64 {
+                    let bytes = size_of::<T>() + tracker.heap_bytes();
+                    assert!(bytes <= T::MAX_BYTES, "{name}: {bytes} > {}", T::MAX_BYTES);
+                    assert_eq!(context.memory.heap_bytes(), tracker.heap_bytes(), "{name}");
+                }
+                if i == 300_000 {
+                    tracker.relieve(&mut context);
+                    assert_eq!(context.memory.heap_bytes(), tracker.heap_bytes(), "{name}, relieved");
+                }
+                if wants == Wants::NoMore {
+                    break;
+                }
+            }
+            tracker.end(&mut context);
+            assert_eq!(context.memory.heap_bytes(), tracker.heap_bytes(), "{name}, ended");
+            assert!(size_of::<T>() + tracker.heap_bytes() <= T::MAX_BYTES, "{name}, ended");
+        }
+    }
+
+    macro_rules! all_bounded {
+        ($($(#[$doc:meta])* $bit:ident $name:ident: $kind:ident $tracker:ident,)*) => {
+            $(
+                #[test]
+                fn $name() {
+                    bounded::<$tracker>(stringify!($tracker));
+                }
+            )*
+        };
+    }
+
+    /// One test for each tracker of the table.
+    mod a_million_hostile_packets_stay_within_the_bound_of {
+        use super::*;
+        for_each_tracker!(all_bounded);
     }
 }

@@ -1,6 +1,6 @@
 //! Extremes and squares of lengths, which the base of a flow does not keep: exact for any length, without a log.
 
-use super::{Tracker, TrackerSettings};
+use super::{Context, Tracker, TrackerSettings, Wants};
 use crate::packet::{Packet, Side};
 
 /// Lengths by [`Side`].
@@ -68,8 +68,8 @@ impl Tracker for Sizes {
     }
 
     #[inline]
-    fn update(&mut self, packet: &Packet<'_>, side: Side, _settings: &TrackerSettings) {
-        let Some(s) = self.side.get_mut(side as usize) else { return };
+    fn update(&mut self, packet: &Packet<'_>, side: Side, _context: &mut Context) -> Wants {
+        let Some(s) = self.side.get_mut(side as usize) else { return Wants::More };
         let (len, payload) = (packet.info.ip_len, packet.info.payload_len);
         s.min = s.min.min(len);
         s.max = s.max.max(len);
@@ -78,5 +78,11 @@ impl Tracker for Sizes {
         s.sumsq = s.sumsq.saturating_add(u64::from(len) * u64::from(len));
         s.payload_sumsq = s.payload_sumsq.saturating_add(u64::from(payload) * u64::from(payload));
         s.with_payload += u64::from(payload > 0);
+        Wants::More
+    }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        self.side[0].sumsq ^ self.side[1].sumsq
     }
 }

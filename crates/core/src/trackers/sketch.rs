@@ -65,7 +65,7 @@ impl Sketch {
         self.total = other.total;
     }
 
-    #[cfg(test)]
+    /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         self.counts.capacity() * size_of::<u32>()
     }

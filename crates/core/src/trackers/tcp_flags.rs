@@ -3,7 +3,7 @@
 //! Twelve counters for every packet would be twelve read-modify-writes. The eight flags are spread over the bytes of
 //! one word instead, and the words are emptied into wide counters before a byte can overflow.
 
-use super::{Tracker, TrackerSettings};
+use super::{Context, Tracker, TrackerSettings, Wants};
 use crate::packet::tcp_flags::{ACK, FIN, PSH, RST, SYN, URG};
 use crate::packet::{Packet, Side};
 
@@ -104,10 +104,10 @@ impl Tracker for TcpFlags {
     }
 
     #[inline]
-    fn update(&mut self, packet: &Packet<'_>, side: Side, _settings: &TrackerSettings) {
+    fn update(&mut self, packet: &Packet<'_>, side: Side, _context: &mut Context) -> Wants {
         let p = packet.info;
         if !p.has_tcp {
-            return;
+            return Wants::More;
         }
         if self.pending == u8::MAX {
             self.empty_words();
@@ -120,6 +120,12 @@ impl Tracker for TcpFlags {
         self.kinds += (KINDS[f] & !(data & ACK_ONLY)) + (data & DATA) + ONE_SEEN;
         self.seen[s] |= p.tcp_flags;
         self.openings[s] |= OPENINGS[f];
+        Wants::More
+    }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        self.flags
     }
 }
 
@@ -208,7 +214,7 @@ mod tests {
     fn feed(t: &mut TcpFlags, flags: u16, payload: u32, side: Side) {
         let mut p = packet(0, 40 + payload, payload);
         (p.has_tcp, p.tcp_flags) = (true, flags);
-        t.update(&Packet { info: &p, data: &[] }, side, &TrackerSettings::default());
+        t.update(&Packet::without_bytes(&p), side, &mut Context::default());
     }
 
     #[test]
@@ -249,7 +255,7 @@ mod tests {
     fn a_packet_without_tcp_header_does_not_count() {
         let mut t = TcpFlags::default();
         let p = packet(0, 40, 20);
-        t.update(&Packet { info: &p, data: &[] }, Side::A, &TrackerSettings::default());
+        t.update(&Packet::without_bytes(&p), Side::A, &mut Context::default());
         assert!(t.is_empty());
     }
 

@@ -64,7 +64,7 @@ impl Bench {
 
     pub(super) fn push(&mut self, packets: &[PacketInfo]) {
         let all: Vec<u32> = (0..packets.len() as u32).collect();
-        self.table.process(packets, &all, &[], self.next, &mut self.ended);
+        self.table.process(packets, &all, &FrameBatch::new(), self.next, &mut self.ended);
         self.next += packets.len() as u64;
     }
 

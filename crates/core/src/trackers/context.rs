@@ -1,0 +1,53 @@
+//! What comes with every update of a tracker: settings, counts, the account of memory, and memory to work in.
+
+use super::TrackerSettings;
+use crate::stats::StatsDelta;
+
+/// The surroundings of the trackers of one flow table.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// What trackers need to know of the configuration.
+    pub settings: TrackerSettings,
+    /// Counts: what a tracker finds wrong on the wire goes here.
+    pub stats: StatsDelta,
+    /// Bytes that the trackers of all flows of the table hold on the heap.
+    pub memory: Memory,
+}
+
+impl Context {
+    /// The context of an empty table.
+    pub fn new(settings: TrackerSettings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+}
+
+/// An account of heap memory. Whoever allocates for a flow enters it here, so that the sum over all flows is known
+/// without asking each of them; a property test holds it against [`super::Tracker::heap_bytes`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    heap: usize,
+    short: bool,
+}
+
+impl Memory {
+    /// A tracker held `before` bytes and now holds `after`.
+    pub fn changed(&mut self, before: usize, after: usize) {
+        // Not below zero even if a tracker miscounts: a budget that wraps would evict everything.
+        self.heap = (self.heap + after).saturating_sub(before);
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.heap
+    }
+
+    /// Whether the table is at its limit: a tracker that can choose should rather fold or drop than grow.
+    pub fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// Says whether the table is at its limit.
+    pub fn set_short(&mut self, short: bool) {
+        self.short = short;
+    }
+}
