@@ -90,11 +90,11 @@ pub struct Segment {
 /// Bytes of one direction of a connection, in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {
-    /// Offset in the stream of the first byte of `bytes`. Offset 0 is behind the SYN where one was seen, else at the
-    /// first segment.
+    /// Offset in the stream at which the session goes on: that of the first byte of `bytes`. Offset 0 is behind the SYN
+    /// where one was seen, else at the first segment.
     pub offset: u64,
     /// All bytes that the session has not taken yet, up to the end of `segment`. Empty for a segment that the session
-    /// steps over.
+    /// steps over (then `offset` may be beyond the segment).
     pub bytes: &'a [u8],
     /// The segment that brought the last of them: each segment is shown once, when all bytes before it are there.
     pub segment: Segment,
@@ -112,6 +112,10 @@ pub trait Session {
     /// No more bytes of this direction can be shown: one was lost, or the buffer's bound was reached. Not called where the
     /// flow just ends.
     fn lost(&mut self, _side: Side) {}
+
+    /// Another connection begins in the same flow (a SYN with another initial sequence number): both streams begin anew, at offset 0. What was read
+    /// of a handshake stays, counts go on, what was half read is forgotten.
+    fn restart(&mut self);
 
     /// Bytes that the session holds on the heap.
     fn heap_bytes(&self) -> usize {
