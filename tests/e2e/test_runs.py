@@ -34,6 +34,43 @@ def test_broken_pipe_is_no_crash(jj):
     assert b"panicked" not in done.stderr
 
 
+def gone_stderr(kind):
+    """A standard error that cannot be written: no space left, or a reader that has gone."""
+    if kind == "full":
+        return os.open("/dev/full", os.O_WRONLY)
+    reader, writer = os.pipe()
+    os.close(reader)
+    return writer
+
+
+@pytest.mark.parametrize("kind", ["full", "gone"])
+@pytest.mark.parametrize("more", [[], ["--summary", "json"], ["--prometheus-port", "0"], ["--progress"]], ids=["text", "json", "metrics", "progress"])
+def test_rows_and_exit_code_do_not_depend_on_standard_error(jj, tmp_path, kind, more):
+    """The warning is of a capture that is cut short."""
+    jj("extract", DATA / "cut_short.pcap", "-o", tmp_path / "want.csv")
+    err = gone_stderr(kind)
+    try:
+        arguments = [DATA / "cut_short.pcap", "-o", tmp_path / "out.csv", *more]
+        assert subprocess.run([jj.path, "extract", *arguments], stderr=err, timeout=120, check=False).returncode == 0
+        assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "want.csv").read_bytes()
+        assert subprocess.run([jj.path, "extract", tmp_path / "none.pcap"], stderr=err, timeout=120, check=False).returncode == 1
+        assert subprocess.run([jj.path, "extract", DEMO, "--features", "none"], stderr=err, timeout=120, check=False).returncode == 2
+    finally:
+        os.close(err)
+
+
+def test_names_move_no_cursor_and_begin_no_line(jj, tmp_path):
+    name = "\x1b[31mred\nerror: forged"
+    missing = jj("extract", tmp_path / name, ok=False).err
+    assert missing.count("\n") == 1 and "\\u{1b}[31mred\\nerror: forged" in missing
+    cut = tmp_path / f"{name}.pcap"
+    cut.write_bytes((DATA / "cut_short.pcap").read_bytes())
+    output = tmp_path / f"{name}.csv"
+    for said in (jj("extract", cut, "-o", output).err, jj("info", cut).err, jj("info", cut).out):
+        assert "red" in said and "\x1b" not in said and "\nerror:" not in said
+    assert output.exists(), "the file has the name that was given"
+
+
 @pytest.fixture
 def feeding(jj):
     """A run that reads standard input and waits for more; closed and ended afterwards."""

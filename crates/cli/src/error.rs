@@ -6,6 +6,8 @@ use joyfuljay::ConfigError;
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
 
+use crate::say;
+
 /// Why the command did not do what was asked.
 #[derive(Debug)]
 pub enum CliError {
@@ -25,11 +27,11 @@ impl CliError {
     /// Says it, and gives the exit code.
     pub fn report(self) -> u8 {
         match self {
-            Self::Usage(message) => say(&message, 2),
-            Self::Failed(message) => say(&message, 1),
+            Self::Usage(message) => fail(&message, 2),
+            Self::Failed(message) => fail(&message, 1),
             Self::Closed => 0,
             Self::Interrupted(signal) => {
-                eprintln!("interrupted: no output file was written");
+                say::line("interrupted: no output file was written");
                 u8::try_from(128 + signal).unwrap_or(1)
             }
             Self::Said(code) => code,
@@ -37,8 +39,8 @@ impl CliError {
     }
 }
 
-fn say(message: &str, code: u8) -> u8 {
-    eprintln!("error: {message}");
+fn fail(message: &str, code: u8) -> u8 {
+    say::line(format_args!("error: {message}"));
     code
 }
 

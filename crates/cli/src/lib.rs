@@ -3,6 +3,8 @@
 //! Results go to standard output, everything said to people to standard error. Exit codes: 0 done (also where a capture
 //! was cut short, with a warning), 1 failed, 2 wrong use or configuration, 128 + signal when interrupted.
 #![forbid(unsafe_code)]
+// They panic where the stream cannot be written: `say` and `out` do not.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod commands;
 mod error;
@@ -10,6 +12,7 @@ mod human;
 mod options;
 mod out;
 mod progress;
+mod say;
 mod signals;
 mod summary;
 

@@ -4,7 +4,7 @@ use joyfuljay::Summary;
 use joyfuljay_core::stats::{EndReason, SkipReason};
 use serde_json::{Map, Value, json};
 
-use crate::human;
+use crate::{human, say};
 
 /// A run and where its rows went.
 pub struct Report<'a> {
@@ -42,7 +42,7 @@ impl Report<'_> {
         if let Some(list) = list(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))) {
             out.push_str(&format!("skipped {} packets: {list}\n", human::count(stats.skipped.total())));
         }
-        let output = if self.output == "-" { "standard output" } else { self.output };
+        let output = if self.output == "-" { "standard output".to_owned() } else { say::printable(self.output) };
         out.push_str(&format!("{output}: {} of {}\n", human::bytes(s.output_bytes), self.format));
         out
     }
@@ -106,10 +106,10 @@ pub fn print_warnings(s: &Summary, all: bool) {
     const FEW: usize = 5;
     let shown = if all { s.warnings.len() } else { FEW };
     for warning in s.warnings.iter().take(shown) {
-        eprintln!("warning: {warning}");
+        say::line(format_args!("warning: {warning}"));
     }
     if s.warnings.len() > shown {
-        eprintln!("warning: {} more (-v shows all)", s.warnings.len() - shown);
+        say::line(format_args!("warning: {} more (-v shows all)", s.warnings.len() - shown));
     }
 }
 

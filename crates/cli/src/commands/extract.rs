@@ -14,6 +14,7 @@ use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOpti
 use crate::error::CliError;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::progress::Bar;
+use crate::say;
 use crate::signals::Interrupt;
 use crate::summary::{self, Report};
 
@@ -158,8 +159,8 @@ impl Extract {
         let report = Report { summary: &summary, output: &self.output.output, format: format.name() };
         match self.how.summary {
             _ if self.how.quiet => {}
-            SummaryForm::Text => eprint!("{}", report.text()),
-            SummaryForm::Json => eprintln!("{}", report.json()),
+            SummaryForm::Text => say::text_as_is(&report.text()),
+            SummaryForm::Json => say::text_as_is(&format!("{}\n", report.json())),
             SummaryForm::None => {}
         }
         self.metrics.linger(server, &interrupt);
@@ -256,10 +257,10 @@ impl MetricsArgs {
         let server = joyfuljay_monitoring::start_server(&self.prometheus_addr, port, &registry, options)
             .map_err(|e| failed(&e))?;
         if let Some(warning) = server.warning() {
-            eprintln!("warning: {warning}");
+            say::line(format_args!("warning: {warning}"));
         }
         if !quiet {
-            eprintln!("metrics at {}metrics", server.url());
+            say::line(format_args!("metrics at {}metrics", server.url()));
         }
         Ok(Some((server, metrics)))
     }

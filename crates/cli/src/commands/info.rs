@@ -19,6 +19,7 @@ use crate::error::CliError;
 use crate::human;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::out;
+use crate::say;
 use crate::summary::{self, plural, summary_json};
 
 /// Show what captures hold: format, interfaces, packets, flows, times, and what cannot be read.
@@ -98,7 +99,7 @@ fn report_text(input: &str, captures: &[CaptureInfo], s: &Summary, config: &Conf
         several => {
             row("Captures", human::count(several.len() as u64));
             for capture in several {
-                row("", format!("{}: {}, {}", capture.name, format_of(capture), link_types(capture)));
+                row("", format!("{}: {}, {}", say::printable(&capture.name), format_of(capture), link_types(capture)));
             }
         }
     }
@@ -130,7 +131,7 @@ fn report_text(input: &str, captures: &[CaptureInfo], s: &Summary, config: &Conf
     }
     let lines: Vec<_> =
         rows.into_iter().map(|(n, v)| vec![if n.is_empty() { n } else { format!("  {n}:") }, v]).collect();
-    format!("{input}\n{}", out::table(&lines))
+    format!("{}\n{}", say::printable(input), out::table(&lines))
 }
 
 fn report_json(input: &str, captures: &[CaptureInfo], s: &Summary) -> Value {
