@@ -12,6 +12,9 @@
 use crate::frame::TimeNs;
 use crate::packet::Side;
 
+pub mod fingerprints;
+pub mod tls;
+
 /// What a parser says of the bytes that it was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe<T> {

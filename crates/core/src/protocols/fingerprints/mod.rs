@@ -1,0 +1,35 @@
+//! Fingerprints of implementations, made of the facts that parsers have found.
+
+mod ja3;
+mod ja4;
+
+pub use ja3::{ja3, ja3_hash, ja3s, ja3s_hash};
+pub use ja4::{Ja4, Over};
+
+use std::fmt;
+
+/// Text that goes straight into a hash.
+struct Hashing<D>(D);
+
+impl<D: sha2::digest::Update> fmt::Write for Hashing<D> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writes numbers with a separator between them.
+fn joined<T: Copy>(
+    out: &mut impl fmt::Write,
+    separator: char,
+    values: impl IntoIterator<Item = T>,
+    one: impl Fn(&mut dyn fmt::Write, T) -> fmt::Result,
+) -> fmt::Result {
+    for (i, value) in values.into_iter().enumerate() {
+        if i > 0 {
+            out.write_char(separator)?;
+        }
+        one(out, value)?;
+    }
+    Ok(())
+}
