@@ -117,11 +117,7 @@ fn hex4(out: &mut impl Write, values: &[u16]) -> fmt::Result {
 }
 
 /// The first twelve digits of the SHA-256 of a text; zeros where the list that it begins with is empty.
-fn hash12(
-    out: &mut impl Write,
-    empty: bool,
-    text: impl FnOnce(&mut Hashing<Sha256>) -> fmt::Result,
-) -> fmt::Result {
+fn hash12(out: &mut impl Write, empty: bool, text: impl FnOnce(&mut Hashing<Sha256>) -> fmt::Result) -> fmt::Result {
     if empty {
         return out.write_str("000000000000");
     }

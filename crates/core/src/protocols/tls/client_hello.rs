@@ -256,7 +256,10 @@ mod tests {
         };
         let h = hello.read();
         assert_eq!((h.legacy_version, h.session_id_len, h.session_id), (0x0303, 32, [9; 32]));
-        assert_eq!((h.ciphers(), h.groups(), h.point_formats()), (&[0x1301, 0xc02f][..], &[0x11ec, 0x1d][..], &[0][..]));
+        assert_eq!(
+            (h.ciphers(), h.groups(), h.point_formats()),
+            (&[0x1301, 0xc02f][..], &[0x11ec, 0x1d][..], &[0][..])
+        );
         assert_eq!((h.signature_algorithms(), h.key_shares()), (&[0x0403, 0x0804][..], &[0x11ec, 0x1d][..]));
         assert_eq!((h.extensions(), h.server_name()), (&[0, 10, 11, 13, 16, 43, 51][..], Some(&b"localhost"[..])));
         assert_eq!(h.alpn().unwrap().collect::<Vec<_>>(), [&b"h2"[..], b"http/1.1"]);
