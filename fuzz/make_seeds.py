@@ -197,8 +197,21 @@ def fragment_seeds():
         yield f"tiny_{v}", script(v, 200, *((i, 1) for i in range(26)))
 
 
+def stream_seeds():
+    def script(isn, *segments, appetites=(1, 1, 1, 5, 20, 20, 9, 200)):
+        return struct.pack(">I", isn) + bytes(appetites) + b"".join(be16(at) + bytes([n, v]) for at, n, v in segments)
+
+    yield "in_order", script(7, *((i * 50, 50, i) for i in range(10)))
+    yield "backwards", script(7, *((i * 50, 50, i) for i in reversed(range(10))))
+    yield "wrapping", script(2**32 - 60, *((i * 50, 50, i) for i in (1, 0, 3, 2)))
+    yield "overlapping", script(7, (10, 40, 1), (0, 30, 2), (30, 60, 3), (0, 100, 4), (20, 200, 5))
+    yield "holes_filled_at_once", script(7, *((i * 20, 10, i) for i in range(1, 10)), (0, 250, 9))
+    yield "never_taken", script(7, *((i * 50, 50, i) for i in range(10)), appetites=(1, 0) * 4)
+
+
 def main():
-    for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds)):
+    for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
+                          ("streams", stream_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

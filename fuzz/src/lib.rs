@@ -4,3 +4,4 @@ pub mod captures;
 pub mod decoding;
 pub mod fragments;
 pub mod memory;
+pub mod streams;

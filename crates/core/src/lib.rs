@@ -18,6 +18,7 @@ pub mod packet;
 pub mod protocols;
 pub mod rows;
 pub mod stats;
+pub mod streams;
 pub mod trackers;
 pub mod wire;
 

@@ -77,8 +77,7 @@ impl Taken {
 /// between two parts. Parts are shown in the order of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Number of the packet among all those of the connection (both directions) that brought new bytes, from 0 on, in the
-    /// order of capture.
+    /// Number of the packet: rises from one packet that brought new bytes to the next, over both directions.
     pub number: u64,
     /// Offset in the stream of the first byte of this part.
     pub start: u64,
