@@ -12,7 +12,11 @@
 use crate::frame::TimeNs;
 use crate::packet::Side;
 
+pub mod dns;
 pub mod fingerprints;
+pub mod ssh;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 /// What a parser says of the bytes that it was shown.
