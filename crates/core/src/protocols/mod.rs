@@ -106,6 +106,14 @@ pub struct Shown<'a> {
     pub segment: Segment,
 }
 
+impl<'a> Shown<'a> {
+    /// The bytes from an offset of the stream on; none where that lies behind or before what is shown.
+    pub fn bytes_from(&self, offset: u64) -> &'a [u8] {
+        let skipped = offset.checked_sub(self.offset).and_then(|n| usize::try_from(n).ok());
+        skipped.and_then(|n| self.bytes.get(n..)).unwrap_or_default()
+    }
+}
+
 /// A protocol over a connection. Facts are kept by [`Side`]: who the initiator is may become known later.
 ///
 /// Split invariance is the law: the facts may depend on the bytes and on [`Shown::segment`] where a feature counts

@@ -47,6 +47,18 @@ impl<S: Session> Wire<S> {
         self
     }
 
+    /// Another connection begins in the flow.
+    pub fn restart(&mut self) {
+        self.session.restart();
+        (self.streams, self.keep_from, self.done) = Default::default();
+    }
+
+    /// Bytes of a direction that were shown and not taken.
+    pub fn held(&self, side: Side) -> u64 {
+        let i = side as usize;
+        (self.streams[i].len() as u64).saturating_sub(self.keep_from[i])
+    }
+
     /// Whether the session wants no more of a direction.
     pub fn is_done(&self, side: Side) -> bool {
         self.done[side as usize]

@@ -48,7 +48,8 @@ fn md5(text: impl FnOnce(&mut Hashing<Md5>) -> fmt::Result) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocols::tls::testing::{Hello, hex};
+    use crate::protocols::testing::hex;
+    use crate::protocols::tls::testing::Hello;
 
     #[test]
     fn the_example_of_its_authors() {

@@ -1,14 +1,26 @@
 //! TLS and DTLS: handshakes that anybody can read (RFC 8446, 5246, 9147, 6347).
 
+mod certificates;
 mod client_hello;
+mod facts;
+mod key_exchange;
+mod proxy;
 mod record;
 mod server_hello;
+mod session;
+mod start;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use certificates::{Certificates, certificates};
 pub use client_hello::{ClientHello, client_hello, ext};
+pub use facts::{Facts, RecordSizes, Transport};
+pub use key_exchange::{KeyExchange, server_key_exchange};
+pub use proxy::header as proxy_header;
 pub use record::{Hello, MAX_RECORD, RECORD_HEADER, content, looks_like_hello};
 pub use server_hello::{ServerHello, server_hello};
+pub use session::TlsSession;
+pub use start::SEARCHED;
 
 use crate::wire::Reader;
 

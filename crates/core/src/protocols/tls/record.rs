@@ -18,6 +18,30 @@ pub mod content {
     pub const APPLICATION_DATA: u8 = 23;
 }
 
+/// The header of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub kind: u8,
+    pub len: u16,
+}
+
+impl Header {
+    /// Reads it: any type that TLS has, version 3.x.
+    pub fn read(bytes: &[u8]) -> Probe<Self> {
+        let mut r = Reader::new(bytes);
+        let Some(kind) = r.u8() else { return Probe::NeedMore };
+        // 24: heartbeat (RFC 6520).
+        if !(content::CHANGE_CIPHER_SPEC..=24).contains(&kind) {
+            return Probe::NotThis;
+        }
+        match (r.u8(), r.u8(), r.u16()) {
+            (Some(3), Some(_), Some(len)) if len <= MAX_RECORD => Probe::Certain(Self { kind, len }),
+            (Some(3) | None, _, None) => Probe::NeedMore,
+            _ => Probe::NotThis,
+        }
+    }
+}
+
 /// Which hello a stream begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hello {

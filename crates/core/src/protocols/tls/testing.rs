@@ -55,8 +55,3 @@ pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 pub(crate) fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[kind, 3, 1][..], &(content.len() as u16).to_be_bytes(), content].concat()
 }
-
-/// In lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
