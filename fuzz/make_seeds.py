@@ -9,7 +9,6 @@ import shutil
 import struct
 
 HERE = pathlib.Path(__file__).parent
-LINKS = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 119, 127, 147, 192, 228, 229, 276, 9999]  # as in decoding.rs
 
 
 def be16(*values):
@@ -119,7 +118,7 @@ LINKED = {
 
 
 def frame_seed(link, *frames, cut=200):
-    return bytes([LINKS.index(link), cut]) + b"".join(be16(len(f)) + f for f in frames)
+    return be16(link) + bytes([cut]) + b"".join(be16(len(f)) + f for f in frames)
 
 
 def frame_seeds():

@@ -3,9 +3,6 @@
 use crate::decoding::decode;
 use joyfuljay_core::frame::{FrameBatch, LinkType};
 
-/// Raw IPv4 or IPv6.
-const LINKTYPE_RAW: LinkType = LinkType(101);
-
 /// Most fragments of a run: below the number at which a decoder may give a datagram up.
 const MAX_FRAGMENTS: usize = 120;
 
@@ -37,7 +34,7 @@ pub fn laws(input: &[u8]) {
         }
         seen[start..end].iter_mut().for_each(|s| *s = true);
         let packet = if v6 { ipv6(start, more, &bytes) } else { ipv4(start, more, &bytes) };
-        batch.push(i as i64 * 1_000, LINKTYPE_RAW, packet.len() as u32, &packet);
+        batch.push(i as i64 * 1_000, LinkType::RAW, packet.len() as u32, &packet);
     }
     let (out, data) = decode(&batch);
     let mut given = 0;

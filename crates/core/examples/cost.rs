@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use joyfuljay_core::flow::{FlowBase, FlowStore};
-use joyfuljay_core::packet::{Endpoint, FlowKey, Layer, Layers, Packet, PacketInfo, Scope};
+use joyfuljay_core::packet::{Endpoint, FlowKey, Known, Layer, Layers, Packet, PacketInfo, Scope};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{Context, PacketLog, Sizes, TcpFlags, Tracker};
 use joyfuljay_core::{Config, Side};
@@ -85,12 +85,10 @@ fn packet(i: usize) -> PacketInfo {
     let mix = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let src = Endpoint::v4([10, 0, (flow >> 8) as u8, flow as u8], 1024 + flow as u16);
     let (key, _) = FlowKey::new(false, 6, true, src, Endpoint::v4([192, 168, 1, 7], 443), Scope::default());
-    let mut layers = Layers::default();
-    [Layer::Eth, Layer::Ip, Layer::Tcp].into_iter().for_each(|l| layers.push(l));
     let payload = if mix.is_multiple_of(3) { 0 } else { (mix >> 8) as u32 % 1460 };
     let ts = 1_700_000_000_000_000_000 + (n as i64) * 3_000_000 + (mix % 2_000_000) as i64;
     PacketInfo {
-        layers,
+        layers: Layers::of([Layer::Eth, Layer::Ip, Layer::Tcp]),
         ip_len: 40 + payload,
         payload_len: payload,
         window: 500,
@@ -100,7 +98,7 @@ fn packet(i: usize) -> PacketInfo {
             _ if mix & 4 == 0 => 16,
             _ => 24,
         },
-        has_tcp: true,
+        known: Known::TCP_HEADER,
         ..PacketInfo::by_hand(ts, key, n == 0 || mix & 2 == 0)
     }
 }

@@ -3,6 +3,8 @@
 //! A batch owns one byte buffer and describes the frames in it by offset, so that a reader may `read(2)` straight into
 //! the buffer and nothing is copied until a feature asks for it. Sources fill batches, [`crate::decode`] reads them.
 
+pub use crate::link_type::LinkType;
+
 /// Nanoseconds since the Unix epoch; may be negative, and may go back from one frame to the next.
 pub type TimeNs = i64;
 
@@ -10,10 +12,6 @@ pub type TimeNs = i64;
 ///
 /// Fixed, because rows are ordered batch by batch: a setting here would change the order of rows.
 pub const BATCH_FRAMES: usize = 2048;
-
-/// A link-layer header type, numbered as in the registry of `LINKTYPE_` values (<https://www.tcpdump.org/linktypes.html>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkType(pub u16);
 
 /// One captured frame: where it lies in its batch, and what the capture says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ pub mod error;
 pub mod features;
 pub mod flow;
 pub mod frame;
+pub mod link_type;
 pub mod metrics;
 pub mod nearest;
 pub mod packet;
@@ -19,6 +20,8 @@ pub mod protocols;
 pub mod rows;
 pub mod stats;
 pub mod streams;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod trackers;
 pub mod wire;
 

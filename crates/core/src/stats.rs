@@ -148,6 +148,8 @@ pub struct StatsDelta {
     pub skipped: Counts<7>,
     /// Datagrams put together from fragments.
     pub datagrams_reassembled: u64,
+    /// Datagrams given up before their time because there was no more room for fragments.
+    pub datagrams_evicted: u64,
     /// Flows begun.
     pub flows_created: u64,
     /// Flows ended, by [`EndReason`].
@@ -171,6 +173,7 @@ impl StatsDelta {
         self.bytes += d.bytes;
         self.skipped.add(&d.skipped);
         self.datagrams_reassembled += d.datagrams_reassembled;
+        self.datagrams_evicted += d.datagrams_evicted;
         self.flows_created += d.flows_created;
         self.flows_ended.add(&d.flows_ended);
         self.active_flows += d.active_flows;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use joyfuljay::core::frame::{FrameBatch, LinkType};
 use joyfuljay::core::metrics::Mode;
+use joyfuljay::core::testing::{self, Lcg};
 use joyfuljay::sink::{
     Encoded, Format, MemorySink, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, open_sink,
 };
@@ -18,8 +19,6 @@ use joyfuljay::source::{
     CaptureInfo, CaptureReader, CaptureSet, PacketSource, Position, Progress, SourceError, SourceWarning,
 };
 use joyfuljay::{CancelToken, Config, Error, Pipeline, Summary};
-
-const RAW_IP: LinkType = LinkType(101);
 
 /// Everything that there is a column for.
 fn config(workers: u32) -> Config {
@@ -33,16 +32,6 @@ fn config(workers: u32) -> Config {
     }
 }
 
-/// Numbers that look random.
-struct Lcg(u64);
-
-impl Lcg {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-}
-
 /// An IPv4 packet between two of many hosts: UDP, or TCP with whatever flags.
 fn packet(rng: &mut Lcg) -> Vec<u8> {
     let (flow, back, tcp) = (rng.below(6_000), rng.below(3) == 0, rng.below(4) > 0);
@@ -50,20 +39,12 @@ fn packet(rng: &mut Lcg) -> Vec<u8> {
     let host = [10, 0, (flow >> 8) as u8, flow as u8];
     let (client, server) = ((host, 1_024 + flow as u16), ([10, 1, 0, 1], 443_u16));
     let (src, dst) = if back { (server, client) } else { (client, server) };
-    let mut upper = [src.1.to_be_bytes(), dst.1.to_be_bytes()].concat();
-    if tcp {
-        let flags = [0x02, 0x12, 0x10, 0x18, 0x18, 0x11, 0x11, 0x04][rng.below(8) as usize];
-        upper.extend([0, 0, 0, rng.below(256) as u8, 0, 0, 0, 1, 0x50, flags, 1, 0, 0, 0, 0, 0]);
-    } else {
-        upper.extend([((8 + payload.len()) >> 8) as u8, (8 + payload.len()) as u8, 0, 0]);
-    }
-    upper.extend(payload);
-    let len = ((20 + upper.len()) as u16).to_be_bytes();
-    let mut ip = vec![0x45, 0, len[0], len[1], 0, 0, 0x40, 0, 64, if tcp { 6 } else { 17 }, 0, 0];
-    ip.extend(src.0);
-    ip.extend(dst.0);
-    ip.extend(upper);
-    ip
+    let flags = [0x02, 0x12, 0x10, 0x18, 0x18, 0x11, 0x11, 0x04][rng.below(8) as usize];
+    let (protocol, upper) = match tcp {
+        true => (6, testing::tcp(src.1, dst.1, flags, &payload)),
+        false => (17, testing::udp(src.1, dst.1, &payload)),
+    };
+    testing::ip4_between(src.0, dst.0, protocol, &upper)
 }
 
 /// A capture in memory: thousands of flows that end in every way there is, and small steps back in time.
@@ -213,7 +194,7 @@ impl<F: FnMut(u64) -> Result<(), SourceError> + Send> PacketSource for Endless<F
         let mut rng = Lcg(n);
         for _ in 0..Endless::<()>::FRAMES {
             let bytes = packet(&mut rng);
-            out.push(n as i64 * 1_000_000_000, RAW_IP, bytes.len() as u32, &bytes);
+            out.push(n as i64 * 1_000_000_000, LinkType::RAW, bytes.len() as u32, &bytes);
         }
         Ok(Progress::Frames)
     }

@@ -155,6 +155,7 @@ impl MetricsSink for PrometheusMetrics {
         add(Id::CapturedBytes, &[], d.captured_bytes);
         add(Id::WireBytes, &[], d.wire_bytes);
         add(Id::DatagramsReassembled, &[], d.datagrams_reassembled);
+        add(Id::DatagramsEvicted, &[], d.datagrams_evicted);
         add(Id::FlowsStarted, &[], d.flows_created);
         add(Id::Errors, &["parsing"], d.parsing_errors());
         add(Id::FlowEvictions, &["capacity"], d.flows_ended[EndReason::Evicted]);

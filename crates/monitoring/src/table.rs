@@ -110,6 +110,7 @@ pub enum Id {
     WireBytes,
     PacketsSkipped,
     DatagramsReassembled,
+    DatagramsEvicted,
     FlowTableCapacity,
     FlowTableBytes,
     FlowsStarted,
@@ -209,6 +210,11 @@ pub static METRICS: &[Metric] = &[
             values: &["non_ip", "unsupported_link_type", "truncated", "malformed", "too_deep", "fragment", "sampled"],
         }]),
     counter(Id::DatagramsReassembled, "datagrams_reassembled_total", "IP datagrams put together from fragments."),
+    counter(
+        Id::DatagramsEvicted,
+        "datagrams_evicted_total",
+        "IP datagrams given up because there was no more room for fragments.",
+    ),
     gauge(
         Id::FlowTableCapacity,
         "flow_table_capacity_flows",

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use joyfuljay_core::packet::{Endpoint, FlowKey as CoreKey, Scope, ip_proto};
+use joyfuljay_core::packet::{Endpoint, FlowKey as CoreKey, IpProtocol, Scope};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -69,7 +69,7 @@ pub fn key_of(src: End<'_>, dst: End<'_>, protocol: u8, scope: Scope) -> PyResul
     if from.is_ipv4() != to.is_ipv4() {
         return Err(PyValueError::new_err(format!("{} {from} and {} {to} are of different IP versions", src.0, dst.0)));
     }
-    let has_ports = matches!(protocol, ip_proto::TCP | ip_proto::UDP | 132 | 136) || src.2 != 0 || dst.2 != 0;
+    let has_ports = IpProtocol::find(protocol).is_some_and(|p| p.has_ports) || src.2 != 0 || dst.2 != 0;
     let (src, dst) = (endpoint(from, src.2), endpoint(to, dst.2));
     Ok(CoreKey::new(from.is_ipv6(), protocol, has_ports, src, dst, scope))
 }

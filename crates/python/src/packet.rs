@@ -1,6 +1,8 @@
 //! Packets as Python sees them.
 
-use joyfuljay_core::packet::{FlowKey as CoreKey, Layer, Layers, PacketInfo, Scope, Side, ip_proto, tcp_flags};
+use joyfuljay_core::packet::{
+    FlowKey as CoreKey, IpProtocol, Known, Layer, Layers, PacketInfo, Scope, Side, ip_proto, tcp_flags,
+};
 use joyfuljay_core::trackers::KeptPacket;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -48,7 +50,7 @@ pub fn info(kept: &KeptPacket, key: &CoreKey, layers: Layers, payload: u32) -> P
         ack: kept.ack,
         window: kept.window,
         tcp_flags: kept.tcp_flags,
-        has_tcp: kept.has_tcp,
+        known: if kept.has_tcp { Known::TCP_HEADER } else { Known::PAYLOAD_LEN },
         ttl: kept.ttl,
         ..PacketInfo::by_hand(kept.ts, *key, kept.from_lo)
     }
@@ -56,17 +58,7 @@ pub fn info(kept: &KeptPacket, key: &CoreKey, layers: Layers, payload: u32) -> P
 
 /// The headers of a packet that was made by hand.
 pub fn layers_of(key: &CoreKey) -> Layers {
-    let mut layers = Layers::default();
-    layers.push(if key.is_v6() { Layer::Ip6 } else { Layer::Ip });
-    layers.push(match key.protocol {
-        ip_proto::TCP => Layer::Tcp,
-        ip_proto::UDP => Layer::Udp,
-        ip_proto::ICMP => Layer::Icmp,
-        ip_proto::ICMPV6 => Layer::Icmp6,
-        132 => Layer::Sctp,
-        _ => Layer::Other,
-    });
-    layers
+    Layers::of([if key.is_v6() { Layer::Ip6 } else { Layer::Ip }, IpProtocol::layer_of(key.protocol)])
 }
 
 impl PartialEq for Packet {

@@ -171,39 +171,8 @@ fn byte_order(c: &CaptureInfo) -> &'static str {
 }
 
 fn link_types(c: &CaptureInfo) -> String {
-    let name = |n: u16| match LINK_NAMES.iter().find(|(number, _)| *number == n) {
-        Some((_, name)) => format!("{name} ({n})"),
-        None => format!("link type {n}"),
-    };
-    c.link_types.iter().map(|l| name(l.0)).collect::<Vec<_>>().join(", ")
+    c.link_types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
-
-/// Names of the registry at <https://www.tcpdump.org/linktypes.html>, of those types that captures commonly have.
-const LINK_NAMES: &[(u16, &str)] = &[
-    (0, "NULL"),
-    (1, "ETHERNET"),
-    (9, "PPP"),
-    (12, "RAW"),
-    (14, "RAW"),
-    (50, "PPP_HDLC"),
-    (51, "PPP_ETHER"),
-    (101, "RAW"),
-    (104, "C_HDLC"),
-    (105, "IEEE802_11"),
-    (107, "FRELAY"),
-    (108, "LOOP"),
-    (113, "LINUX_SLL"),
-    (119, "IEEE802_11_PRISM"),
-    (127, "IEEE802_11_RADIOTAP"),
-    (147, "USER0"),
-    (163, "IEEE802_11_AVS"),
-    (192, "PPI"),
-    (195, "IEEE802_15_4_WITHFCS"),
-    (228, "IPV4"),
-    (229, "IPV6"),
-    (239, "NFLOG"),
-    (276, "LINUX_SLL2"),
-];
 
 /// A source that remembers what each capture said of itself.
 #[derive(Debug)]

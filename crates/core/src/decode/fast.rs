@@ -6,7 +6,7 @@
 use super::transport::{self, Transport};
 use super::tunnel;
 use crate::frame::Frame;
-use crate::packet::{Endpoint, FlowKey, Fragment, Layer, Layers, NO_OFFSET, PacketInfo, Scope, ip_proto};
+use crate::packet::{Endpoint, FlowKey, Fragment, Known, Layer, Layers, NO_OFFSET, PacketInfo, Scope, ip_proto};
 
 const ETHERNET: u32 = 14;
 
@@ -76,7 +76,7 @@ fn finish(bytes: &[u8], index: u32, frame: &Frame, secret: [u64; 2], wire: u32, 
     let (t, layer) = match ip.protocol {
         ip_proto::TCP => {
             let t = transport::parse(ip_proto::TCP, upper, end - l4_at);
-            if !t.has_tcp {
+            if !t.known.has(Known::TCP_HEADER) {
                 return None;
             }
             (t, Layer::Tcp)
@@ -92,10 +92,7 @@ fn finish(bytes: &[u8], index: u32, frame: &Frame, secret: [u64; 2], wire: u32, 
     };
     let (src, dst) = (ip.src.with_port(t.src_port), ip.dst.with_port(t.dst_port));
     let (key, from_lo) = FlowKey::new(ip.v6, ip.protocol, true, src, dst, Scope::default());
-    let mut layers = Layers::default();
-    layers.push(Layer::Eth);
-    layers.push(if ip.v6 { Layer::Ip6 } else { Layer::Ip });
-    layers.push(layer);
+    let layers = Layers::of([Layer::Eth, if ip.v6 { Layer::Ip6 } else { Layer::Ip }, layer]);
     let at = |n: u32| frame.offset.saturating_add(n);
     let payload_start = (l4_at + t.header_len as u32).min(cap_end);
     Some(PacketInfo {
@@ -115,8 +112,10 @@ fn finish(bytes: &[u8], index: u32, frame: &Frame, secret: [u64; 2], wire: u32, 
         ack: t.ack,
         window: t.window,
         tcp_flags: t.tcp_flags,
+        icmp: [0; 2],
+        ethernet: ETHERNET as u8,
+        known: t.known,
         from_lo,
-        has_tcp: t.has_tcp,
         ttl: ip.ttl,
         fragment: Fragment::Whole,
     })

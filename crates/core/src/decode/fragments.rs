@@ -8,8 +8,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::mem::size_of;
 
+use super::transport;
 use crate::frame::TimeNs;
-use crate::packet::{Endpoint, PacketInfo};
+use crate::packet::{Endpoint, PacketInfo, ip_proto};
 
 /// How long a datagram may take: RFC 8200 says 60 s, RFC 791 15 s, Linux does 30 s.
 const MAX_AGE: TimeNs = 30_000_000_000;
@@ -40,6 +41,22 @@ pub(super) struct Identity {
     pub has_ports: bool,
     pub src_port: u16,
     pub dst_port: u16,
+    /// Where the upper-layer header begins and ends in the datagram; the end is not known where a first fragment is
+    /// too small for it (RFC 1858), or was cut.
+    pub header_start: u32,
+    pub header_end: Option<u32>,
+}
+
+impl Identity {
+    /// How much of a piece of the datagram is payload, if that can be said.
+    pub fn payload_in(&self, offset: u32, len: u32) -> Option<u32> {
+        let end = offset.saturating_add(len);
+        match self.header_end {
+            Some(header) => Some(end.saturating_sub(offset.max(header))),
+            // Only TCP has a header that the first eight bytes do not measure.
+            None => (offset >= self.header_start + transport::MAX_TCP_HEADER).then_some(len),
+        }
+    }
 }
 
 /// One fragment's part of the datagram.
@@ -64,10 +81,19 @@ pub(super) enum Added {
     Known {
         identity: Identity,
         /// Fragments that waited for it, in order of arrival.
-        waiting: Vec<PacketInfo>,
+        waiting: Vec<Waiting>,
         /// The whole datagram, if this was its last missing piece.
         datagram: Option<Vec<u8>>,
     },
+}
+
+/// A fragment whose flow was not known when it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub info: PacketInfo,
+    pub offset: u32,
+    /// Length on the wire.
+    pub len: u32,
 }
 
 /// The datagrams under way.
@@ -88,7 +114,7 @@ struct Datagram {
     serial: u64,
     started: TimeNs,
     identity: Option<Identity>,
-    waiting: Vec<PacketInfo>,
+    waiting: Vec<Waiting>,
     /// In order of offset, without overlap.
     pieces: Vec<Held>,
     /// Length of the datagram, once the last fragment was seen.
@@ -111,9 +137,9 @@ impl Reassembly {
         !self.order.is_empty() && now.abs_diff(self.oldest) > MAX_AGE as u64
     }
 
-    /// Datagrams given up because there was no more room.
-    pub fn evicted(&self) -> u64 {
-        self.evicted
+    /// Datagrams given up because there was no more room, since this was last asked.
+    pub fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Takes a fragment in. `identity` is known for the first one; `info` is kept if the fragment must wait;
@@ -131,6 +157,14 @@ impl Reassembly {
         if end > MAX_DATAGRAM || piece.wire_len == 0 && piece.offset == 0 {
             return Added::Loose;
         }
+        // A sender that uses an identification again before its time (RFC 6864): the old datagram lost a fragment and
+        // will not be completed.
+        if let Some(identity) = identity
+            && self.datagrams.get(&key).is_some_and(|d| d.begins_otherwise(&identity, &piece))
+            && let Some(old) = self.close(&key)
+        {
+            old.waiting.into_iter().for_each(|w| give_up(w.info));
+        }
         if !self.datagrams.contains_key(&key) {
             self.open(key, ts);
         }
@@ -138,11 +172,12 @@ impl Reassembly {
         let before = d.cost();
         d.put(piece, end);
         d.identity = d.identity.or(identity);
+        d.measure_header();
         let known = d.identity;
         let waiting = match known {
             Some(_) => std::mem::take(&mut d.waiting),
             None => {
-                d.waiting.push(*info);
+                d.waiting.push(Waiting { info: *info, offset: piece.offset, len: piece.wire_len });
                 Vec::new()
             }
         };
@@ -213,7 +248,7 @@ impl Reassembly {
         if self.datagrams.get(&key).is_some_and(|d| d.serial == serial)
             && let Some(d) = self.close(&key)
         {
-            d.waiting.into_iter().for_each(give_up);
+            d.waiting.into_iter().for_each(|w| give_up(w.info));
         }
         self.trim();
     }
@@ -236,7 +271,27 @@ impl Datagram {
     /// Memory held, near enough.
     fn cost(&self) -> usize {
         let held: usize = self.pieces.iter().map(|p| p.bytes.len() + size_of::<Held>()).sum();
-        held + self.waiting.len() * size_of::<PacketInfo>() + 2 * size_of::<Self>()
+        held + self.waiting.len() * size_of::<Waiting>() + 2 * size_of::<Self>()
+    }
+
+    /// Whether a first fragment is that of another datagram than the one under way.
+    fn begins_otherwise(&self, identity: &Identity, first: &Piece<'_>) -> bool {
+        let Some(known) = &self.identity else { return false };
+        let name = |i: &Identity| (i.protocol, i.has_ports, i.src_port, i.dst_port);
+        let held = self.pieces.first().map_or(&[][..], |p| &p.bytes);
+        name(known) != name(identity) || held.iter().zip(first.bytes).any(|(a, b)| a != b)
+    }
+
+    /// Takes the length of a TCP header from whichever piece has it.
+    fn measure_header(&mut self) {
+        let Some(identity) = &mut self.identity else { return };
+        if identity.header_end.is_some() || identity.protocol != ip_proto::TCP {
+            return;
+        }
+        let at = identity.header_start + transport::TCP_DATA_OFFSET;
+        let holds = self.pieces.iter().find(|p| p.start <= at && at < p.end);
+        let byte = holds.and_then(|p| p.bytes.get((at - p.start) as usize));
+        identity.header_end = byte.map(|b| identity.header_start + transport::tcp_header_len(*b));
     }
 
     fn put(&mut self, piece: Piece<'_>, end: u32) {
@@ -299,7 +354,8 @@ mod tests {
     use super::*;
     use crate::packet::{FlowKey, Fragment, NO_OFFSET, Scope};
 
-    const ID: Identity = Identity { protocol: 17, has_ports: true, src_port: 1, dst_port: 2 };
+    const ID: Identity =
+        Identity { protocol: 17, has_ports: true, src_port: 1, dst_port: 2, header_start: 0, header_end: Some(8) };
 
     fn key(id: u32) -> DatagramKey {
         let a = Endpoint::v4([1, 2, 3, 4], 0);
@@ -328,9 +384,34 @@ mod tests {
         let mut r = Reassembly::default();
         assert_eq!(add(&mut r, piece(0, true, b"aaaaaaaa")), None);
         assert_eq!(add(&mut r, piece(16, true, b"cccccccc")), None);
-        assert_eq!(add(&mut r, piece(0, true, b"XXXXXXXXbbbbbbbbXXXXXXXX")), None);
+        assert_eq!(add(&mut r, piece(8, true, b"bbbbbbbbXXXXXXXX")), None);
         assert_eq!(add(&mut r, piece(24, false, b"d")).unwrap(), b"aaaaaaaabbbbbbbbccccccccd");
         assert_eq!(r.bytes, 0);
+    }
+
+    #[test]
+    fn an_identification_used_again_begins_anew() {
+        let mut r = Reassembly::default();
+        assert_eq!(add(&mut r, piece(0, true, b"aaaaaaaa")), None);
+        assert_eq!(add(&mut r, piece(8, true, b"bbbbbbbb")), None);
+        assert_eq!(add(&mut r, piece(0, true, b"aaaaaaaa")), None, "the same once more changes nothing");
+        assert_eq!(add(&mut r, piece(0, true, b"AAAAAAAA")), None);
+        assert_eq!(add(&mut r, piece(16, false, b"C")), None);
+        assert_eq!(add(&mut r, piece(8, true, b"BBBBBBBB")).unwrap(), b"AAAAAAAABBBBBBBBC");
+        let other = Identity { src_port: 9, ..ID };
+        assert_eq!(add(&mut r, piece(0, true, b"aaaaaaaa")), None);
+        r.add(key(1), 0, piece(0, true, b"aaaaaaaa"), Some(other), &info(), |_| ());
+        let last = r.add(key(1), 0, piece(8, false, b"x"), None, &info(), |_| ());
+        assert!(matches!(last, Added::Known { identity: Identity { src_port: 9, .. }, datagram: Some(_), .. }));
+    }
+
+    #[test]
+    fn payload_is_what_lies_behind_the_header() {
+        let id = |header_end| Identity { protocol: 6, header_start: 8, header_end, ..ID };
+        assert_eq!(id(Some(40)).payload_in(0, 100), Some(60));
+        assert_eq!(id(Some(40)).payload_in(16, 8), Some(0));
+        assert_eq!(id(Some(40)).payload_in(32, 16), Some(8));
+        assert_eq!((id(None).payload_in(64, 8), id(None).payload_in(72, 8)), (None, Some(8)));
     }
 
     #[test]
@@ -375,7 +456,7 @@ mod tests {
             r.add(key(0), 0, piece(i % 8000 * 8, true, &[1; 4]), None, &info(), |_| given_up += 1);
             assert!(r.bytes <= MAX_BYTES);
         }
-        assert!(r.evicted() > 0);
+        assert!(r.take_evicted() > 0 && r.take_evicted() == 0);
         r.flush(|_| given_up += 1);
         assert_eq!((given_up, r.bytes, r.datagrams.len()), (40_000, 0, 0));
     }

@@ -3,11 +3,8 @@
 //! Lengths are those of the wire: the header's, bounded by the frame around it, never by the snap length.
 
 use super::walk::{Next, Piece, Step, Upper, Walk};
-use crate::packet::{Endpoint, ip_proto};
+use crate::packet::{Endpoint, Extension, MAX_EXTENSIONS, ip_proto};
 use crate::stats::SkipReason;
-
-/// Most extension headers that are followed in one IPv6 packet; RFC 8200 section 4.1 names six kinds.
-const MAX_EXTENSIONS: usize = 12;
 
 /// IP of whichever version.
 pub(super) fn by_version(w: &mut Walk<'_>) -> Next {
@@ -58,6 +55,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
         end,
         ip_len,
         l4_len: (len - header_len) as u32,
+        ah: false,
         piece: None,
     };
     if flags & 0x3fff != 0 {
@@ -65,7 +63,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
         let piece = Piece { id, offset: u32::from(flags & 0x1fff) * 8, more: flags & 0x2000 != 0 };
         return Ok(Step::Upper(Upper { piece: Some(piece), ..upper }));
     }
-    if upper.protocol == AH {
+    if upper.protocol == ip_proto::AH {
         return Ok(Step::Upper(skip_extensions(w, upper)));
     }
     Ok(Step::Upper(upper))
@@ -92,7 +90,7 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
     let ip_len = 40 + u32::from(claimed);
     let l3 = w.note_ip(6, ip_len);
     // Payload length 0: a jumbogram (RFC 2675), or a capture before segmentation offload. The frame tells the length.
-    let len = if claimed == 0 && h[6] != NO_NEXT { wire } else { (ip_len as usize).min(wire) };
+    let len = if claimed == 0 && h[6] != ip_proto::IPV6_NONXT { wire } else { (ip_len as usize).min(wire) };
     let end = (w.at + len).min(w.bytes.len());
     let (mut src, mut dst) = ([0; 16], [0; 16]);
     src.copy_from_slice(&h[8..24]);
@@ -108,6 +106,7 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
         end,
         ip_len,
         l4_len: (len - 40) as u32,
+        ah: false,
         piece: None,
     };
     match h[6] {
@@ -116,44 +115,27 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
     }
 }
 
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
-const AH: u8 = 51;
-const NO_NEXT: u8 = 59;
-const DESTINATION: u8 = 60;
-const HIP: u8 = 139;
-const SHIM6: u8 = 140;
-
 /// Walks over extension headers up to the upper layer, a fragment header (unless atomic, RFC 6946), or where the bytes
 /// end; then the protocol is that of the last header reached.
 pub(super) fn skip_extensions(w: &Walk<'_>, mut upper: Upper) -> Upper {
     for _ in 0..MAX_EXTENSIONS {
-        let bytes = w.upper_bytes(&upper);
-        let Some(&[next, size, a, b]) = bytes.first_chunk::<4>() else { return upper };
-        let len = match upper.protocol {
-            HOP_BY_HOP | ROUTING | DESTINATION if upper.v6 => 8 + usize::from(size) * 8,
-            // These two may end the chain; then they are what the packet is about.
-            HIP | SHIM6 if upper.v6 && next != NO_NEXT => 8 + usize::from(size) * 8,
-            AH => 8 + usize::from(size) * 4,
-            FRAGMENT if upper.v6 => {
-                let Some(&[_, _, _, _, i, j, k, l]) = bytes.first_chunk::<8>() else { return upper };
-                let field = u16::from_be_bytes([a, b]);
-                if field & 0xfff9 != 0 {
-                    let id = u32::from_be_bytes([i, j, k, l]);
-                    upper.piece = Some(Piece { id, offset: u32::from(field & 0xfff8), more: field & 1 != 0 });
-                }
-                8
+        let Some(header) = Extension::at(upper.protocol, upper.v6, w.upper_bytes(&upper)) else { return upper };
+        if upper.protocol == ip_proto::IPV6_FRAG {
+            let Some(&[_, _, a, b, i, j, k, l]) = header.bytes.first_chunk() else { return upper };
+            let field = u16::from_be_bytes([a, b]);
+            if field & 0xfff9 != 0 {
+                let id = u32::from_be_bytes([i, j, k, l]);
+                upper.piece = Some(Piece { id, offset: u32::from(field & 0xfff8), more: field & 1 != 0 });
             }
-            _ => return upper,
-        };
-        if len as u64 > u64::from(upper.l4_len) {
+        }
+        if header.len as u64 > u64::from(upper.l4_len) {
             return upper;
         }
+        upper.ah |= upper.protocol == ip_proto::AH;
         // The capture may end inside the header: what follows is then known by its number only.
-        upper.protocol = next;
-        upper.l4 = (upper.l4 + len).min(upper.end);
-        upper.l4_len -= len as u32;
+        upper.protocol = header.next;
+        upper.l4 = (upper.l4 + header.len).min(upper.end);
+        upper.l4_len -= header.len as u32;
         if upper.piece.is_some() {
             return upper;
         }

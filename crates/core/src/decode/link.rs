@@ -11,58 +11,80 @@ use crate::stats::SkipReason;
 /// Where the walk begins for a link type; none where there is no decoder for it.
 #[inline]
 pub(super) fn first_step(link: LinkType) -> Option<Step> {
-    Some(match link.0 {
-        1 => Step::Ethernet,
+    Some(match link {
+        LinkType::ETHERNET => Step::Ethernet,
         // Classical IP over ATM has no header of its own either.
-        12 | 14 | 18 | 19 | 101 | 106 => Step::Link(101),
-        228 => Step::Ip4,
-        229 => Step::Ip6,
-        105 => Step::Wifi,
-        127 => Step::Radiotap,
-        104 => Step::CiscoHdlc,
-        9 | 50 => Step::PppHdlc,
-        100 => Step::Llc,
-        n @ (0 | 6 | 8 | 10 | 51 | 107 | 108 | 113 | 119 | 123 | 138 | 163 | 166 | 192 | 204 | 239 | 274 | 276) => {
-            Step::Link(n)
-        }
+        LinkType::RAW
+        | LinkType::RAW_BSD
+        | LinkType::RAW_OPENBSD
+        | LinkType::PFSYNC_BSD
+        | LinkType::ATM_CLIP_LINUX
+        | LinkType::ATM_CLIP => Step::Link(LinkType::RAW),
+        LinkType::IPV4 => Step::Ip4,
+        LinkType::IPV6 => Step::Ip6,
+        LinkType::IEEE802_11 => Step::Wifi,
+        LinkType::IEEE802_11_RADIOTAP => Step::Radiotap,
+        LinkType::C_HDLC => Step::CiscoHdlc,
+        LinkType::PPP | LinkType::PPP_HDLC => Step::PppHdlc,
+        LinkType::PPP_ETHER => Step::Pppoe,
+        LinkType::ATM_RFC1483 => Step::Llc,
+        LinkType::NULL
+        | LinkType::IEEE802_5
+        | LinkType::SLIP
+        | LinkType::FDDI
+        | LinkType::FRELAY
+        | LinkType::LOOP
+        | LinkType::LINUX_SLL
+        | LinkType::IEEE802_11_PRISM
+        | LinkType::SUNATM
+        | LinkType::APPLE_IP_OVER_IEEE1394
+        | LinkType::IEEE802_11_AVS
+        | LinkType::PPP_PPPD
+        | LinkType::PPI
+        | LinkType::PPP_WITH_DIR
+        | LinkType::NFLOG
+        | LinkType::ETHERNET_MPACKET
+        | LinkType::LINUX_SLL2 => Step::Link(link),
         _ => return None,
     })
 }
 
 /// The link types that are not simply another step.
-pub(super) fn other(w: &mut Walk<'_>, number: u16) -> Next {
-    match number {
-        0 => null(w),
-        6 => token_ring(w),
-        // SLIP of BSD: direction and the compressed header that was there.
-        8 => skip(w, 16, Step::Ip),
-        10 => fddi(w),
-        51 => Ok(Step::Pppoe),
-        101 => raw(w),
-        107 => frame_relay(w),
-        108 => loopback(w),
-        113 => sll(w),
-        119 => wifi::prism(w),
-        123 => sunatm(w),
-        // IP over IEEE 1394 (Apple): two addresses of 8 bytes, EtherType.
-        138 => typed(w, 16),
-        163 => wifi::avs(w),
+pub(super) fn other(w: &mut Walk<'_>, link: LinkType) -> Next {
+    match link {
+        LinkType::NULL => null(w),
+        LinkType::IEEE802_5 => token_ring(w),
+        // Direction, and the compressed header that was there.
+        LinkType::SLIP => skip(w, 16, Step::Ip),
+        LinkType::FDDI => fddi(w),
+        LinkType::RAW => raw(w),
+        LinkType::FRELAY => frame_relay(w),
+        LinkType::LOOP => loopback(w),
+        LinkType::LINUX_SLL => sll(w),
+        LinkType::IEEE802_11_PRISM => wifi::prism(w),
+        LinkType::SUNATM => sunatm(w),
+        // Two addresses of 8 bytes, EtherType.
+        LinkType::APPLE_IP_OVER_IEEE1394 => typed(w, 16),
+        LinkType::IEEE802_11_AVS => wifi::avs(w),
         // PPP with the direction in front; pppd puts it where the address field was.
-        166 if w.rest().get(1) == Some(&3) => skip(w, 2, Step::Ppp),
-        166 | 204 => skip(w, 1, Step::PppHdlc),
-        192 => wifi::ppi(w),
-        239 => nflog(w),
+        LinkType::PPP_PPPD if w.rest().get(1) == Some(&3) => skip(w, 2, Step::Ppp),
+        LinkType::PPP_PPPD | LinkType::PPP_WITH_DIR => skip(w, 1, Step::PppHdlc),
+        LinkType::PPI => wifi::ppi(w),
+        LinkType::NFLOG => nflog(w),
         // Preamble and start of frame in front of Ethernet (IEEE 802.3br).
-        274 => skip(w, 8, Step::Ethernet),
-        _ => sll2(w),
+        LinkType::ETHERNET_MPACKET => skip(w, 8, Step::Ethernet),
+        LinkType::LINUX_SLL2 => sll2(w),
+        _ => Err(SkipReason::UnsupportedLinkType),
     }
 }
 
 /// Ethernet II or IEEE 802.3.
 #[inline]
 pub(super) fn ethernet(w: &mut Walk<'_>) -> Next {
+    let at = w.offset();
     let h = w.take::<14>()?;
     w.push(Layer::Eth);
+    w.context.ethernet = Some(at);
     match [h[12], h[13]] {
         [0x08, 0x00] => Ok(Step::Ip4),
         [0x86, 0xdd] => Ok(Step::Ip6),

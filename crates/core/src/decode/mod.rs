@@ -18,13 +18,11 @@ mod wifi;
 mod tests;
 
 use crate::frame::{Frame, LinkType, TimeNs};
-use crate::packet::{FlowKey, Fragment, NO_OFFSET, PacketInfo};
+use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo};
 use crate::stats::{SkipReason, StatsDelta};
 use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
 use transport::Transport;
 use walk::{Upper, Walk};
-
-const ETHERNET: LinkType = LinkType(1);
 
 /// Turns frames into packets: link layers, tunnels, IP, fragments, TCP/UDP/ICMP headers.
 ///
@@ -33,7 +31,7 @@ const ETHERNET: LinkType = LinkType(1);
 /// Fragments are packets of their own. The ports come from the first fragment; later ones that come before it wait (at
 /// most 30 s of packet time, in bounded memory) and are given out when it comes, or without ports when it does not.
 /// They then point at no bytes, for their frame may lie in an earlier batch: `frame`, `l3`, `l4` and `outer_l3` are
-/// [`NO_OFFSET`]. The fragment that completes a datagram carries the whole upper-layer payload, in
+/// [`NO_OFFSET`]. The fragment that completes a datagram carries the whole upper-layer header and payload, in
 /// [`Decoded::extra`]; where fragments overlap, the bytes that came first win. If a completed datagram holds a tunnel,
 /// its inner packet takes the place of the completing fragment, the others stay packets of the outer flow.
 #[derive(Debug)]
@@ -54,6 +52,11 @@ pub struct Decoded {
     pub stats: StatsDelta,
 }
 
+/// Whether there is a decoder for a link type.
+pub fn is_supported(link: LinkType) -> bool {
+    link::first_step(link).is_some()
+}
+
 impl Decoder {
     /// A decoder that hashes keys under `secret`.
     pub fn new(secret: [u64; 2]) -> Self {
@@ -70,7 +73,7 @@ impl Decoder {
         if self.reassembly.is_due(frame.ts) {
             self.give_up(frame.ts, out);
         }
-        if frame.link == ETHERNET
+        if frame.link == LinkType::ETHERNET
             && let Some(info) = fast::packet(bytes, index, frame, self.secret)
         {
             let is_v6 = u64::from(info.key.is_v6());
@@ -109,20 +112,14 @@ impl Decoder {
     }
 
     /// Gives out the fragments that still wait for their first sibling, as packets without ports.
-    pub fn flush(&mut self, now: TimeNs, out: &mut Decoded) {
-        let _ = now;
+    pub fn flush(&mut self, out: &mut Decoded) {
         self.reassembly.flush(|info| push(out, info));
-    }
-
-    /// Datagrams that were given up before their time because the reassembly buffers were full.
-    pub fn datagrams_evicted(&self) -> u64 {
-        self.reassembly.evicted()
     }
 
     fn info(&self, ts: TimeNs, frame: u32, walk: &mut Walk<'_>, upper: &Upper, l4: &Transport) -> PacketInfo {
         let (src, dst) = (upper.src.with_port(l4.src_port), upper.dst.with_port(l4.dst_port));
         let (key, from_lo) = FlowKey::new(upper.v6, upper.protocol, l4.has_ports, src, dst, walk.context.scope);
-        walk.context.layers.push(transport::layer(upper.protocol));
+        walk.context.layers.push(IpProtocol::layer_of(upper.protocol));
         let at = |n: usize| walk.base.saturating_add(n as u32);
         let payload_start = (upper.l4 + l4.header_len).min(upper.end);
         PacketInfo {
@@ -142,8 +139,13 @@ impl Decoder {
             ack: l4.ack,
             window: l4.window,
             tcp_flags: l4.tcp_flags,
+            icmp: l4.icmp,
+            ethernet: match walk.context.ethernet {
+                Some(at) => u8::try_from(upper.l3.wrapping_sub(at)).unwrap_or(0),
+                None => 0,
+            },
+            known: l4.known.with(Known::AH.when(upper.ah)),
             from_lo,
-            has_tcp: l4.has_tcp,
             ttl: upper.ttl,
             fragment: Fragment::Whole,
         }
@@ -169,12 +171,29 @@ impl Decoder {
         let inner = if first && upper.v6 { ip::skip_extensions(walk, whole) } else { whole };
         let l4 = match first {
             true => transport::parse(inner.protocol, walk.upper_bytes(&inner), inner.l4_len),
-            false => Transport { payload_len: upper.l4_len, ..Transport::default() },
+            false => Transport { payload_len: upper.l4_len, known: Known::PAYLOAD_LEN, ..Transport::default() },
         };
-        let mut info = self.info(ts, index, walk, &inner, &l4);
+        let identity = first.then(|| {
+            let header_start = (inner.l4 - upper.l4) as u32;
+            let header_len = transport::header_len(inner.protocol, walk.upper_bytes(&inner));
+            Identity {
+                protocol: inner.protocol,
+                has_ports: l4.has_ports,
+                src_port: l4.src_port,
+                dst_port: l4.dst_port,
+                header_start,
+                header_end: header_len.map(|len| header_start + len),
+            }
+        });
+        // A datagram of which bytes are missing is never put together: then this is all there will be of its header.
+        let shows = first && bytes.len() < upper.l4_len as usize;
+        let shown = if shows { l4 } else { without_header(&l4) };
+        let mut info = self.info(ts, index, walk, &inner, &shown);
         info.fragment = if first { Fragment::First } else { Fragment::Later };
         if !first {
             info.layers = outer.layers;
+        }
+        if !shows {
             info.l4 = NO_OFFSET;
             (info.payload_start, info.payload_end) = (0, 0);
         }
@@ -186,30 +205,31 @@ impl Decoder {
             // IPv6 fragments of one datagram may differ in their next header; only the first one's counts.
             protocol: if upper.v6 { None } else { Some(upper.protocol) },
         };
-        let identity = first.then_some(Identity {
-            protocol: inner.protocol,
-            has_ports: l4.has_ports,
-            src_port: l4.src_port,
-            dst_port: l4.dst_port,
-        });
         let secret = self.secret;
-        let name = |mut p: PacketInfo, id: &Identity| {
+        let name = |mut p: PacketInfo, id: &Identity, offset: u32, len: u32| {
             let (src, dst) = (upper.src.with_port(id.src_port), upper.dst.with_port(id.dst_port));
             (p.key, p.from_lo) = FlowKey::new(upper.v6, id.protocol, id.has_ports, src, dst, outer.scope);
             p.hash = p.key.keyed_hash(secret);
+            if p.fragment == Fragment::Later {
+                let payload = id.payload_in(offset, len);
+                p.payload_len = payload.unwrap_or(0);
+                p.known = p.known.without(Known::PAYLOAD_LEN).with(Known::PAYLOAD_LEN.when(payload.is_some()));
+            }
             p
         };
         let part = Piece { offset: piece.offset, more: piece.more, wire_len: upper.l4_len, bytes };
         // One that waits may come out after its batch is gone.
         let kept = PacketInfo { frame: NO_OFFSET, outer_l3: NO_OFFSET, l3: NO_OFFSET, l4: NO_OFFSET, ..info };
-        match self.reassembly.add(datagram, ts, part, identity, &kept, |p| push(out, p)) {
+        let added = self.reassembly.add(datagram, ts, part, identity, &kept, |p| push(out, p));
+        out.stats.datagrams_evicted += self.reassembly.take_evicted();
+        match added {
             Added::Waits => {}
             Added::Loose => push(out, info),
             Added::Known { identity, waiting, datagram } => {
-                for p in waiting {
-                    push(out, name(p, &identity));
+                for w in waiting {
+                    push(out, name(w.info, &identity, w.offset, w.len));
                 }
-                let info = name(info, &identity);
+                let info = name(info, &identity, piece.offset, upper.l4_len);
                 match datagram {
                     None => push(out, info),
                     Some(bytes) => self.complete(data_len, info, outer, &whole, &bytes, walk, out),
@@ -218,12 +238,13 @@ impl Decoder {
         }
     }
 
-    /// The packet of the frame that completed a datagram: what the datagram tunnels, or the fragment with the payload.
+    /// The packet of the frame that completed a datagram: what the datagram tunnels, or the fragment with the header and
+    /// the payload of the whole.
     #[allow(clippy::too_many_arguments)]
     fn complete(
         &mut self,
         data_len: usize,
-        mut info: PacketInfo,
+        info: PacketInfo,
         context: walk::Context,
         upper: &Upper,
         bytes: &[u8],
@@ -251,19 +272,40 @@ impl Decoder {
             }
         }
         let l4 = transport::parse(datagram.protocol, inner.upper_bytes(&datagram), datagram.l4_len);
-        let at = |n: usize| base.saturating_add(n as u32);
-        let payload_start = (datagram.l4 + l4.header_len).min(datagram.end);
-        if info.fragment == Fragment::First {
-            info.l4 = at(datagram.l4);
-        }
-        info.payload_start = at(payload_start);
-        info.payload_end = at(datagram.end.min(payload_start + l4.payload_len as usize));
-        push(out, info);
+        inner.context = context;
+        let whole = self.info(info.ts, info.frame, &mut inner, &datagram, &l4);
+        push(
+            out,
+            PacketInfo {
+                l4: whole.l4,
+                payload_start: whole.payload_start,
+                payload_end: whole.payload_end,
+                seq: whole.seq,
+                ack: whole.ack,
+                window: whole.window,
+                tcp_flags: whole.tcp_flags,
+                icmp: whole.icmp,
+                known: whole.known.without(Known::PAYLOAD_LEN).with(info.known),
+                ..info
+            },
+        );
     }
 
     #[cold]
     fn give_up(&mut self, now: TimeNs, out: &mut Decoded) {
         self.reassembly.expire(now, |info| push(out, info));
+    }
+}
+
+/// What a fragment that shows no upper-layer header says: the flow, and its share of the payload.
+fn without_header(l4: &Transport) -> Transport {
+    Transport {
+        has_ports: l4.has_ports,
+        src_port: l4.src_port,
+        dst_port: l4.dst_port,
+        payload_len: l4.payload_len,
+        known: if l4.known.has(Known::PAYLOAD_LEN) { Known::PAYLOAD_LEN } else { Known::NONE },
+        ..Transport::default()
     }
 }
 

@@ -4,23 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::frame::FrameBatch;
+use crate::packet::ip_proto::{TCP, UDP};
 use crate::packet::{Packet, tunnel_kind};
+use crate::testing::{self, cat, eth, ip4, ip4_part, ip6, udp as udp_to};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 /// Every link type that there is a decoder for, and one there is none for.
-const LINKS: [u16; 31] = [
-    0, 1, 6, 8, 9, 10, 12, 14, 18, 50, 51, 100, 101, 104, 105, 107, 108, 113, 119, 123, 127, 138, 163, 166, 192, 204,
-    228, 229, 239, 276, 147,
-];
-
-fn cat(parts: &[&[u8]]) -> Vec<u8> {
-    parts.concat()
-}
-
-fn udp_to(sport: u16, dport: u16, payload: &[u8]) -> Vec<u8> {
-    let len = (8 + payload.len()) as u16;
-    cat(&[&sport.to_be_bytes(), &dport.to_be_bytes(), &len.to_be_bytes(), &[0, 0], payload])
+fn links() -> Vec<u16> {
+    let decoded = LinkType::ALL.iter().filter(|l| is_supported(**l));
+    decoded.chain(&[LinkType::USER0]).map(|l| l.0).collect()
 }
 
 fn udp() -> Vec<u8> {
@@ -28,32 +19,7 @@ fn udp() -> Vec<u8> {
 }
 
 fn tcp(payload: &[u8]) -> Vec<u8> {
-    let header = [0x30, 0x39, 0, 80, 0, 0, 0, 7, 0, 0, 0, 9, 0x50, 0x18, 1, 0, 0, 0, 0, 0];
-    cat(&[&header, payload])
-}
-
-fn ip4_part(protocol: u8, id: u16, offset: u16, more: bool, payload: &[u8]) -> Vec<u8> {
-    let len = (20 + payload.len()) as u16;
-    let field = (offset / 8) | if more { 0x2000 } else { 0 };
-    let (l, i, f) = (len.to_be_bytes(), id.to_be_bytes(), field.to_be_bytes());
-    let head = [0x45, 0, l[0], l[1], i[0], i[1], f[0], f[1], 64, protocol, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1];
-    cat(&[&head, payload])
-}
-
-fn ip4(protocol: u8, payload: &[u8]) -> Vec<u8> {
-    ip4_part(protocol, 0, 0, false, payload)
-}
-
-fn ip6(protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let l = (payload.len() as u16).to_be_bytes();
-    let mut head = vec![0x60, 0, 0, 0, l[0], l[1], protocol, 55];
-    head.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-    head.extend([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
-    cat(&[&head, payload])
-}
-
-fn eth(ether_type: u16, payload: &[u8]) -> Vec<u8> {
-    cat(&[&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], &ether_type.to_be_bytes(), payload])
+    testing::tcp(12345, 80, 0x18, payload)
 }
 
 fn in_udp(port: u16, tunnel: &[u8], inner: &[u8]) -> Vec<u8> {
@@ -67,20 +33,12 @@ struct Run {
 
 impl Run {
     fn new(frames: &[(u16, &[u8])]) -> Self {
-        let mut batch = FrameBatch::new();
-        for (i, (link, bytes)) in frames.iter().enumerate() {
-            batch.push(i as i64, LinkType(*link), bytes.len() as u32, bytes);
-        }
-        Self::of(batch)
+        let frames: Vec<_> = frames.iter().map(|(link, bytes)| (LinkType(*link), *bytes)).collect();
+        Self::of(testing::batch(&frames))
     }
 
     fn of(mut batch: FrameBatch) -> Self {
-        let (mut decoder, mut out) = (Decoder::new([1, 2]), Decoded::default());
-        for (i, frame) in batch.frames.iter().enumerate() {
-            decoder.decode(&batch.data, i as u32, frame, &mut out);
-        }
-        decoder.flush(i64::MAX, &mut out);
-        batch.data.extend_from_slice(&out.extra);
+        let out = testing::decode(&mut batch);
         Self { batch, out }
     }
 
@@ -381,7 +339,7 @@ proptest! {
     #[test]
     fn every_frame_is_one_packet_or_one_reason(
         frames in prop::collection::vec(
-            (prop::sample::select(LINKS.to_vec()), prop::collection::vec(any::<u8>(), 0..200), 0u32..100), 0..20),
+            (prop::sample::select(links()), prop::collection::vec(any::<u8>(), 0..200), 0u32..100), 0..20),
     ) {
         prop_assert!(Run::of(batch_of(frames)).is_conserved());
     }

@@ -25,13 +25,13 @@ pub(super) fn enter(w: &mut Walk<'_>, upper: &Upper) -> Option<Next> {
 #[inline(never)]
 fn by_protocol(w: &mut Walk<'_>, upper: &Upper, protocol: u8) -> Option<Next> {
     let step = match protocol {
-        4 | 94 => Step::Ip4,
-        41 => Step::Ip6,
+        ip_proto::IPV4 | ip_proto::IPIP => Step::Ip4,
+        ip_proto::IPV6 => Step::Ip6,
         // SRv6 and others: an Ethernet frame as it is (RFC 8986).
-        143 => Step::Ethernet,
-        137 => Step::Mpls,
+        ip_proto::ETHERNET => Step::Ethernet,
+        ip_proto::MPLS_IN_IP => Step::Mpls,
         // PIM register (RFC 7761 section 4.9.3), unless the null-register bit says that only a header follows.
-        103 => match *w.upper_bytes(upper).first_chunk::<8>()? {
+        ip_proto::PIM => match *w.upper_bytes(upper).first_chunk::<8>()? {
             [0x21, _, _, _, flags, ..] if flags & 0x40 == 0 => {
                 w.enter(upper);
                 w.at += 8;
@@ -39,13 +39,13 @@ fn by_protocol(w: &mut Walk<'_>, upper: &Upper, protocol: u8) -> Option<Next> {
             }
             _ => return None,
         },
-        97 => {
+        ip_proto::ETHERIP => {
             w.enter(upper);
             w.push(Layer::Etherip);
             w.at += 2;
             return Some(Ok(Step::Ethernet));
         }
-        47 => {
+        ip_proto::GRE => {
             w.enter(upper);
             return Some(gre(w));
         }

@@ -3,6 +3,7 @@
 //! A loop and not recursion: nesting is chosen by whoever sent the frame, so it must not be able to choose our stack.
 
 use super::{ip, link, tunnel, wifi};
+use crate::frame::LinkType;
 use crate::packet::{Endpoint, Layer, Layers, NO_OFFSET, Scope};
 use crate::stats::SkipReason;
 
@@ -32,8 +33,8 @@ pub(super) enum Step {
     Ip6,
     Wifi,
     Radiotap,
-    /// The first header of a link type, by its number.
-    Link(u16),
+    /// The first header of a link type.
+    Link(LinkType),
     /// An IP payload: done, unless a tunnel begins here.
     Upper(Upper),
 }
@@ -59,6 +60,8 @@ pub(super) struct Upper {
     pub ip_len: u32,
     /// Bytes of the upper layer on the wire.
     pub l4_len: u32,
+    /// Whether an authentication header stands before the upper layer.
+    pub ah: bool,
     /// Set for a fragment.
     pub piece: Option<Piece>,
 }
@@ -76,6 +79,8 @@ pub(super) struct Piece {
 pub(super) struct Context {
     pub layers: Layers,
     pub scope: Scope,
+    /// Offset of the latest Ethernet header in the data of the batch.
+    pub ethernet: Option<u32>,
     /// Offset of the outermost IP header, once there is an inner one.
     pub outer_l3: u32,
     pub ip_headers: u8,
@@ -112,7 +117,13 @@ impl<'a> Walk<'a> {
             at: 0,
             wire: wire.max(bytes.len()),
             base,
-            context: Context { layers: Layers::default(), scope: Scope::default(), outer_l3: NO_OFFSET, ip_headers: 0 },
+            context: Context {
+                layers: Layers::default(),
+                scope: Scope::default(),
+                ethernet: None,
+                outer_l3: NO_OFFSET,
+                ip_headers: 0,
+            },
             outermost: 0,
             outermost_len: 0,
             first_l3: NO_OFFSET,
@@ -182,7 +193,7 @@ impl<'a> Walk<'a> {
             Step::Ip => ip::by_version(self),
             Step::Wifi => wifi::dot11(self, false),
             Step::Radiotap => wifi::radiotap(self),
-            Step::Link(number) => link::other(self, number),
+            Step::Link(link) => link::other(self, link),
             Step::Ip4 | Step::Ip6 | Step::Upper(_) | Step::Ethernet | Step::EtherType(_) => Ok(step),
         }
     }
@@ -205,6 +216,12 @@ impl<'a> Walk<'a> {
         let header = self.peek()?;
         self.at += N;
         Ok(header)
+    }
+
+    /// The present position as an offset into the data of the batch.
+    #[inline]
+    pub fn offset(&self) -> u32 {
+        self.base.saturating_add(self.at as u32)
     }
 
     /// Bytes on the wire from here on.
@@ -238,7 +255,7 @@ impl<'a> Walk<'a> {
     /// Notes an IP header at the present position.
     #[inline]
     pub fn note_ip(&mut self, version: u8, len: u32) -> u32 {
-        let l3 = self.base.saturating_add(self.at as u32);
+        let l3 = self.offset();
         self.push(if version == 4 { Layer::Ip } else { Layer::Ip6 });
         if self.outermost == 0 {
             self.outermost = version;

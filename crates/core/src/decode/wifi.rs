@@ -1,6 +1,8 @@
 //! IEEE 802.11 and the headers that captures put in front of it.
 
+use super::link;
 use super::walk::{Next, Step, Walk};
+use crate::frame::LinkType;
 use crate::packet::Layer;
 use crate::stats::SkipReason;
 
@@ -121,14 +123,12 @@ pub(super) fn ppi(w: &mut Walk<'_>) -> Next {
         fields = fields.get(step..).unwrap_or_default();
     }
     w.at += len;
-    match u32::from_le_bytes(link) {
-        105 => mac(w, has_fcs, false),
-        1 => Ok(Step::Ethernet),
-        101 | 12 => Ok(Step::Ip),
-        228 => Ok(Step::Ip4),
-        229 => Ok(Step::Ip6),
-        0 => Ok(Step::Link(0)),
-        _ => Err(SkipReason::NonIp),
+    let link = u16::try_from(u32::from_le_bytes(link)).map_err(|_| SkipReason::NonIp)?;
+    match LinkType(link) {
+        LinkType::IEEE802_11 => mac(w, has_fcs, false),
+        // A header within itself.
+        LinkType::PPI => Err(SkipReason::NonIp),
+        other => link::first_step(other).ok_or(SkipReason::NonIp),
     }
 }
 

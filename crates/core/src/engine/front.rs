@@ -101,7 +101,7 @@ impl Front {
         batch.frames.clear();
         batch.watermark = None;
         self.blank(batch);
-        self.decoder.flush(self.last_ts.unwrap_or_default(), &mut self.decoded);
+        self.decoder.flush(&mut self.decoded);
         self.deal(batch);
         !batch.packets.is_empty() || batch.stats != StatsDelta::default()
     }

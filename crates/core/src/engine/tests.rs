@@ -4,8 +4,7 @@ use super::*;
 use crate::frame::LinkType;
 use crate::packet::FlowKey;
 use crate::stats::{EndReason, SkipReason};
-
-const RAW_IP: LinkType = LinkType(101);
+use crate::testing;
 
 fn settings(config: &Config) -> EngineSettings {
     EngineSettings::new(config, TrackerMask::NONE, TrackerSettings::default())
@@ -14,9 +13,7 @@ fn settings(config: &Config) -> EngineSettings {
 /// A UDP packet of flow `n`: from 10.0.x.y:1000 to 10.1.0.1:53.
 fn udp(n: u16) -> Vec<u8> {
     let [x, y] = n.to_be_bytes();
-    let ip = [0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, x, y, 10, 1, 0, 1];
-    let udp = [3, 0xe8, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4];
-    [&ip[..], &udp].concat()
+    testing::ip4_between([10, 0, x, y], [10, 1, 0, 1], 17, &testing::udp(1000, 53, &[1, 2, 3, 4]))
 }
 
 /// Packets as (milliseconds, flow).
@@ -45,7 +42,7 @@ fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Out
     for part in input.chunks(batch_size) {
         batch.frames.clear();
         for (ms, flow) in part {
-            batch.frames.push(ms * 1_000_000, RAW_IP, 32, &udp(*flow));
+            batch.frames.push(ms * 1_000_000, LinkType::RAW, 32, &udp(*flow));
         }
         engine.push(&mut batch);
         engine.ready().iter().for_each(|chunk| keep(chunk, &mut out));
@@ -143,7 +140,7 @@ fn batches_of_any_size_give_the_same_flows() {
 fn a_quiet_wire_gives_flows_out_by_the_clock() {
     let mut engine = Engine::new(settings(&Config::default()));
     let mut batch = PacketBatch::default();
-    batch.frames.push(0, RAW_IP, 32, &udp(1));
+    batch.frames.push(0, LinkType::RAW, 32, &udp(1));
     engine.push(&mut batch);
     engine.tick(60_000_000_000);
     assert!(engine.flush().is_none());

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use crate::flow::{FlowBase, FlowRef, FlowStore};
 use crate::packet::{Packet, PacketInfo, Scope, Side};
 use crate::rows::{RowPlan, RowScratch};
+use crate::testing::packet_in;
 use crate::trackers::TrackerSettings;
-use crate::trackers::testing::packet_in;
 use crate::{Config, frame::TimeNs};
 
 /// One packet of a test flow.

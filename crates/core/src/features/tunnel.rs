@@ -49,32 +49,18 @@ fn tag(held: u32) -> Option<i64> {
 }
 
 fn kind(layers: Layers) -> Option<&'static str> {
-    let (mut found, mut before) = (None, 0);
-    for code in layers.codes() {
-        if let Some((_, name)) = TUNNELS.iter().find(|(l, _)| *l as u8 == code) {
-            found = Some(*name);
-        } else if is_ip(code) && is_ip(before) {
+    let mut found = None;
+    let mut before: Option<Layer> = None;
+    for layer in layers.iter() {
+        if layer.tunnel().is_some() {
+            found = layer.tunnel();
+        } else if layer.is_ip() && before.is_some_and(Layer::is_ip) {
             found = Some("ipip");
         }
-        before = code;
+        before = Some(layer);
     }
     found
 }
-
-fn is_ip(code: u8) -> bool {
-    code == Layer::Ip as u8 || code == Layer::Ip6 as u8
-}
-
-const TUNNELS: [(Layer, &str); 8] = [
-    (Layer::Gre, "gre"),
-    (Layer::Vxlan, "vxlan"),
-    (Layer::Geneve, "geneve"),
-    (Layer::Gtp, "gtp"),
-    (Layer::Erspan, "erspan"),
-    (Layer::Teredo, "teredo"),
-    (Layer::Etherip, "etherip"),
-    (Layer::L2tp, "l2tp"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -83,11 +69,7 @@ mod tests {
     #[test]
     fn the_innermost_tunnel_gives_its_name() {
         use Layer::*;
-        let kind_of = |layers: &[Layer]| {
-            let mut l = Layers::default();
-            layers.iter().for_each(|&x| l.push(x));
-            kind(l)
-        };
+        let kind_of = |layers: &[Layer]| kind(layers.iter().copied().collect());
         assert_eq!(kind_of(&[Eth, Ip, Tcp]), None);
         assert_eq!(kind_of(&[Eth, Ip, Ip6, Tcp]), Some("ipip"));
         assert_eq!(kind_of(&[Eth, Ip, Gre, Ip, Tcp]), Some("gre"));

@@ -8,7 +8,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, S
 use super::*;
 use crate::flow::{FlowBase, FlowStore};
 use crate::packet::{Endpoint, FlowKey, Packet, PacketInfo, Scope};
-use crate::trackers::testing::{packet, packet_in};
+use crate::testing::{packet, packet_in};
 
 const MS: i64 = 1_000_000;
 
@@ -274,7 +274,7 @@ fn what_a_single_packet_cannot_tell_is_null() {
 fn a_protocol_without_ports_has_none() {
     let r = row(&build(&groups(&["flow_meta"]), &[vec![packet_in(0, 60, 40, 47, Scope::default())]]), 0);
     assert_eq!(["src_port", "dst_port", "dst_port_class", "dst_port_class_num"].map(|n| r[n].as_str()), ["-"; 4]);
-    assert_eq!((r["hdr_desc"].as_str(), r["num_hdrs"].as_str()), ("ETH-IP-PROTO47", "3"));
+    assert_eq!((r["hdr_desc"].as_str(), r["num_hdrs"].as_str()), ("ETH-IP-GRE", "3"));
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Streams {
     /// one of the stream.
     pub fn push(&mut self, packet: &Packet<'_>, side: Side, reader: &mut impl Reader) {
         let p = packet.info;
-        if !p.has_tcp || p.tcp_flags & RST != 0 {
+        if !p.has_tcp() || p.tcp_flags & RST != 0 {
             return;
         }
         let arrival = Arrival {

@@ -48,7 +48,7 @@ impl KeptPacket {
             tcp_flags: p.tcp_flags,
             ttl: p.ttl,
             from_lo: p.from_lo,
-            has_tcp: p.has_tcp,
+            has_tcp: p.has_tcp(),
             side,
         }
     }
@@ -101,7 +101,7 @@ impl KeptPackets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trackers::testing::packet;
+    use crate::testing::packet;
 
     fn keep(n: i64, cap: usize) -> KeptPackets {
         let settings = TrackerSettings { keep_cap: cap, ..TrackerSettings::default() };

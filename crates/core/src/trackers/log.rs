@@ -243,7 +243,7 @@ fn sketched(fold: &GapFold, sketches: &[Sketch; 3]) -> GapSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trackers::testing::{Lcg, packet};
+    use crate::testing::{Lcg, packet};
 
     fn feed(log: &mut PacketLog, settings: &TrackerSettings, p: &crate::PacketInfo, side: Side) {
         log.update(&Packet::without_bytes(p), side, &mut Context::new(*settings));

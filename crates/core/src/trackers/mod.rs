@@ -16,8 +16,6 @@ mod sizes;
 mod sketch;
 mod table;
 mod tcp_flags;
-#[cfg(test)]
-pub(crate) mod testing;
 
 pub use context::{Context, Memory};
 pub use gaps::{GapRun, GapSummary};
@@ -144,8 +142,8 @@ impl TrackerMask {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{Lcg, hostile_packet};
     use super::*;
+    use crate::testing::{Lcg, hostile_packet};
 
     /// A million packets of every shape stay within the bound, and the account of memory is that of the tracker.
     fn bounded<T: Tracker>(name: &str) {

@@ -63,7 +63,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trackers::testing::packet;
+    use crate::testing::packet;
 
     #[test]
     fn every_field_comes_back() {

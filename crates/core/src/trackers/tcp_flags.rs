@@ -106,7 +106,7 @@ impl Tracker for TcpFlags {
     #[inline]
     fn update(&mut self, packet: &Packet<'_>, side: Side, _context: &mut Context) -> Wants {
         let p = packet.info;
-        if !p.has_tcp {
+        if !p.has_tcp() {
             return Wants::More;
         }
         if self.pending == u8::MAX {
@@ -209,11 +209,12 @@ const fn is_anomalous(f: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trackers::testing::packet;
+    use crate::packet::Known;
+    use crate::testing::packet;
 
     fn feed(t: &mut TcpFlags, flags: u16, payload: u32, side: Side) {
         let mut p = packet(0, 40 + payload, payload);
-        (p.has_tcp, p.tcp_flags) = (true, flags);
+        (p.known, p.tcp_flags) = (Known::TCP_HEADER, flags);
         t.update(&Packet::without_bytes(&p), side, &mut Context::default());
     }
 

@@ -1,8 +1,8 @@
 //! Flows made by hand, for the tests of the table.
 
 use super::*;
-use crate::packet::{Endpoint, FlowKey, Scope};
-use crate::trackers::testing::packet_in;
+use crate::packet::{Endpoint, Scope};
+use crate::testing::tcp_packet;
 
 pub(super) const SYN: u16 = tcp_flags::SYN;
 pub(super) const ACK: u16 = tcp_flags::ACK;
@@ -22,11 +22,8 @@ pub(super) use self::Sender::{Client, Server};
 /// A TCP packet of the connection from 10.0.0.1:`port` to 10.0.0.2:443, at so many milliseconds.
 pub(super) fn tcp_in(scope: Scope, port: u16, from: Sender, ms: i64, flags: u16) -> PacketInfo {
     let ends = [Endpoint::v4([10, 0, 0, 1], port), Endpoint::v4([10, 0, 0, 2], 443)];
-    let (src, dst) = if from == Client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
-    let (key, from_lo) = FlowKey::new(false, 6, true, src, dst, scope);
-    let mut p = packet_in(ms * (SECOND / 1000), 40, 0, 6, scope);
-    (p.key, p.from_lo, p.hash, p.tcp_flags) = (key, from_lo, key.fixed_hash(), flags);
-    p
+    let ends = if from == Client { ends } else { [ends[1], ends[0]] };
+    tcp_packet(ms * (SECOND / 1000), scope, ends, flags)
 }
 
 pub(super) fn tcp(port: u16, from: Sender, ms: i64, flags: u16) -> PacketInfo {
