@@ -14,7 +14,10 @@ use crate::packet::Side;
 
 pub mod dns;
 pub mod fingerprints;
+pub mod http1;
+pub mod http2;
 pub mod ssh;
+pub mod start_line;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
