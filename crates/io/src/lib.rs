@@ -4,5 +4,9 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "sinks")]
+pub mod deliver;
+#[cfg(feature = "sinks")]
+pub mod encode;
+#[cfg(feature = "sinks")]
 pub mod sink;
 pub mod source;

@@ -37,7 +37,7 @@ pub use cancel::CancelToken;
 pub use error::Error;
 pub use flows::Flows;
 pub use joyfuljay_core::{self as core, Config, ConfigError};
-pub use joyfuljay_io::{sink, source};
+pub use joyfuljay_io::{deliver, encode, sink, source};
 pub use pipeline::Pipeline;
 pub use progress::Progress;
 pub use summary::Summary;

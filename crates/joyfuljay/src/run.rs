@@ -7,7 +7,7 @@ use joyfuljay_core::engine::{EngineSettings, RowChunk};
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
-use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink};
+use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError};
 use joyfuljay_io::source::{PacketSource, Position};
 
 use crate::account::Account;
@@ -84,8 +84,18 @@ impl<'a> Run<'a> {
     /// Hands encoded rows to the sink.
     pub(crate) fn write(&self, sink: &mut dyn RowSink, encoded: Encoded) -> Result<(), Error> {
         let rows = encoded.rows() as u64;
-        sink.write(encoded).inspect_err(|_| self.account.metrics().output_error(sink.name(), "write"))?;
+        match sink.write(encoded) {
+            // Whoever took the rows has stopped the run before they left: it is about to end.
+            Err(SinkError::Closed { .. }) if self.cancel.is_cancelled() => return Ok(()),
+            written => written.inspect_err(|_| self.account.metrics().output_error(sink.name(), "write"))?,
+        }
         self.account.wrote(sink.name(), rows, sink.bytes_written());
+        Ok(())
+    }
+
+    /// Sends on what the sink has buffered: who follows a quiet wire sees its rows.
+    pub(crate) fn flush(&self, sink: &mut dyn RowSink) -> Result<(), Error> {
+        sink.flush().inspect_err(|_| self.account.metrics().output_error(sink.name(), "write"))?;
         Ok(())
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn run(
                 engine.tick(now);
                 // On a quiet wire nobody should have to wait for a full chunk.
                 engine.flush().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
+                run.flush(&mut *sink)?;
             }
             Step::End => break,
         }

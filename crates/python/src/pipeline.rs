@@ -6,7 +6,7 @@ use std::sync::Arc;
 use joyfuljay::{CancelToken, Config, Pipeline};
 use joyfuljay_core::metrics::MetricsSink;
 use joyfuljay_core::rows::RowPlan;
-use joyfuljay_io::sink::{self, Format, MemorySink, RowSink, SinkOptions, Target};
+use joyfuljay_io::sink::{self, ChannelSink, Format, MemorySink, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,7 +20,7 @@ use crate::packet::Packet;
 use crate::rows;
 use crate::run::{self, Audience, Summary};
 use crate::sink::UserSink;
-use crate::stream::{ChannelSink, TableIterator};
+use crate::stream::{AHEAD, TableIterator};
 use crate::table::Table;
 
 /// A validated configuration, ready to run over captures.
@@ -156,7 +156,7 @@ impl Engine {
         let source = self.open(py, &inputs)?;
         let pipeline = self.pipeline()?;
         let cancel = pipeline.cancel_token();
-        let (sink, rows) = ChannelSink::new();
+        let (sink, rows) = ChannelSink::new("python", AHEAD);
         let done = run::spawn(move || pipeline.run(Box::new(source), Box::new(sink)))?;
         Ok(TableIterator::new(self.plan.schema(), rows, done, cancel, self.user_sink()))
     }

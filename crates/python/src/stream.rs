@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::Receiver;
 use joyfuljay::{CancelToken, Error, Summary};
-use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError, Written};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
@@ -17,56 +16,7 @@ use crate::sink::UserSink;
 use crate::table::Table;
 
 /// Chunks of rows that may wait for Python.
-const AHEAD: usize = 2;
-
-/// A sink that hands rows to whoever listens. When nobody does any more, rows go nowhere: the run is being cancelled.
-pub struct ChannelSink {
-    to: Sender<RecordBatch>,
-    written: Written,
-}
-
-impl ChannelSink {
-    /// A sink and its other end.
-    pub fn new() -> (Self, Receiver<RecordBatch>) {
-        let (to, from) = bounded(AHEAD);
-        (Self { to, written: Written::default() }, from)
-    }
-}
-
-impl RowSink for ChannelSink {
-    fn name(&self) -> &'static str {
-        "python"
-    }
-
-    fn encoder(&self) -> Arc<dyn RowEncoder> {
-        Arc::new(AsIs)
-    }
-
-    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
-        if let Encoded::Batch(batch) = chunk {
-            self.written.rows += batch.num_rows() as u64;
-            self.written.bytes += batch.get_array_memory_size() as u64;
-            let _ = self.to.send(batch);
-        }
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
-        Ok(self.written)
-    }
-
-    fn bytes_written(&self) -> u64 {
-        self.written.bytes
-    }
-}
-
-struct AsIs;
-
-impl RowEncoder for AsIs {
-    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
-        Ok(Encoded::Batch(rows))
-    }
-}
+pub const AHEAD: usize = 2;
 
 /// Tables of rows as they come, in the order of the rows.
 #[pyclass(module = "joyfuljay")]
@@ -136,7 +86,10 @@ impl TableIterator {
 
     /// Stops the run.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
-        if self.rows.take().is_some() {
+        if let Some(rows) = self.rows.take() {
+            // In this order: a run that finds nobody to take its rows must know that it was stopped.
+            self.cancel.cancel();
+            drop(rows);
             stop(py, &self.cancel, &self.done);
             self.tell(py)?;
         }

@@ -2,9 +2,8 @@
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use joyfuljay::sink::{Encoded, MemorySink, RowEncoder, RowSink, SinkError, Written};
+use joyfuljay::sink::Discard;
 use joyfuljay::source::CaptureReader;
 use joyfuljay::{Config, Error, Pipeline, Summary};
 
@@ -60,7 +59,7 @@ fn pipeline(bytes: Vec<u8>, settings: Settings) -> Result<Summary, Error> {
         ..Config::default()
     };
     let source = CaptureReader::from_reader("damaged capture", Cursor::new(bytes))?;
-    Pipeline::new(config)?.run(Box::new(source), Box::new(Discard(MemorySink::new(), Written::default())))
+    Pipeline::new(config)?.run(Box::new(source), Box::new(Discard::default()))
 }
 
 fn check(summary: &Summary, settings: Settings) -> Result<(), String> {
@@ -76,30 +75,4 @@ fn check(summary: &Summary, settings: Settings) -> Result<(), String> {
         return Err(format!("{ended} flows, {} rows", summary.rows));
     }
     Ok(())
-}
-
-/// Counts rows and forgets them.
-struct Discard(MemorySink, Written);
-
-impl RowSink for Discard {
-    fn name(&self) -> &'static str {
-        "none"
-    }
-
-    fn encoder(&self) -> Arc<dyn RowEncoder> {
-        self.0.encoder()
-    }
-
-    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
-        self.1.rows += chunk.rows() as u64;
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
-        Ok(self.1)
-    }
-
-    fn bytes_written(&self) -> u64 {
-        0
-    }
 }

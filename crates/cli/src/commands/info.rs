@@ -9,7 +9,7 @@ use joyfuljay_core::Config;
 use joyfuljay_core::frame::FrameBatch;
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_core::stats::SkipReason;
-use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError, Written};
+use joyfuljay_io::sink::Discard;
 use joyfuljay_io::source::{
     CaptureInfo, CaptureOptions, CaptureSet, PacketSource, Position, Progress, SourceError, SourceWarning,
 };
@@ -75,7 +75,7 @@ fn read(input: &Path, config: Config) -> Result<(Vec<CaptureInfo>, Summary), Cli
     let set = CaptureSet::open(&[input], &CaptureOptions::default())?;
     let captures = Arc::new(Mutex::new(Vec::new()));
     let source = Watched { inner: set, captures: Arc::clone(&captures) };
-    let summary = Pipeline::new(config)?.run(Box::new(source), Box::new(NoRows))?;
+    let summary = Pipeline::new(config)?.run(Box::new(source), Box::new(Discard::default()))?;
     let captures = std::mem::take(&mut *captures.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((captures, summary))
 }
@@ -208,37 +208,5 @@ impl PacketSource for Watched {
 
     fn info(&self) -> CaptureInfo {
         self.inner.info()
-    }
-}
-
-/// A sink that forgets.
-#[derive(Debug)]
-struct NoRows;
-
-impl RowEncoder for NoRows {
-    fn encode(&self, rows: arrow_array::RecordBatch) -> Result<Encoded, SinkError> {
-        Ok(Encoded::Batch(rows))
-    }
-}
-
-impl RowSink for NoRows {
-    fn name(&self) -> &'static str {
-        "none"
-    }
-
-    fn encoder(&self) -> Arc<dyn RowEncoder> {
-        Arc::new(Self)
-    }
-
-    fn write(&mut self, _chunk: Encoded) -> Result<(), SinkError> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
-        Ok(Written::default())
-    }
-
-    fn bytes_written(&self) -> u64 {
-        0
     }
 }

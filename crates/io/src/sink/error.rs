@@ -6,7 +6,7 @@ use arrow_schema::{ArrowError, DataType};
 use parquet::errors::ParquetError;
 use thiserror::Error;
 
-use super::Format;
+use crate::encode::Format;
 
 /// Why rows could not be written, and the way out.
 #[derive(Debug, Error)]
@@ -42,7 +42,7 @@ pub enum SinkError {
         target: String,
     },
     /// The name of a format that does not exist, or a file name that tells none.
-    #[error("{given}: no output format is known by this name: use csv, json, parquet or arrow")]
+    #[error("{given}: no output format is known by this name: use {}", names(|_| true))]
     UnknownFormat {
         /// The name or the path.
         given: String,
@@ -64,6 +64,18 @@ pub enum SinkError {
         data_type: DataType,
         /// The format.
         format: Format,
+    },
+    /// A format that has no form for one row alone, for a place that takes a message for each.
+    #[error("{format} has no form for one row alone: send messages as {}", names(Format::is_text))]
+    NoRowForm {
+        /// The format.
+        format: Format,
+    },
+    /// The key of messages is none of the columns.
+    #[error("there is no column '{name}' among the rows to be the key of messages: select it, or name another")]
+    NoColumn {
+        /// The name.
+        name: String,
     },
     /// Rows of another schema than that which the sink was opened with.
     #[error("{format}: the rows have another schema than the sink was opened with, first at column {index}")]
@@ -96,19 +108,20 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    pub(super) fn io(target: &str, action: &'static str, source: io::Error) -> Self {
+    /// What the system said when it was asked to `action` the target; a closed pipe is seen as one.
+    pub fn io(target: &str, action: &'static str, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::BrokenPipe => Self::Closed { target: target.to_owned() },
             _ => Self::Io { target: target.to_owned(), action, source },
         }
     }
 
-    pub(super) fn encode(format: Format, error: impl std::fmt::Display) -> Self {
+    pub(crate) fn encode(format: Format, error: impl std::fmt::Display) -> Self {
         Self::Encode { format, message: error.to_string() }
     }
 
     /// The libraries wrap the system's error: take it out again, a closed pipe must be seen as one.
-    pub(super) fn parquet(target: &str, error: ParquetError) -> Self {
+    pub(crate) fn parquet(target: &str, error: ParquetError) -> Self {
         match error {
             ParquetError::External(inner) => match inner.downcast::<io::Error>() {
                 Ok(source) => Self::io(target, "write", *source),
@@ -119,11 +132,21 @@ impl SinkError {
     }
 
     /// As [`SinkError::parquet`], for Arrow IPC.
-    pub(super) fn arrow(target: &str, error: ArrowError) -> Self {
+    pub(crate) fn arrow(target: &str, error: ArrowError) -> Self {
         match error {
             ArrowError::IoError(_, source) => Self::io(target, "write", source),
             other => Self::encode(Format::Arrow, other),
         }
+    }
+}
+
+/// The names of some formats: `csv, json or arrow`.
+fn names(of: impl Fn(Format) -> bool) -> String {
+    let names: Vec<_> = Format::ALL.into_iter().filter(|format| of(*format)).map(Format::name).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
     }
 }
 

@@ -1,21 +1,11 @@
-//! Row sinks: record batches to CSV, JSON Lines, Parquet or Arrow IPC.
+//! Row sinks: a format and a place, put together.
 //!
-//! Encoding is the larger half of a run's CPU time, so it is split from writing. A [`RowEncoder`] is pure and shared:
-//! any worker thread encodes any batch. The [`RowSink`] only appends what was encoded, in order, so that the bytes are
-//! the same for any number of workers. A file appears under its name only when it is whole.
+//! Encoding ([`crate::encode`]) is apart from delivering ([`crate::deliver`]), so that a format is written once for all places and
+//! a place once for all formats. A [`RowSink`] is both together, as a run sees them: the encoder that its workers share, and the
+//! end that takes encoded chunks in order.
 
-mod arrow;
-mod column;
-mod csv;
 mod error;
-mod format;
-mod json;
-mod memory;
-mod output;
-mod parquet;
-mod text;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -23,75 +13,44 @@ use arrow_schema::SchemaRef;
 use joyfuljay_core::engine::CHUNK_ROWS;
 
 pub use self::error::SinkError;
-pub use self::format::{Compression, Format};
-pub use self::memory::{MemoryRows, MemorySink};
-pub use self::output::{remove_parts, write_whole};
-pub use self::parquet::RowGroup;
+pub use crate::deliver::{
+    BytePlace, ChannelSink, Discard, MemoryRows, MemorySink, MessagePlace, Target, remove_parts, write_whole,
+};
+pub use crate::encode::{AsIs, Compression, Encoded, Format, Message, RowBytes, RowEncoder, RowGroup};
 
-/// Turns rows into a chunk of a format. Pure: the same rows give the same chunk, on any thread and in any order.
-pub trait RowEncoder: Send + Sync {
-    /// Encodes a batch of the schema that the sink was opened with.
-    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError>;
-}
+use crate::deliver::Output;
+use crate::encode::{self, FormatWriter, Opened};
 
 /// Takes encoded chunks in their order. Dropped without [`RowSink::finish`], it leaves no file.
 pub trait RowSink: Send {
-    /// The format, or "memory": a label of metrics.
+    /// The format, or the place where there is none: a label of metrics.
     fn name(&self) -> &'static str;
 
-    /// How many rows make a good chunk for this format. Columnar formats want many; text wants few enough that a chunk
-    /// is still in the cache when it is written.
+    /// How many rows make a good chunk. Columnar formats want many; text wants few enough that a chunk is still in the cache
+    /// when it is written.
     fn chunk_rows(&self) -> usize {
         CHUNK_ROWS
     }
 
-    /// The encoder whose chunks this sink takes.
-    fn encoder(&self) -> Arc<dyn RowEncoder>;
+    /// The encoder whose chunks this sink takes: rows as they are, unless it has a format.
+    fn encoder(&self) -> Arc<dyn RowEncoder> {
+        Arc::new(AsIs::default())
+    }
 
     /// Appends a chunk. After an error the sink is of no more use and will not put its file into place.
     fn write(&mut self, chunk: Encoded) -> Result<(), SinkError>;
+
+    /// Sends on what is buffered, for readers that follow: on a quiet wire nobody should wait for rows that have been written.
+    /// Where nobody can follow (a file that appears when it is whole), nothing has to be done.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Completes the output, makes it durable and puts it under its name.
     fn finish(self: Box<Self>) -> Result<Written, SinkError>;
 
     /// Bytes that were produced so far, those in buffers included.
     fn bytes_written(&self) -> u64;
-}
-
-/// An encoded batch, on its way from a worker to the sink.
-#[derive(Debug)]
-pub enum Encoded {
-    /// Text of whole rows.
-    Bytes {
-        /// Rows in the text.
-        rows: usize,
-        /// The text.
-        bytes: Vec<u8>,
-    },
-    /// A Parquet row group, its column chunks encoded and compressed.
-    RowGroup(RowGroup),
-    /// Rows as they are: the sink's own work on them is small.
-    Batch(RecordBatch),
-}
-
-impl Encoded {
-    /// Rows in this chunk.
-    pub fn rows(&self) -> usize {
-        match self {
-            Self::Bytes { rows, .. } => *rows,
-            Self::RowGroup(group) => group.rows(),
-            Self::Batch(batch) => batch.num_rows(),
-        }
-    }
-}
-
-/// Where rows go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Standard output.
-    Stdout,
-    /// A file, replaced when the new one is whole; or a device or a pipe, which is written straight into.
-    File(PathBuf),
 }
 
 /// Settings of the formats.
@@ -111,38 +70,160 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// Rows of a chunk of text: about a megabyte of 130 columns.
-pub(crate) const TEXT_CHUNK_ROWS: usize = 2_048;
+impl Written {
+    /// Counts rows that were taken as they are.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        self.bytes += batch.get_array_memory_size() as u64;
+    }
+}
 
-/// Opens a sink for rows of a schema. The header is written at once, so even no rows make a valid file.
+/// Rows of a chunk of text: about a megabyte of 130 columns.
+const TEXT_CHUNK_ROWS: usize = 2_048;
+
+/// Opens a sink for rows of a schema: a format to a place that the user named.
+///
+/// # Errors
+/// When the place cannot be opened, or the format has no form for a column.
 pub fn open_sink(
     format: Format,
     target: Target,
     schema: SchemaRef,
     options: &SinkOptions,
 ) -> Result<Box<dyn RowSink>, SinkError> {
-    column::check_schema(format, &schema)?;
-    match format {
-        Format::Csv => csv::open(&target, schema),
-        Format::Json => json::open(&target, schema),
-        Format::Parquet => parquet::open(&target, schema, options),
-        Format::Arrow => arrow::open(&target, schema),
+    encode::check_schema(format, &schema)?;
+    byte_sink(format, target.open()?, schema, options)
+}
+
+/// A sink for rows of a schema: a format to any place that takes bytes. The header is written at once.
+///
+/// # Errors
+/// When the place takes no bytes, or the format has no form for a column.
+pub fn sink_to_bytes(
+    format: Format,
+    place: Box<dyn BytePlace>,
+    schema: SchemaRef,
+    options: &SinkOptions,
+) -> Result<Box<dyn RowSink>, SinkError> {
+    encode::check_schema(format, &schema)?;
+    byte_sink(format, Output::new(place), schema, options)
+}
+
+/// A sink for rows of a schema: a message for each row, with the column of this name as its key.
+///
+/// # Errors
+/// When the format has no form for one row or for a column, or there is no such column.
+pub fn sink_to_messages(
+    format: Format,
+    key: Option<&str>,
+    place: Box<dyn MessagePlace>,
+    schema: SchemaRef,
+) -> Result<Box<dyn RowSink>, SinkError> {
+    encode::check_schema(format, &schema)?;
+    let encoder = encode::row_encoder(format, schema, key)?;
+    Ok(Box::new(MessageSink { encoder, place, written: Written::default(), failed: false }))
+}
+
+fn byte_sink(
+    format: Format,
+    output: Output,
+    schema: SchemaRef,
+    options: &SinkOptions,
+) -> Result<Box<dyn RowSink>, SinkError> {
+    let place = output.name().to_owned();
+    let Opened { encoder, writer } = encode::open(format, output, schema, options)?;
+    Ok(Box::new(ByteSink { format, encoder, writer, place, rows: 0, failed: false }))
+}
+
+/// A format to a place that takes bytes.
+struct ByteSink {
+    format: Format,
+    encoder: Arc<dyn RowEncoder>,
+    writer: Box<dyn FormatWriter>,
+    place: String,
+    rows: u64,
+    failed: bool,
+}
+
+impl RowSink for ByteSink {
+    fn name(&self) -> &'static str {
+        self.format.name()
+    }
+
+    fn chunk_rows(&self) -> usize {
+        if self.format.is_text() { TEXT_CHUNK_ROWS } else { CHUNK_ROWS }
+    }
+
+    fn encoder(&self) -> Arc<dyn RowEncoder> {
+        Arc::clone(&self.encoder)
+    }
+
+    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
+        let rows = chunk.rows() as u64;
+        self.writer.write(chunk).inspect_err(|_| self.failed = true)?;
+        self.rows += rows;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.writer.flush().inspect_err(|_| self.failed = true)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
+        if self.failed {
+            return Err(SinkError::Incomplete { target: self.place });
+        }
+        Ok(Written { rows: self.rows, bytes: self.writer.finish()?.finish()? })
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.writer.bytes_written()
     }
 }
 
-/// Rows of another schema would shift columns silently in a text format: refuse them.
-fn check_rows(format: Format, expected: &SchemaRef, rows: &RecordBatch) -> Result<(), SinkError> {
-    let given = rows.schema_ref();
-    if Arc::ptr_eq(expected, given) {
-        return Ok(());
+/// A format whose rows are bytes of their own to a place that takes a message for each.
+struct MessageSink {
+    encoder: Arc<dyn RowEncoder>,
+    place: Box<dyn MessagePlace>,
+    written: Written,
+    failed: bool,
+}
+
+impl RowSink for MessageSink {
+    fn name(&self) -> &'static str {
+        self.place.name()
     }
-    let same = |i: &usize| match (expected.fields().get(*i), given.fields().get(*i)) {
-        (Some(a), Some(b)) => a.name() == b.name() && a.data_type() == b.data_type(),
-        _ => false,
-    };
-    match (0..expected.fields().len().max(given.fields().len())).find(|i| !same(i)) {
-        Some(index) => Err(SinkError::Schema { format, index }),
-        None => Ok(()),
+
+    fn chunk_rows(&self) -> usize {
+        TEXT_CHUNK_ROWS
+    }
+
+    fn encoder(&self) -> Arc<dyn RowEncoder> {
+        Arc::clone(&self.encoder)
+    }
+
+    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
+        let rows = chunk.into_rows(self.place.name())?;
+        self.place.send(&rows).inspect_err(|_| self.failed = true)?;
+        self.written.rows += rows.rows() as u64;
+        self.written.bytes += rows.bytes().len() as u64;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.place.flush().inspect_err(|_| self.failed = true)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Written, SinkError> {
+        if self.failed {
+            return Err(SinkError::Incomplete { target: self.place.name().to_owned() });
+        }
+        self.place.finish()?;
+        Ok(self.written)
+    }
+
+    fn bytes_written(&self) -> u64 {
+        self.written.bytes
     }
 }
 

@@ -290,13 +290,172 @@ fn a_dropped_sink_leaves_no_file() {
 #[test]
 fn a_chunk_of_another_format_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let text = || Encoded::Bytes { rows: 1, bytes: b"1\n".to_vec() };
-    for format in [Format::Parquet, Format::Arrow] {
-        let target = Target::File(directory.path().join("rows"));
-        let mut sink = open_sink(format, target, batch(&[]).schema(), &SinkOptions::default()).unwrap();
-        assert!(sink.write(text()).unwrap_err().to_string().contains(format.name()));
+    let rows = large_batch(5000);
+    let open = |format: Format| {
+        let target = Target::File(directory.path().join(format.name()));
+        open_sink(format, target, rows.schema(), &SinkOptions::default()).unwrap()
+    };
+    for made_by in Format::ALL {
+        let chunk = || open(made_by).encoder().encode(rows.clone()).unwrap();
+        for taken_by in Format::ALL.into_iter().filter(|f| *f != made_by) {
+            // Arrow's chunks are rows as they are, which Parquet takes: its own small batches come so, too.
+            if (made_by, taken_by) == (Format::Arrow, Format::Parquet) {
+                continue;
+            }
+            let mut sink = open(taken_by);
+            let error = sink.write(chunk()).unwrap_err();
+            assert!(error.to_string().starts_with(taken_by.name()), "{made_by} to {taken_by}: {error}");
+            assert!(matches!(sink.finish().unwrap_err(), SinkError::Incomplete { .. }));
+        }
+        let taken = MemorySink::new().write(chunk());
+        assert_eq!(taken.is_ok(), made_by == Format::Arrow, "{made_by}");
     }
-    assert!(MemorySink::new().write(text()).is_err());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+/// A place of the user's own that takes a message for each row, as CONTRIBUTING tells to write one.
+#[derive(Clone, Default)]
+struct Mailbox(Arc<std::sync::Mutex<Vec<Mail>>>);
+
+#[derive(Debug, PartialEq)]
+enum Mail {
+    Row(Option<String>, String),
+    Flushed,
+    Finished,
+}
+
+impl MessagePlace for Mailbox {
+    fn name(&self) -> &'static str {
+        "mailbox"
+    }
+
+    fn send(&mut self, rows: &RowBytes) -> Result<(), SinkError> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        self.0.lock().unwrap().extend(rows.messages().map(|m| Mail::Row(m.key.map(text), text(m.value))));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.0.lock().unwrap().push(Mail::Flushed);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        self.0.lock().unwrap().push(Mail::Finished);
+        Ok(())
+    }
+}
+
+#[test]
+fn messages_are_the_lines_of_the_file_and_bear_their_key() {
+    let rows = RecordBatch::try_from_iter_with_nullable([
+        ("host", Arc::new(StringArray::from(vec![Some("a,\n"), None, Some(""), Some("b")])) as ArrayRef, true),
+        ("n", Arc::new(Int64Array::from(vec![1, 2, 3, 4])), true),
+    ])
+    .unwrap();
+    for format in [Format::Csv, Format::Json] {
+        let mailbox = Mailbox::default();
+        let mut sink = sink_to_messages(format, Some("host"), Box::new(mailbox.clone()), rows.schema()).unwrap();
+        assert_eq!(sink.name(), "mailbox");
+        // Twice, as the second chunk takes the buffers of the first.
+        for _ in 0..2 {
+            sink.write(sink.encoder().encode(rows.slice(0, 3)).unwrap()).unwrap();
+        }
+        sink.flush().unwrap();
+        sink.write(sink.encoder().encode(rows.slice(3, 1)).unwrap()).unwrap();
+        assert_eq!(sink.finish().unwrap().rows, 7);
+        let first = match format {
+            Format::Csv => ["\"a,\n\",1", ",2", "\"\",3"],
+            _ => [r#"{"host":"a,\n","n":1}"#, r#"{"host":null,"n":2}"#, r#"{"host":"","n":3}"#],
+        };
+        let row = |key: Option<&str>, value: &str| Mail::Row(key.map(str::to_owned), value.to_owned());
+        let three = || [row(Some("a,\n"), first[0]), row(None, first[1]), row(Some(""), first[2])];
+        let last = if format == Format::Csv { "b,4" } else { r#"{"host":"b","n":4}"# };
+        let all: Vec<Mail> = three().into_iter().chain(three()).collect();
+        let end = [Mail::Flushed, row(Some("b"), last), Mail::Finished];
+        assert_eq!(*mailbox.0.lock().unwrap(), all.into_iter().chain(end).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn keys_are_of_any_type_and_values_are_the_lines_of_the_file() {
+    let rows = large_batch(3);
+    for (key, texts) in [("n", ["0", "1", "2"]), ("s", ["tcp", "udp", ""])] {
+        let mailbox = Mailbox::default();
+        let mut sink = sink_to_messages(Format::Json, Some(key), Box::new(mailbox.clone()), rows.schema()).unwrap();
+        sink.write(sink.encoder().encode(rows.clone()).unwrap()).unwrap();
+        let mail = std::mem::take(&mut *mailbox.0.lock().unwrap());
+        let keys = mail.iter().map(|m| if let Mail::Row(Some(key), _) = m { key.as_str() } else { "none" });
+        assert!(keys.eq(texts));
+        let lines = mail.iter().map(|m| if let Mail::Row(_, value) = m { format!("{value}\n") } else { String::new() });
+        let file = written(Format::Json, rows.schema(), std::slice::from_ref(&rows));
+        assert_eq!(lines.collect::<String>().into_bytes(), file);
+    }
+}
+
+#[test]
+fn what_has_no_form_for_a_message_is_refused_at_the_start() {
+    let schema = large_batch(1).schema();
+    let open = |format, key| sink_to_messages(format, key, Box::new(Mailbox::default()), Arc::clone(&schema)).map(drop);
+    for format in [Format::Parquet, Format::Arrow] {
+        let error = open(format, None).unwrap_err().to_string();
+        assert!(error.starts_with(format.name()) && error.contains("csv or json"), "{error}");
+    }
+    let error = open(Format::Json, Some("nothing")).unwrap_err().to_string();
+    assert!(error.contains("'nothing'"), "{error}");
+}
+
+/// A place for bytes of the user's own: what has been flushed, and what waits.
+#[derive(Clone, Default)]
+struct Shared(Arc<std::sync::Mutex<(Vec<u8>, Vec<u8>)>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().1.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let (seen, waiting) = &mut *self.0.lock().unwrap();
+        seen.append(waiting);
+        Ok(())
+    }
+}
+
+impl BytePlace for Shared {
+    fn name(&self) -> &str {
+        "shared"
+    }
+
+    fn is_followed(&self) -> bool {
+        true
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), SinkError> {
+        std::io::Write::flush(&mut *self).map_err(|e| SinkError::io("shared", "flush", e))
+    }
+}
+
+#[test]
+fn a_flush_reaches_the_place_with_every_row_so_far() {
+    let rows = large_batch(5);
+    for format in [Format::Csv, Format::Json, Format::Arrow] {
+        let place = Shared::default();
+        let options = SinkOptions::default();
+        let mut sink = sink_to_bytes(format, Box::new(place.clone()), rows.schema(), &options).unwrap();
+        sink.write(sink.encoder().encode(rows.clone()).unwrap()).unwrap();
+        sink.flush().unwrap();
+        let (seen, waiting) = place.0.lock().unwrap().clone();
+        assert!(waiting.is_empty() && seen.len() as u64 == sink.bytes_written(), "{format}");
+        match format {
+            Format::Arrow => {
+                let mut stream = StreamReader::try_new(&seen[..], None).unwrap();
+                assert_eq!(stream.next().unwrap().unwrap(), rows);
+            }
+            _ => assert_eq!(seen, written(format, rows.schema(), std::slice::from_ref(&rows))),
+        }
+        sink.finish().unwrap();
+    }
 }
 
 /// Rows enough for row groups of their own, and odd small batches between them.

@@ -11,7 +11,8 @@ use arrow_array::{Array, LargeStringArray, RecordBatch, StringArray, StringViewA
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{DataType, Schema};
 
-use super::{Format, SinkError};
+use super::Format;
+use crate::sink::SinkError;
 
 /// A column of a batch, or the elements of a list column.
 pub(super) struct Column<'a> {
@@ -48,7 +49,7 @@ pub(super) enum Cell<'c, 'a> {
 }
 
 impl<'a> Column<'a> {
-    /// The columns of a batch; an error for a type that [`check_schema`] does not let pass.
+    /// The columns of a batch; an error for a type that [`check_text`] does not let pass.
     pub(super) fn all(format: Format, rows: &'a RecordBatch) -> Result<Vec<Self>, SinkError> {
         let fields = rows.schema_ref().fields().iter();
         fields
@@ -127,11 +128,8 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Refuses at the start, not after an hour of work, columns that a text format has no form for.
-pub(super) fn check_schema(format: Format, schema: &Schema) -> Result<(), SinkError> {
-    if matches!(format, Format::Parquet | Format::Arrow) {
-        return Ok(());
-    }
+/// Refuses columns that a text format has no form for.
+pub(super) fn check_text(format: Format, schema: &Schema) -> Result<(), SinkError> {
     match schema.fields().iter().find(|field| !is_text(field.data_type())) {
         Some(field) => {
             Err(SinkError::Unsupported { column: field.name().clone(), data_type: field.data_type().clone(), format })

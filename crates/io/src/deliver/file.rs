@@ -1,4 +1,4 @@
-//! Where bytes go: a file that appears under its name only when it is whole, a device or pipe, or standard output.
+//! A file that appears under its name only when it is whole; or a device or a pipe, which is written straight into.
 //!
 //! A crash must never leave a file that looks whole. So a regular file is written beside its final name, in the same
 //! directory and thus on the same disk, made durable and then renamed, which replaces an older file in one step.
@@ -11,102 +11,84 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{SinkError, Target};
+use super::BytePlace;
+use crate::sink::SinkError;
 
-/// Writes bytes made elsewhere (a page, a configuration) as rows are written: a file appears when it is whole, and replaces
-/// an older one; a pipe or a device is written to.
-pub fn write_whole(target: &Target, bytes: &[u8]) -> Result<(), SinkError> {
-    let mut output = Output::open(target)?;
-    output.append(bytes)?;
-    output.finish().map(drop)
+/// Opens the file, the device or the pipe of this name.
+pub(super) fn open(path: &Path) -> Result<Box<dyn BytePlace>, SinkError> {
+    let name = path.display().to_string();
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(SinkError::IsDirectory { target: name }),
+        // A device or a pipe cannot be replaced, and must not be.
+        Ok(meta) if !meta.is_file() => {
+            let file = OpenOptions::new().write(true).open(path).map_err(|e| SinkError::io(&name, "open", e))?;
+            Ok(Box::new(Pipe { file, name }))
+        }
+        _ => {
+            // Through a link to the file that it names, so that the link stays.
+            let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+            let (file, part) = Part::create(place, &name)?;
+            Ok(Box::new(WholeFile { file, part, name }))
+        }
+    }
 }
 
-/// An open output. Dropped without [`Output::finish`], it removes its part file.
-#[derive(Debug)]
-pub(super) struct Output {
+/// A device or a pipe.
+struct Pipe {
     file: File,
-    /// The path, or "stdout", for errors.
-    target: String,
-    part: Option<Part>,
-    bytes: u64,
-    failed: bool,
+    name: String,
 }
 
-impl Output {
-    pub(super) fn open(target: &Target) -> Result<Self, SinkError> {
-        match target {
-            Target::File(path) if !is_stdout(path) => Self::open_file(path),
-            _ => {
-                let file = stdout_file().map_err(|e| SinkError::io("stdout", "open", e))?;
-                Ok(Self { file, target: "stdout".to_owned(), part: None, bytes: 0, failed: false })
-            }
-        }
+impl BytePlace for Pipe {
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    fn open_file(path: &Path) -> Result<Self, SinkError> {
-        let target = path.display().to_string();
-        let (file, part) = match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => return Err(SinkError::IsDirectory { target }),
-            // A device or a pipe cannot be replaced, and must not be.
-            Ok(meta) if !meta.is_file() => {
-                let file = OpenOptions::new().write(true).open(path).map_err(|e| SinkError::io(&target, "open", e))?;
-                (file, None)
-            }
-            _ => {
-                // Through a link to the file that it names, so that the link stays.
-                let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-                let (file, part) = Part::create(place, &target)?;
-                (file, Some(part))
-            }
-        };
-        Ok(Self { file, target, part, bytes: 0, failed: false })
+    fn is_followed(&self) -> bool {
+        true
     }
 
-    /// The path, or "stdout".
-    pub(super) fn target(&self) -> &str {
-        &self.target
-    }
-
-    /// Whether the reader, if any, follows while it is written: standard output, a pipe or a device.
-    pub(super) fn is_stream(&self) -> bool {
-        self.part.is_none()
-    }
-
-    /// Bytes written.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Writes all, naming the target in the error.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.write_all(bytes).map_err(|e| SinkError::io(&self.target, "write", e))
-    }
-
-    /// Makes the file durable and puts it under its name. Bytes written in all.
-    pub(super) fn finish(mut self) -> Result<u64, SinkError> {
-        if self.failed {
-            return Err(SinkError::Incomplete { target: self.target.clone() });
-        }
-        if let Some(part) = self.part.take() {
-            self.file.sync_all().map_err(|e| SinkError::io(&self.target, "make the file durable", e))?;
-            part.put_into_place().map_err(|e| SinkError::io(&self.target, "put the file into place", e))?;
-        }
-        Ok(self.bytes)
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 
-impl Write for Output {
+impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.file.write(bytes) {
-            Ok(n) => {
-                self.bytes += n as u64;
-                Ok(n)
-            }
-            Err(e) => {
-                self.failed |= e.kind() != io::ErrorKind::Interrupted;
-                Err(e)
-            }
-        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A file in the making. Dropped without [`BytePlace::finish`], it removes its part file.
+struct WholeFile {
+    file: File,
+    part: Part,
+    name: String,
+}
+
+impl BytePlace for WholeFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_followed(&self) -> bool {
+        false
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), SinkError> {
+        let Self { file, part, name } = *self;
+        file.sync_all().map_err(|e| SinkError::io(&name, "make the file durable", e))?;
+        part.put_into_place().map_err(|e| SinkError::io(&name, "put the file into place", e))
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -201,27 +183,9 @@ fn sync_directory(file: &Path) {
     }
 }
 
-/// The names of standard output. They lead to the file behind a redirection, which must be appended to, not replaced.
-fn is_stdout(path: &Path) -> bool {
-    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
-}
-
-/// Standard output without the line buffer of the standard library, which would search every chunk for a line end.
-#[cfg(unix)]
-fn stdout_file() -> io::Result<File> {
-    use std::os::fd::AsFd;
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
-}
-
-/// Standard output without the line buffer of the standard library, which would search every chunk for a line end.
-#[cfg(windows)]
-fn stdout_file() -> io::Result<File> {
-    use std::os::windows::io::AsHandle;
-    Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{Output, Target};
     use super::*;
 
     fn names(directory: &Path) -> Vec<String> {
@@ -232,7 +196,7 @@ mod tests {
     }
 
     fn open(path: &Path) -> Result<Output, SinkError> {
-        Output::open(&Target::File(path.to_path_buf()))
+        Target::File(path.to_path_buf()).open()
     }
 
     #[test]
@@ -274,10 +238,10 @@ mod tests {
     #[test]
     fn wrong_places_are_named() {
         let directory = tempfile::tempdir().unwrap();
-        let missing = open(&directory.path().join("none/rows.csv")).unwrap_err();
+        let missing = open(&directory.path().join("none/rows.csv")).map(drop).unwrap_err();
         assert!(matches!(missing, SinkError::NoDirectory { .. }), "{missing}");
         assert!(missing.to_string().contains("none/rows.csv"));
-        assert!(matches!(open(directory.path()).unwrap_err(), SinkError::IsDirectory { .. }));
+        assert!(matches!(open(directory.path()).map(drop).unwrap_err(), SinkError::IsDirectory { .. }));
     }
 
     #[cfg(unix)]

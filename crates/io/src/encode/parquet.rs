@@ -16,25 +16,25 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 
-use super::output::Output;
-use super::text::foreign;
-use super::{Compression, Encoded, Format, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, check_rows};
+use super::{Compression, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
+use crate::deliver::Output;
+use crate::sink::{SinkError, SinkOptions};
 
-/// Batches of fewer rows are collected by the sink into one row group: a live capture that gives a few rows per second
+/// Batches of fewer rows are collected by the writer into one row group: a live capture that gives a few rows per second
 /// would else spend more on the footer than on rows, and keep all of it in memory until the end.
 const MIN_ROWS: usize = 4096;
 
-/// Opens the target and writes the magic.
-pub(super) fn open(target: &Target, schema: SchemaRef, options: &SinkOptions) -> Result<Box<dyn RowSink>, SinkError> {
-    let output = Output::open(target)?;
-    let target = output.target().to_owned();
-    let refused = |e| SinkError::parquet(&target, e);
+/// Opens the format on an output and writes the magic.
+pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> Result<Opened, SinkError> {
+    let name = output.name().to_owned();
+    let refused = |e| SinkError::parquet(&name, e);
     let columns = ArrowSchemaConverter::new().convert(&schema).map_err(refused)?;
     let properties = Arc::new(properties(&schema, &columns, options.compression).map_err(refused)?);
     let file = SerializedFileWriter::new(output, columns.root_schema_ptr(), properties).map_err(refused)?;
     let columns = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
     let encoder = Arc::new(ParquetEncoder { schema, columns });
-    Ok(Box::new(ParquetSink { encoder, file, target, pending: Vec::new(), pending_rows: 0, rows: 0, failed: false }))
+    let writer = ParquetWriter { encoder: Arc::clone(&encoder), file, name, pending: Vec::new(), pending_rows: 0 };
+    Ok(Opened { encoder, writer: Box::new(writer) })
 }
 
 /// The encoded columns of a row group.
@@ -95,34 +95,40 @@ impl RowEncoder for ParquetEncoder {
     }
 }
 
-struct ParquetSink {
+struct ParquetWriter {
     encoder: Arc<ParquetEncoder>,
     file: SerializedFileWriter<Output>,
-    target: String,
+    name: String,
     /// Batches too small for a row group of their own.
     pending: Vec<RecordBatch>,
     pending_rows: usize,
-    rows: u64,
-    failed: bool,
 }
 
-impl ParquetSink {
-    fn append(&mut self, group: RowGroup) -> Result<(), ParquetError> {
-        let mut writer = self.file.next_row_group()?;
-        for chunk in group.chunks {
-            chunk.append_to_row_group(&mut writer)?;
-        }
-        writer.close()?;
-        Ok(())
+impl ParquetWriter {
+    fn append(&mut self, group: RowGroup) -> Result<(), SinkError> {
+        let appended = || {
+            let mut writer = self.file.next_row_group()?;
+            for chunk in group.chunks {
+                chunk.append_to_row_group(&mut writer)?;
+            }
+            writer.close().map(drop)
+        };
+        appended().map_err(|e| SinkError::parquet(&self.name, e))
     }
 
-    fn append_pending(&mut self) -> Result<(), ParquetError> {
+    fn append_pending(&mut self) -> Result<(), SinkError> {
         self.pending_rows = 0;
         let pending = std::mem::take(&mut self.pending);
-        if pending.is_empty() { Ok(()) } else { self.append(self.encoder.row_group(&pending)?) }
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let group = self.encoder.row_group(&pending).map_err(|e| SinkError::encode(Format::Parquet, e))?;
+        self.append(group)
     }
+}
 
-    fn accept(&mut self, chunk: Encoded) -> Result<(), ParquetError> {
+impl FormatWriter for ParquetWriter {
+    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
         match chunk {
             Encoded::RowGroup(group) => {
                 self.append_pending()?;
@@ -135,37 +141,20 @@ impl ParquetSink {
                 }
                 if self.pending_rows >= MIN_ROWS { self.append_pending() } else { Ok(()) }
             }
-            Encoded::Bytes { .. } => Err(ParquetError::General(foreign(Format::Parquet.name()).to_string())),
+            Encoded::Rows(_) => Err(SinkError::Foreign { sink: Format::Parquet.name() }),
         }
     }
-}
 
-impl RowSink for ParquetSink {
-    fn name(&self) -> &'static str {
-        Format::Parquet.name()
+    fn flush(&mut self) -> Result<(), SinkError> {
+        // Nobody reads it before its footer is there; row groups of few rows would only make it larger.
+        Ok(())
     }
 
-    fn encoder(&self) -> Arc<dyn RowEncoder> {
-        self.encoder.clone()
-    }
-
-    fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
-        self.rows += chunk.rows() as u64;
-        let result = self.accept(chunk);
-        self.failed |= result.is_err();
-        result.map_err(|e| SinkError::parquet(&self.target, e))
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<Written, SinkError> {
-        if self.failed {
-            return Err(SinkError::Incomplete { target: self.target.clone() });
-        }
-        let result = self.append_pending();
-        result.map_err(|e| SinkError::parquet(&self.target, e))?;
-        let Self { file, target, rows, .. } = *self;
+    fn finish(mut self: Box<Self>) -> Result<Output, SinkError> {
+        self.append_pending()?;
+        let Self { file, name, .. } = *self;
         // `into_inner` writes the footer.
-        let output = file.into_inner().map_err(|e| SinkError::parquet(&target, e))?;
-        Ok(Written { rows, bytes: output.finish()? })
+        file.into_inner().map_err(|e| SinkError::parquet(&name, e))
     }
 
     fn bytes_written(&self) -> u64 {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
 
-use super::text::foreign;
-use super::{Encoded, RowEncoder, RowSink, SinkError, Written};
+use crate::encode::Encoded;
+use crate::sink::{RowSink, SinkError, Written};
 
 /// A sink that keeps what it gets. Memory grows with the rows.
 #[derive(Debug, Default)]
@@ -31,14 +31,9 @@ impl RowSink for MemorySink {
         "memory"
     }
 
-    fn encoder(&self) -> Arc<dyn RowEncoder> {
-        Arc::new(AsIs)
-    }
-
     fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
-        let Encoded::Batch(batch) = chunk else { return Err(foreign(self.name())) };
-        self.written.rows += batch.num_rows() as u64;
-        self.written.bytes += batch.get_array_memory_size() as u64;
+        let batch = chunk.into_batch(self.name())?;
+        self.written.add(&batch);
         self.rows.lock().push(batch);
         Ok(())
     }
@@ -64,13 +59,5 @@ impl MemoryRows {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<RecordBatch>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-struct AsIs;
-
-impl RowEncoder for AsIs {
-    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
-        Ok(Encoded::Batch(rows))
     }
 }

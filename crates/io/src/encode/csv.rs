@@ -6,53 +6,48 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use super::column::{Cell, Column};
-use super::output::Output;
-use super::text::{Buffers, TextSink, push_bool, push_double, push_float, push_integer};
-use super::{Encoded, Format, RowEncoder, RowSink, SinkError, Target, check_rows, json};
+use super::text::{self, TextFormat, push_bool, push_double, push_float, push_integer};
+use super::{Format, Opened, RowEncoder, json};
+use crate::deliver::Output;
+use crate::sink::SinkError;
 
-/// Opens the target and writes the header.
-pub(super) fn open(target: &Target, schema: SchemaRef) -> Result<Box<dyn RowSink>, SinkError> {
-    let buffers = Arc::new(Buffers::default());
-    let header = header(&schema);
-    let encoder = Arc::new(CsvEncoder { schema, buffers: Arc::clone(&buffers) });
-    TextSink::open(Format::Csv, encoder, buffers, Output::open(target)?, &header)
+/// Opens the format on an output and writes the header.
+pub(super) fn open(output: Output, schema: SchemaRef) -> Result<Opened, SinkError> {
+    text::open(CsvRows { schema: Arc::clone(&schema) }, output, schema)
 }
 
-struct CsvEncoder {
+/// The encoder for rows that go their own ways, without a header.
+pub(super) fn encoder(schema: SchemaRef, key: Option<&str>) -> Result<Arc<dyn RowEncoder>, SinkError> {
+    text::encoder(CsvRows { schema: Arc::clone(&schema) }, schema, key)
+}
+
+struct CsvRows {
     schema: SchemaRef,
-    buffers: Arc<Buffers>,
 }
 
-impl RowEncoder for CsvEncoder {
-    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
-        check_rows(Format::Csv, &self.schema, &rows)?;
-        let columns = Column::all(Format::Csv, &rows)?;
-        let mut out = self.buffers.take();
-        let mut scratch = Vec::new();
-        for row in 0..rows.num_rows() {
-            let start = out.len();
-            for column in &columns {
-                push_cell(&mut out, column.cell(row), &mut scratch);
-                out.push(b',');
-            }
-            end_line(&mut out, start);
+impl TextFormat for CsvRows {
+    const FORMAT: Format = Format::Csv;
+
+    fn header(&self, out: &mut Vec<u8>) {
+        for field in self.schema.fields() {
+            push_str(out, field.name().as_bytes());
+            out.push(b',');
         }
-        Ok(Encoded::Bytes { rows: rows.num_rows(), bytes: out })
+        end_line(out, 0);
     }
-}
 
-fn header(schema: &Schema) -> Vec<u8> {
-    let mut out = Vec::new();
-    for field in schema.fields() {
-        push_str(&mut out, field.name().as_bytes());
-        out.push(b',');
+    #[inline]
+    fn row(&self, out: &mut Vec<u8>, columns: &[Column<'_>], row: usize, scratch: &mut Vec<u8>) {
+        let start = out.len();
+        for column in columns {
+            push_cell(out, column.cell(row), scratch);
+            out.push(b',');
+        }
+        end_line(out, start);
     }
-    end_line(&mut out, 0);
-    out
 }
 
 /// Every field ends in a comma; the last one becomes the line end.

@@ -5,43 +5,41 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::column::{Cell, Column};
-use super::output::Output;
-use super::text::{Buffers, TextSink, push_bool, push_double, push_float, push_integer};
-use super::{Encoded, Format, RowEncoder, RowSink, SinkError, Target, check_rows};
+use super::text::{self, TextFormat, push_bool, push_double, push_float, push_integer};
+use super::{Format, Opened, RowEncoder};
+use crate::deliver::Output;
+use crate::sink::SinkError;
 
-/// Opens the target.
-pub(super) fn open(target: &Target, schema: SchemaRef) -> Result<Box<dyn RowSink>, SinkError> {
-    let buffers = Arc::new(Buffers::default());
-    let keys = keys(&schema);
-    let encoder = Arc::new(JsonEncoder { schema, keys, buffers: Arc::clone(&buffers) });
-    TextSink::open(Format::Json, encoder, buffers, Output::open(target)?, b"")
+/// Opens the format on an output.
+pub(super) fn open(output: Output, schema: SchemaRef) -> Result<Opened, SinkError> {
+    text::open(JsonRows { keys: keys(&schema) }, output, schema)
 }
 
-struct JsonEncoder {
-    schema: SchemaRef,
+/// The encoder for rows that go their own ways.
+pub(super) fn encoder(schema: SchemaRef, key: Option<&str>) -> Result<Arc<dyn RowEncoder>, SinkError> {
+    text::encoder(JsonRows { keys: keys(&schema) }, schema, key)
+}
+
+struct JsonRows {
     /// `{"first":`, `,"second":`, …
     keys: Vec<Vec<u8>>,
-    buffers: Arc<Buffers>,
 }
 
-impl RowEncoder for JsonEncoder {
-    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
-        check_rows(Format::Json, &self.schema, &rows)?;
-        let columns = Column::all(Format::Json, &rows)?;
-        let mut out = self.buffers.take();
-        let end: &[u8] = if columns.is_empty() { b"{}\n" } else { b"}\n" };
-        for row in 0..rows.num_rows() {
-            for (key, column) in self.keys.iter().zip(&columns) {
-                out.extend_from_slice(key);
-                push_value(&mut out, column.cell(row));
-            }
-            out.extend_from_slice(end);
+impl TextFormat for JsonRows {
+    const FORMAT: Format = Format::Json;
+
+    fn header(&self, _out: &mut Vec<u8>) {}
+
+    #[inline]
+    fn row(&self, out: &mut Vec<u8>, columns: &[Column<'_>], row: usize, _scratch: &mut Vec<u8>) {
+        for (key, column) in self.keys.iter().zip(columns) {
+            out.extend_from_slice(key);
+            push_value(out, column.cell(row));
         }
-        Ok(Encoded::Bytes { rows: rows.num_rows(), bytes: out })
+        out.extend_from_slice(if columns.is_empty() { b"{}\n" } else { b"}\n" });
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::SinkError;
+use crate::sink::SinkError;
 
 /// A format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +35,14 @@ impl Format {
             Self::Json => &["json", "jsonl", "ndjson"],
             Self::Parquet => &["parquet", "pq"],
             Self::Arrow => &["arrow", "ipc", "feather"],
+        }
+    }
+
+    /// Whether it is text, in which each row has bytes of its own.
+    pub fn is_text(self) -> bool {
+        match self {
+            Self::Csv | Self::Json => true,
+            Self::Parquet | Self::Arrow => false,
         }
     }
 

@@ -1,0 +1,141 @@
+//! Rows to their places, whatever format they have.
+//!
+//! There are three kinds of places. One that takes a stream of bytes (a file, standard output) is a [`BytePlace`]; every format
+//! can be written to it. One that takes a message for each row is a [`MessagePlace`]; formats whose rows are bytes of their
+//! own can. One that takes rows as they are (memory, a channel) is a [`RowSink`](crate::sink::RowSink) itself and has no format.
+
+mod channel;
+mod discard;
+mod file;
+mod memory;
+mod stdout;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+pub use self::channel::ChannelSink;
+pub use self::discard::Discard;
+pub use self::file::remove_parts;
+pub use self::memory::{MemoryRows, MemorySink};
+use crate::encode::RowBytes;
+use crate::sink::SinkError;
+
+/// A place that takes bytes one after the other. Dropped without [`BytePlace::finish`], it leaves nothing that looks whole.
+pub trait BytePlace: Write + Send {
+    /// How errors name it: the path, or "stdout".
+    fn name(&self) -> &str;
+
+    /// Whether its reader, if any, follows while it is written: standard output, a pipe or a device.
+    fn is_followed(&self) -> bool;
+
+    /// Completes it: bytes are where they have to be, and durable, when this returns.
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// A place that takes a message for each row, in the order of the rows.
+pub trait MessagePlace: Send {
+    /// The name of the place: a label of metrics.
+    fn name(&self) -> &'static str;
+
+    /// Takes the rows of a chunk. May wait for room; returns before the messages have arrived.
+    fn send(&mut self, rows: &RowBytes) -> Result<(), SinkError>;
+
+    /// Sends what waits to be sent in one piece with rows to come.
+    fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// Returns when every message has arrived, or an error that says how many have not.
+    fn finish(self: Box<Self>) -> Result<(), SinkError>;
+}
+
+/// A place for bytes, as the user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, replaced when the new one is whole; or a device or a pipe, which is written straight into.
+    File(PathBuf),
+}
+
+impl Target {
+    /// Opens the place.
+    pub(crate) fn open(&self) -> Result<Output, SinkError> {
+        let place: Box<dyn BytePlace> = match self {
+            Self::Stdout => Box::new(stdout::Stdout::open()?),
+            Self::File(path) if stdout::is_name_of(path) => Box::new(stdout::Stdout::open()?),
+            Self::File(path) => file::open(path)?,
+        };
+        Ok(Output::new(place))
+    }
+}
+
+/// Writes bytes made elsewhere (a page, a configuration) as rows are written: a file appears when it is whole, and replaces
+/// an older one; a pipe or a device is written to.
+pub fn write_whole(target: &Target, bytes: &[u8]) -> Result<(), SinkError> {
+    let mut output = target.open()?;
+    output.append(bytes)?;
+    output.finish().map(drop)
+}
+
+/// A place for bytes with what formats need of it: bytes are counted, and no output is completed after a write that failed.
+pub(crate) struct Output {
+    place: Box<dyn BytePlace>,
+    bytes: u64,
+    failed: bool,
+}
+
+impl Output {
+    pub(crate) fn new(place: Box<dyn BytePlace>) -> Self {
+        Self { place, bytes: 0, failed: false }
+    }
+
+    /// How errors name the place.
+    pub(crate) fn name(&self) -> &str {
+        self.place.name()
+    }
+
+    /// Whether its reader follows while it is written.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.place.is_followed()
+    }
+
+    /// Bytes written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Writes all, naming the place in the error.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        self.write_all(bytes).map_err(|e| SinkError::io(self.place.name(), "write", e))
+    }
+
+    /// Flushes the place, naming it in the error.
+    pub(crate) fn flush_place(&mut self) -> Result<(), SinkError> {
+        self.flush().map_err(|e| SinkError::io(self.place.name(), "write", e))
+    }
+
+    /// Completes the place. Bytes written in all.
+    pub(crate) fn finish(self) -> Result<u64, SinkError> {
+        if self.failed {
+            return Err(SinkError::Incomplete { target: self.place.name().to_owned() });
+        }
+        self.place.finish()?;
+        Ok(self.bytes)
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.place.write(bytes);
+        match &result {
+            Ok(n) => self.bytes += *n as u64,
+            Err(e) => self.failed |= e.kind() != io::ErrorKind::Interrupted,
+        }
+        result
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.place.flush();
+        self.failed |= result.is_err();
+        result
+    }
+}
