@@ -133,7 +133,11 @@ impl RowBytes {
         ends.iter().map(move |end| {
             let value = bytes.get(start..*end).unwrap_or_default();
             start = *end;
-            let key = key_ends.next().copied().flatten().and_then(|end| keys.get(std::mem::replace(&mut key_start, end)..end));
+            let key = key_ends
+                .next()
+                .copied()
+                .flatten()
+                .and_then(|end| keys.get(std::mem::replace(&mut key_start, end)..end));
             Message { key, value: value.strip_suffix(b"\n").unwrap_or(value) }
         })
     }
