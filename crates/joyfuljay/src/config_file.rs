@@ -1,9 +1,11 @@
 //! Configuration files: TOML, YAML and JSON hold the same keys as [`Config`], and an error names file, line and way out.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use joyfuljay_core::config::Key;
+use joyfuljay_core::config::{Key, nests_deeply};
 use joyfuljay_core::{Config, ConfigError};
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -60,6 +62,9 @@ pub fn parse(text: &str, format: ConfigFormat) -> Result<Config, ConfigError> {
     if text.lines().all(|l| l.trim().is_empty() || (format != ConfigFormat::Json && l.trim().starts_with('#'))) {
         return Ok(Config::default());
     }
+    if format == ConfigFormat::Yaml && nests_deeply(text) {
+        return Err(ConfigError::Syntax(": brackets within brackets within brackets are no configuration".to_owned()));
+    }
     // Names first: an unknown one gets our answer and not a parser's.
     let Names(names) = read_as(text, format)?;
     for name in &names {
@@ -74,11 +79,13 @@ const MAX_BYTES: u64 = 1 << 20;
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     let fail = |what: &dyn fmt::Display| ConfigError::Syntax(format!("{}: {what}", path.display()));
-    let size = std::fs::metadata(path).map_err(|e| fail(&format_args!("cannot read the configuration: {e}")))?.len();
-    if size > MAX_BYTES {
-        return Err(fail(&format_args!("{size} bytes are too many for a configuration; is this the right file?")));
+    let unreadable = |e| fail(&format_args!("cannot read the configuration: {e}"));
+    // Of a pipe or a device the size is known only by reading.
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(fail(&format_args!("more than {MAX_BYTES} bytes are no configuration; is this the right file?")));
     }
-    let bytes = std::fs::read(path).map_err(|e| fail(&format_args!("cannot read the configuration: {e}")))?;
     let text = String::from_utf8(bytes).map_err(|_| fail(&"not UTF-8 text; is this the right file?"))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
@@ -231,5 +238,11 @@ mod tests {
         assert_eq!(load(&path).unwrap().flow_timeout, 5.0);
         std::fs::write(&path, b"\xff\xfe").unwrap();
         assert!(load(&path).unwrap_err().to_string().contains("UTF-8"));
+        std::fs::write(&path, "[".repeat(1 << 20)).unwrap();
+        assert!(load(&path).unwrap_err().to_string().contains("jj.yml: brackets within"));
+        std::fs::write(&path, "#".repeat((1 << 20) + 1)).unwrap();
+        assert!(load(&path).unwrap_err().to_string().contains("right file?"));
+        #[cfg(unix)]
+        assert!(load("/dev/zero").unwrap_err().to_string().contains("/dev/zero: more than"));
     }
 }

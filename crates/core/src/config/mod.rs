@@ -3,12 +3,15 @@
 //! A key is declared once, below, with its type, default and doc comment. From the one declaration come the struct,
 //! `Default`, and [`KEYS`], which the command's help, the reference page and error messages read.
 
+mod nesting;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
 use crate::nearest::nearest;
+
+pub use nesting::nests_deeply;
 
 /// A key of [`Config`], for help texts and reference pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
