@@ -1,6 +1,8 @@
 //! The server over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use joyfuljay_monitoring::server::ForeignText;
 use joyfuljay_monitoring::{
     Format, PrometheusMetrics, Registry, ServerError, ServerHandle, ServerOptions, start_server,
@@ -9,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -317,6 +320,91 @@ fn a_changed_password_is_in_force_and_a_spoilt_file_opens_nothing() {
         assert_eq!(reloads("failure"), n as f64 + 1.0);
         assert_eq!(ask(&server, "GET /metrics", new).status, 200);
     }
+}
+
+/// A web configuration with one user, ann:s3cret.
+fn with_password(file: &std::path::Path, cost: u32) -> ServerOptions {
+    std::fs::write(file, format!("basic_auth_users:\n  ann: {}\n", bcrypt::hash("s3cret", cost).unwrap())).unwrap();
+    ServerOptions { web_config: Some(file.to_owned()), ..ServerOptions::default() }
+}
+
+#[test]
+fn the_right_password_gets_in_while_wrong_ones_wait_and_is_remembered_across_a_reload() {
+    const RIGHT: &str = "Authorization: Basic YW5uOnMzY3JldA==\r\n";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("web.yml");
+    let (server, registry) = serve(with_password(&file, 8));
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for guesser in 0..40 {
+            let (server, over) = (&server, &over);
+            scope.spawn(move || {
+                for guess in 0u32.. {
+                    if over.load(Relaxed) {
+                        return;
+                    }
+                    let word = BASE64.encode(format!("ann:{guesser} {guess}"));
+                    let status = ask(server, "GET /metrics", &format!("Authorization: Basic {word}\r\n")).status;
+                    assert!(status == 401 || status == 503, "{status}");
+                }
+            });
+        }
+        // As a scraper does: it asks again.
+        let first = becomes(&server, RIGHT, 200);
+        let known = (0..20).all(|_| ask(&server, "GET /metrics", RIGHT).status == 200);
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + "# renewed\n").unwrap();
+        let reloads = || registry.snapshot().value("joyfuljay_web_config_reloads_total", &["success"]).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while reloads() < 1.0 && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let still = (0..20).all(|_| ask(&server, "GET /metrics", RIGHT).status == 200);
+        over.store(true, Relaxed);
+        assert_eq!((first, known, reloads(), still), (true, true, 1.0, true));
+    });
+}
+
+#[test]
+fn a_scrape_has_its_turn_among_pipelined_requests_that_nobody_reads() {
+    let (server, registry) = serve(ServerOptions::default());
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
+    let flood: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = connect(&server);
+            stream.set_nonblocking(true).unwrap();
+            // What the server does not take now is no part of the flood.
+            let _ = stream.write(requests.as_bytes());
+            stream
+        })
+        .collect();
+    for _ in 0..5 {
+        assert_eq!(ask(&server, "GET /metrics", "").status, 200);
+    }
+    // Each connection is answered until its buffers are full, which are small, and not to its end.
+    let answered = registry.snapshot().value("joyfuljay_scrapes_total", &["200"]).unwrap();
+    assert!(answered < 100.0 * 100.0, "{answered} answers before a scrape had its turn");
+    drop(flood);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_web_configuration_that_becomes_a_pipe_holds_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("web.yml");
+    let (server, registry) = serve(with_password(&file, 4));
+    std::fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let failures = || registry.snapshot().value("joyfuljay_web_config_reloads_total", &["failure"]).unwrap();
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while failures() < 1.0 && std::time::Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(failures(), 1.0);
+    assert_eq!(ask(&server, "GET /metrics", "Authorization: Basic YW5uOnMzY3JldA==\r\n").status, 200);
+    server.close();
+    let options = ServerOptions { web_config: Some(file), ..ServerOptions::default() };
+    let error = start_server("127.0.0.1", 0, &registry, options).unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
 }
 
 #[cfg(feature = "tls")]

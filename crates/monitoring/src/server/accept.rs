@@ -1,4 +1,4 @@
-//! The accept loop, and the table of connections that decides who makes room for whom.
+//! The accept loop, the turns that connections take, and the table that decides which of them makes room for another.
 
 use super::ServerError;
 use super::deadline::Deadline;
@@ -10,10 +10,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -25,6 +25,11 @@ const GRACE: Duration = Duration::from_secs(2);
 const BACKLOG: u32 = 1024;
 /// A header beyond this is refused (431).
 const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Answers that one connection gets within a second; it waits for the rest of the second then. Prometheus and the live page take one.
+const MAX_ANSWERS_PER_SECOND: u32 = 100;
+/// What the kernel keeps of answers that are not read; Linux doubles it. Some answers, not the megabytes that it grows to by itself: who
+/// asks without reading is not answered on. A scrape of 100 kB arrives as fast.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
 /// The address it listens on, and the descriptor.
 type Started = mpsc::Sender<Result<(SocketAddr, Option<i32>), ServerError>>;
@@ -72,6 +77,8 @@ fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
         let listening = socket.and_then(|s| {
             #[cfg(unix)]
             s.set_reuseaddr(true)?;
+            // Connections have it from the listener. Where it cannot be set, the system's own bound holds.
+            let _ = s.set_send_buffer_size(SEND_BUFFER_BYTES);
             s.bind(addr)?;
             s.listen(BACKLOG)
         });
@@ -93,9 +100,10 @@ async fn serve(listener: &TcpListener, app: Arc<App>, mut stop: watch::Receiver<
             _ = stop.changed() => break,
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     if let Some(slot) = Table::enter(&table) {
-                        tasks.spawn(connection(stream, slot, Arc::clone(&app), stop.clone()));
+                        let client = Client { slot, ip: peer.ip() };
+                        tasks.spawn(connection(stream, client, Arc::clone(&app), stop.clone()));
                     }
                     // The new connection's task must run before more arrive, lest a flood evict it unheard.
                     tokio::task::yield_now().await;
@@ -111,40 +119,55 @@ async fn serve(listener: &TcpListener, app: Arc<App>, mut stop: watch::Receiver<
     let _ = tokio::time::timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
-async fn connection(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, stop: watch::Receiver<bool>) {
+/// The other end of a connection, and the place that it has here.
+struct Client {
+    slot: Arc<Slot>,
+    ip: IpAddr,
+}
+
+async fn connection(stream: TcpStream, client: Client, app: Arc<App>, stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let kill = Arc::clone(&slot.kill);
+    let kill = Arc::clone(&client.slot.kill);
     tokio::select! {
         () = kill.notified() => {}
-        () = secured(stream, slot, app, stop) => {}
+        () = secured(stream, client, app, stop) => {}
     }
 }
 
 #[cfg(feature = "tls")]
-async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let Some(acceptor) = app.web.current().tls.clone() else { return http(stream, slot, app, stop).await };
+async fn secured(stream: TcpStream, client: Client, app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let Some(acceptor) = app.web.current().tls.clone() else { return http(stream, client, app, stop).await };
     let handshake = tokio::time::timeout(app.options.header_timeout, acceptor.accept(stream));
     tokio::select! {
         _ = stop.changed() => {}
-        done = handshake => if let Ok(Ok(stream)) = done { http(stream, slot, app, stop).await }
+        done = handshake => if let Ok(Ok(stream)) = done { http(stream, client, app, stop).await }
     }
 }
 
 #[cfg(not(feature = "tls"))]
-async fn secured(stream: TcpStream, slot: Arc<Slot>, app: Arc<App>, stop: watch::Receiver<bool>) {
-    http(stream, slot, app, stop).await;
+async fn secured(stream: TcpStream, client: Client, app: Arc<App>, stop: watch::Receiver<bool>) {
+    http(stream, client, app, stop).await;
 }
 
-async fn http<S>(stream: S, slot: Arc<Slot>, app: Arc<App>, mut stop: watch::Receiver<bool>)
+async fn http<S>(stream: S, client: Client, app: Arc<App>, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (header_timeout, write_timeout) = (app.options.header_timeout, app.options.write_timeout);
+    let pace = Arc::new(Mutex::new(Pace::new()));
     let service = service_fn(|request| {
-        let (app, slot) = (Arc::clone(&app), Arc::clone(&slot));
+        let (app, slot, ip, pace) = (Arc::clone(&app), Arc::clone(&client.slot), client.ip, Arc::clone(&pace));
         async move {
+            // Requests may come in one piece (pipelining, RFC 9112 9.3.2): the others have a turn before each answer.
+            tokio::task::yield_now().await;
+            let wait = pace.lock().unwrap_or_else(|e| e.into_inner()).wait(Instant::now());
+            if let Some(wait) = wait {
+                tokio::time::sleep(wait).await;
+            }
+            // A connection that waits for its password to be checked makes room like an idle one.
+            let verdict = app.judge(&request, ip).await;
             slot.set_busy();
-            let response = app.answer(request).await;
+            let response = app.answer(request, verdict).await;
             slot.set_idle();
             Ok::<_, Infallible>(response)
         }
@@ -162,6 +185,29 @@ where
         _ = stop.changed() => conn.as_mut().graceful_shutdown(),
     }
     let _ = conn.await;
+}
+
+/// Counts the answers of a connection.
+struct Pace {
+    since: Instant,
+    answers: u32,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { since: Instant::now(), answers: 0 }
+    }
+
+    /// How long the next answer has to wait.
+    fn wait(&mut self, now: Instant) -> Option<Duration> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let over = now.saturating_duration_since(self.since);
+        if over >= SECOND {
+            *self = Self { since: now, answers: 0 };
+        }
+        self.answers += 1;
+        (self.answers > MAX_ANSWERS_PER_SECOND).then(|| SECOND.saturating_sub(over))
+    }
 }
 
 /// Connections by how long they have been idle.
@@ -246,6 +292,16 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_gets_so_many_answers_a_second() {
+        let mut pace = Pace::new();
+        let start = pace.since;
+        let answered = (0..1000).filter(|_| pace.wait(start).is_none()).count();
+        assert_eq!(answered, MAX_ANSWERS_PER_SECOND as usize);
+        assert_eq!(pace.wait(start + Duration::from_millis(300)), Some(Duration::from_millis(700)));
+        assert_eq!(pace.wait(start + Duration::from_secs(1)), None);
+    }
 
     #[test]
     fn the_longest_idle_makes_room_and_the_busy_stay() {

@@ -1,19 +1,21 @@
-//! Basic authentication against bcrypt hashes. A check takes tens of milliseconds by design, so it runs beside the server's thread,
-//! few at a time, and its outcome is remembered under a keyed hash: a scraper that comes every second pays once.
+//! Basic authentication (RFC 7617) against bcrypt hashes. What a password check may cost, and who gets one first, is decided in
+//! [`Checks`]; here a header becomes a user and a password.
 
+use super::checks::{Checks, Job, Key};
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard};
-use tokio::sync::Semaphore;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Whether a request may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Allowed,
     Denied,
+    /// Its password is still waiting to be checked.
     Busy,
 }
 
@@ -23,79 +25,66 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Users, and what has been checked already.
-pub(super) struct Auth {
-    users: BTreeMap<String, String>,
-    secret: [u64; 2],
-    known: Mutex<HashMap<[u8; 32], bool>>,
-    checking: Semaphore,
-    waiting: Semaphore,
+/// bcrypt reads no more of a password than this.
+const BCRYPT_BYTES: usize = 72;
+
+/// User names and their bcrypt hashes.
+pub(super) type Users = BTreeMap<String, Arc<str>>;
+
+/// The password checks of a server. They outlive its web configuration: an outcome is kept under the user's hash, so it holds after
+/// a reload for as long as that hash is in the file.
+pub(super) struct Passwords {
+    secret: RandomState,
+    checks: Checks,
 }
 
-/// Outcomes remembered; wrong guesses push one another out, so memory stays small.
-const MAX_KNOWN: usize = 128;
-/// bcrypt runs at once, and requests that may wait for one.
-const MAX_CHECKS: usize = 2;
-const MAX_WAITING: usize = 16;
-/// Compared with for users that do not exist, so that they take as long: the hash of nothing anybody knows.
-const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
-
-impl Auth {
-    pub(super) fn new(users: BTreeMap<String, String>) -> Self {
-        let secret = [RandomState::new().hash_one(0u8), RandomState::new().hash_one(1u8)];
-        Self {
-            users,
-            secret,
-            known: Mutex::default(),
-            checking: Semaphore::new(MAX_CHECKS),
-            waiting: Semaphore::new(MAX_WAITING),
-        }
+impl Passwords {
+    pub(super) fn new() -> Self {
+        Self { secret: RandomState::new(), checks: Checks::default() }
     }
 
-    /// Judges an `Authorization` header.
-    pub(super) async fn check(&self, header: &str) -> Verdict {
-        if self.users.is_empty() {
+    /// Judges an `Authorization` header of a client.
+    pub(super) async fn judge(&self, users: &Users, header: &str, client: IpAddr) -> Verdict {
+        if users.is_empty() {
             return Verdict::Allowed;
         }
         let Some((user, password)) = credentials(header) else { return Verdict::Denied };
-        let hash = self.users.get(&user);
-        let key = self.key(&user, &password);
-        if let Some(ok) = self.known().get(&key) {
-            return verdict(*ok);
+        let known = users.get(&user);
+        let Some(hash) = known.or_else(|| self.any_hash(users, &user)) else { return Verdict::Denied };
+        let key = self.key(known.is_some(), &user, hash, &password);
+        let bytes = password.as_bytes();
+        let job = Job {
+            password: bytes.get(..BCRYPT_BYTES).unwrap_or(bytes).to_vec(),
+            hash: Arc::clone(hash),
+            user_exists: known.is_some(),
+        };
+        match self.checks.outcome(key, job, client).await {
+            Some(true) => Verdict::Allowed,
+            Some(false) => Verdict::Denied,
+            None => Verdict::Busy,
         }
-        let Ok(_place) = self.waiting.try_acquire() else { return Verdict::Busy };
-        let Ok(_turn) = self.checking.acquire().await else { return Verdict::Busy };
-        let exists = hash.is_some();
-        let hash = hash.map_or(NOBODY, String::as_str).to_owned();
-        let check = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
-        let ok = check.await.unwrap_or(false) && exists;
-        let mut known = self.known();
-        if known.len() >= MAX_KNOWN {
-            // A right password stays; it is what the next scrape brings.
-            known.retain(|_, ok| *ok);
-        }
-        known.insert(key, ok);
-        verdict(ok)
     }
 
-    fn key(&self, user: &str, password: &str) -> [u8; 32] {
+    /// The hash that a user who does not exist is checked against, always the same for one name: the answer takes as long as for a
+    /// user who exists, whatever the costs of the hashes.
+    fn any_hash<'u>(&self, users: &'u Users, name: &str) -> Option<&'u Arc<str>> {
+        let n = self.secret.hash_one(name) % (users.len() as u64).max(1);
+        users.values().nth(usize::try_from(n).unwrap_or(0))
+    }
+
+    /// What an outcome is kept under; no password stays in memory once it has been checked.
+    fn key(&self, exists: bool, user: &str, hash: &str, password: &str) -> Key {
         let mut digest = Sha256::new();
-        for word in self.secret {
+        for word in [0u8, 1].map(|n| self.secret.hash_one(n)) {
             digest.update(word.to_le_bytes());
         }
-        digest.update((user.len() as u64).to_le_bytes());
-        digest.update(user);
-        digest.update(password);
+        digest.update([u8::from(exists)]);
+        for part in [user, hash, password] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
         digest.finalize().into()
     }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], bool>> {
-        self.known.lock().unwrap_or_else(|e| e.into_inner())
-    }
-}
-
-fn verdict(ok: bool) -> Verdict {
-    if ok { Verdict::Allowed } else { Verdict::Denied }
 }
 
 /// User and password of `Basic dXNlcjpwYXNz` (RFC 7617).
@@ -112,6 +101,13 @@ fn credentials(header: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn users(hashes: &[(&str, &str)]) -> Users {
+        hashes.iter().map(|(user, password)| ((*user).to_owned(), bcrypt::hash(password, 4).unwrap().into())).collect()
+    }
 
     #[test]
     fn rfc_7617s_example_with_and_without_padding() {
@@ -125,15 +121,36 @@ mod tests {
 
     #[tokio::test]
     async fn right_passwords_pass_and_wrong_ones_and_unknown_users_do_not() {
-        let hash = bcrypt::hash("s3cret", 4).unwrap();
-        let auth = Auth::new([("ann".to_owned(), hash)].into());
+        let (passwords, users) = (Passwords::new(), users(&[("ann", "s3cret")]));
         // ann:s3cret, ann:wrong, bob:s3cret
         for _ in 0..2 {
-            assert_eq!(auth.check("Basic YW5uOnMzY3JldA==").await, Verdict::Allowed);
-            assert_eq!(auth.check("basic YW5uOndyb25n").await, Verdict::Denied);
-            assert_eq!(auth.check("Basic Ym9iOnMzY3JldA==").await, Verdict::Denied);
-            assert_eq!(auth.check("").await, Verdict::Denied);
+            assert_eq!(passwords.judge(&users, "Basic YW5uOnMzY3JldA==", CLIENT).await, Verdict::Allowed);
+            assert_eq!(passwords.judge(&users, "basic YW5uOndyb25n", CLIENT).await, Verdict::Denied);
+            assert_eq!(passwords.judge(&users, "Basic Ym9iOnMzY3JldA==", CLIENT).await, Verdict::Denied);
+            assert_eq!(passwords.judge(&users, "", CLIENT).await, Verdict::Denied);
         }
-        assert_eq!(auth.known().len(), 3);
+        assert_eq!(passwords.checks.done(), 3, "each was checked once");
+    }
+
+    #[tokio::test]
+    async fn an_outcome_holds_for_as_long_as_the_hash_is_the_same() {
+        let (passwords, mut users) = (Passwords::new(), users(&[("ann", "s3cret")]));
+        assert_eq!(passwords.judge(&users, "Basic YW5uOnMzY3JldA==", CLIENT).await, Verdict::Allowed);
+        users.insert("bob".to_owned(), bcrypt::hash("other", 4).unwrap().into());
+        assert_eq!(passwords.judge(&users, "Basic YW5uOnMzY3JldA==", CLIENT).await, Verdict::Allowed);
+        assert_eq!(passwords.checks.done(), 1);
+        users.insert("ann".to_owned(), bcrypt::hash("newer", 4).unwrap().into());
+        assert_eq!(passwords.judge(&users, "Basic YW5uOnMzY3JldA==", CLIENT).await, Verdict::Denied);
+    }
+
+    #[test]
+    fn users_who_do_not_exist_are_checked_against_a_hash_of_those_who_do() {
+        let (passwords, users) = (Passwords::new(), users(&[("ann", "a"), ("bob", "b")]));
+        let hash = |name: &str| passwords.any_hash(&users, name).unwrap();
+        let names: Vec<_> = (0..64).map(|n| format!("nobody{n}")).collect();
+        assert!(names.iter().all(|name| hash(name) == hash(name)));
+        let chosen: std::collections::BTreeSet<_> = names.iter().map(|name| hash(name)).collect();
+        assert_eq!(chosen.len(), 2);
+        assert!(passwords.any_hash(&Users::new(), "nobody").is_none());
     }
 }

@@ -10,8 +10,9 @@ use crate::registry::Registry;
 use crate::table::Id;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ const UNEXPECTED: Duration = Duration::from_millis(20);
 /// The server's state that requests share.
 pub(super) struct App {
     pub(super) options: ServerOptions,
-    pub(super) web: Reloading,
+    pub(super) web: Arc<Reloading>,
     registry: Registry,
     ready: Arc<AtomicBool>,
     rendering: Semaphore,
@@ -43,7 +44,7 @@ struct Reply {
 }
 
 impl App {
-    pub(super) fn new(registry: Registry, options: ServerOptions, web: Reloading, ready: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(registry: Registry, options: ServerOptions, web: Arc<Reloading>, ready: Arc<AtomicBool>) -> Self {
         Self {
             rendering: Semaphore::new(options.max_scrapes.max(1)),
             options,
@@ -55,12 +56,16 @@ impl App {
         }
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let header = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok()).unwrap_or_default();
+    /// Whether the request may be answered at all; waits for its password to be checked.
+    pub(super) async fn judge(&self, request: &Request<Incoming>, client: IpAddr) -> Verdict {
+        self.web.passwords.judge(&self.web.current().users, header(request, header::AUTHORIZATION), client).await
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>, verdict: Verdict) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let scrape = path == "/metrics";
-        let mut reply = match self.web.current().auth.check(header(header::AUTHORIZATION)).await {
-            Verdict::Busy => text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to check\n"),
+        let mut reply = match verdict {
+            Verdict::Busy => text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to check; yours will be\n"),
             Verdict::Denied => {
                 text(StatusCode::UNAUTHORIZED, "a user name and password of the web configuration file are needed\n")
             }
@@ -79,7 +84,7 @@ impl App {
             self.registry.each(|s| s.add(Id::Scrapes, &[reply.status.as_str()], 1));
         }
         let mut encoding = None;
-        if accepts_gzip(header(header::ACCEPT_ENCODING))
+        if accepts_gzip(header(&request, header::ACCEPT_ENCODING))
             && reply.body.len() > 512
             && let Some(body) = gzip(&reply.body)
         {
@@ -143,6 +148,10 @@ impl App {
             },
         }
     }
+}
+
+fn header(request: &Request<Incoming>, name: HeaderName) -> &str {
+    request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
 fn text(status: StatusCode, body: &str) -> Reply {

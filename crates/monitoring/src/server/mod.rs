@@ -1,12 +1,14 @@
 //! The `/metrics` server: on a thread of its own, so that a scrape is answered whatever the pipeline or an interpreter does.
 //!
-//! Whoever reaches the port may be hostile or broken: every wait has an end, connections and concurrent renderings are bounded, and
-//! when connections run out the longest idle one makes room, so that silent clients cannot keep a scraper out.
+//! A client may be hostile or broken: every wait has an end, connections and concurrent renderings are bounded, connections take turns,
+//! and when they run out the longest idle one makes room, so that neither silent nor greedy clients keep a scraper out.
 
 mod accept;
 mod auth;
+mod checks;
 mod deadline;
 mod encoding;
+mod files;
 mod http;
 mod reload;
 #[cfg(feature = "tls")]
@@ -129,7 +131,8 @@ pub fn start_server(
     registry: &Registry,
     options: ServerOptions,
 ) -> Result<ServerHandle, ServerError> {
-    let web = Reloading::load(options.web_config.as_deref(), registry)?;
+    let web = Arc::new(Reloading::load(options.web_config.as_deref(), registry)?);
+    web.follow().map_err(ServerError::Thread)?;
     let (tls, open) = (web.current().is_tls(), web.current().is_open());
     let (stop, stopped) = watch::channel(false);
     let ready = Arc::new(AtomicBool::new(true));

@@ -1,33 +1,38 @@
-//! The web configuration in force. A sensor runs for months and certificates for weeks, so its files are read anew when they change.
+//! The web configuration in force. A sensor runs for months and certificates for weeks, so its files are read anew when they change,
+//! by a thread of its own: files may be on a network that hangs, and scrapes go on.
 //!
 //! A file that is caught half written must not open the server: what cannot be used, or would take TLS or authentication away,
 //! is counted as a failed reload and changes nothing.
 
 use super::ServerError;
-use super::auth::Auth;
+use super::auth::{Passwords, Users};
 use super::web_config::{self, Web};
 use crate::registry::Registry;
 use crate::table::Id;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
-/// How often the files are looked at, at most.
+/// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// A web configuration that follows its files.
 pub(super) struct Reloading {
     path: PathBuf,
     registry: Registry,
-    state: Mutex<State>,
+    pub(super) passwords: Passwords,
+    current: Mutex<Arc<Current>>,
 }
 
 /// What a connection or a request is held to.
 pub(super) struct Current {
-    pub(super) auth: Auth,
+    pub(super) users: Users,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
     guard: Guard,
+    /// Every file that it was made of; none where there is no web configuration.
+    files: Vec<PathBuf>,
 }
 
 /// What keeps strangers out.
@@ -38,13 +43,6 @@ struct Guard {
     certificates: bool,
 }
 
-struct State {
-    current: Arc<Current>,
-    files: Vec<PathBuf>,
-    seen: Vec<Stamp>,
-    next: Instant,
-}
-
 /// Enough to notice that a file was written or replaced; none for a file that is not there.
 type Stamp = Option<(SystemTime, u64)>;
 
@@ -52,68 +50,83 @@ impl Reloading {
     /// The configuration of the file; without one, neither TLS nor authentication, for good.
     pub(super) fn load(path: Option<&Path>, registry: &Registry) -> Result<Self, ServerError> {
         let path = path.unwrap_or(Path::new("")).to_owned();
-        let mut files = Vec::new();
-        let mut web = Web::default();
+        let mut current = Current::new(Web::default(), vec![]);
         if !path.as_os_str().is_empty() {
-            web = web_config::load(&path)?;
-            files = web.files(&path);
+            let web = web_config::load(&path)?;
+            let files = web.files(&path);
+            current = Current::new(web, files);
             for result in ["success", "failure"] {
                 registry.each(|s| s.touch(Id::WebConfigReloads, &[result]));
             }
         }
-        let seen = stamps(&files);
-        let state = State { current: Arc::new(Current::new(web)), files, seen, next: Instant::now() + EVERY };
-        Ok(Self { path, registry: registry.clone(), state: Mutex::new(state) })
+        Ok(Self {
+            path,
+            registry: registry.clone(),
+            passwords: Passwords::new(),
+            current: Mutex::new(Arc::new(current)),
+        })
     }
 
-    /// The configuration in force, read anew where its files have changed.
-    pub(super) fn current(&self) -> Arc<Current> {
-        let mut state = self.state();
-        let now = Instant::now();
-        if !state.files.is_empty() && now >= state.next {
-            state.next = now + EVERY;
-            // Before they are read: a file that changes meanwhile is read again.
-            let seen = stamps(&state.files);
-            if seen != state.seen {
-                state.seen = seen;
-                let done = state.reload(&self.path);
-                let result = if done { "success" } else { "failure" };
-                self.registry.each(|s| s.add(Id::WebConfigReloads, &[result], 1));
+    /// Follows the files, where there are any, for as long as somebody else has this configuration.
+    pub(super) fn follow(self: &Arc<Self>) -> io::Result<()> {
+        let files = &self.current().files;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut seen = stamps(files);
+        let this = Arc::downgrade(self);
+        let follow = move || {
+            loop {
+                std::thread::sleep(EVERY);
+                let Some(this) = this.upgrade() else { return };
+                this.look(&mut seen);
             }
-        }
-        Arc::clone(&state.current)
+        };
+        std::thread::Builder::new().name("jj-web-config".to_owned()).spawn(follow).map(drop)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads the configuration anew where its files have changed.
+    fn look(&self, seen: &mut Vec<Stamp>) {
+        let files = &self.current().files;
+        // Before they are read: a file that changes meanwhile is read again.
+        let found = stamps(files);
+        if found == *seen {
+            return;
+        }
+        *seen = found;
+        let next = self.reload();
+        let result = if next.is_some() { "success" } else { "failure" };
+        if let Some(next) = next {
+            if next.files != *files {
+                *seen = stamps(&next.files);
+            }
+            *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        }
+        self.registry.each(|s| s.add(Id::WebConfigReloads, &[result], 1));
     }
-}
 
-impl State {
-    fn reload(&mut self, path: &Path) -> bool {
-        let Ok(web) = web_config::load(path) else { return false };
-        let files = web.files(path);
-        let next = Current::new(web);
-        if !next.guard.keeps(self.current.guard) {
-            return false;
-        }
-        if files != self.files {
-            self.seen = stamps(&files);
-            self.files = files;
-        }
-        self.current = Arc::new(next);
-        true
+    fn reload(&self) -> Option<Current> {
+        let web = web_config::load(&self.path).ok()?;
+        let files = web.files(&self.path);
+        let next = Current::new(web, files);
+        next.guard.keeps(self.current().guard).then_some(next)
+    }
+
+    /// The configuration in force.
+    pub(super) fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Current {
-    fn new(web: Web) -> Self {
+    fn new(web: Web, files: Vec<PathBuf>) -> Self {
         let guard = Guard { tls: web.is_tls(), passwords: !web.users.is_empty(), certificates: web.has_client_auth() };
         Self {
-            auth: Auth::new(web.users),
+            users: web.users,
             #[cfg(feature = "tls")]
             tls: web.tls,
             guard,
+            files,
         }
     }
 

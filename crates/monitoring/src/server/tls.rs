@@ -1,10 +1,12 @@
 //! TLS of the server: rustls, with the certificates of the web configuration file.
 
+use super::files;
 use super::web_config::{ClientAuth, MinVersion, TlsFile};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
@@ -37,7 +39,9 @@ pub(super) fn acceptor(tls: &TlsFile, dir: &Path) -> Result<TlsAcceptor, String>
         }
     };
     let key_file = dir.join(&tls.key_file);
-    let key = PrivateKeyDer::from_pem_file(&key_file).map_err(|e| format!("key_file {}: {e}", key_file.display()))?;
+    let wrong = |e: &dyn fmt::Display| format!("key_file {}: {e}", key_file.display());
+    let pem = files::read(&key_file).map_err(|e| wrong(&e))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|e| wrong(&e))?;
     let mut config = builder
         .with_single_cert(certificates(&dir.join(&tls.cert_file))?, key)
         .map_err(|e| format!("cert_file and key_file do not go together: {e}"))?;
@@ -46,7 +50,8 @@ pub(super) fn acceptor(tls: &TlsFile, dir: &Path) -> Result<TlsAcceptor, String>
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |e: rustls::pki_types::pem::Error| format!("{}: {e}", path.display());
-    let certs = CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let wrong = |e: &dyn fmt::Display| format!("{}: {e}", path.display());
+    let pem = files::read(path).map_err(|e| wrong(&e))?;
+    let certs = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|e| wrong(&e))?;
     if certs.is_empty() { Err(format!("{}: holds no certificate", path.display())) } else { Ok(certs) }
 }
