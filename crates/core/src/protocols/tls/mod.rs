@@ -11,6 +11,7 @@ mod session;
 mod start;
 #[cfg(test)]
 pub(crate) mod testing;
+mod x509;
 
 pub use certificates::{Certificates, certificates};
 pub use client_hello::{ClientHello, client_hello, ext};
@@ -21,6 +22,7 @@ pub use record::{Hello, MAX_RECORD, RECORD_HEADER, content, looks_like_hello};
 pub use server_hello::{ServerHello, server_hello};
 pub use session::TlsSession;
 pub use start::SEARCHED;
+pub use x509::{Leaf, leaf};
 
 use crate::wire::Reader;
 
