@@ -2,7 +2,9 @@
 
 mod certificates;
 mod client_hello;
+mod dtls;
 mod facts;
+pub(in crate::protocols) mod join;
 mod key_exchange;
 mod proxy;
 mod record;
@@ -15,6 +17,7 @@ mod x509;
 
 pub use certificates::{Certificates, certificates};
 pub use client_hello::{ClientHello, client_hello, ext};
+pub use dtls::{DtlsSession, looks_like_dtls_hello};
 pub use facts::{Facts, RecordSizes, Transport};
 pub use key_exchange::{KeyExchange, server_key_exchange};
 pub use proxy::header as proxy_header;
