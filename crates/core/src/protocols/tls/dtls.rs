@@ -297,7 +297,14 @@ mod tests {
             (A, record(22, 0, &whole(1, 0, &client_hello(&[])))),
             (B, record(22, 0, &whole(3, 0, &[0xfe, 0xff, 2, 1, 1]))),
             (A, record(22, 0, &whole(1, 1, &client_hello(&[1, 1])))),
-            (B, [record(22, 0, &whole(2, 1, &server_hello())), record(22, 0, &fragment(11, 2, &certificate, 500, 1030))].concat()),
+            (
+                B,
+                [
+                    record(22, 0, &whole(2, 1, &server_hello())),
+                    record(22, 0, &fragment(11, 2, &certificate, 500, 1030)),
+                ]
+                .concat(),
+            ),
             (B, record(22, 0, &fragment(11, 2, &certificate, 0, 600))),
             (B, record(22, 0, &whole(14, 3, &[]))),
             (B, [record(20, 0, &[1]), record(22, 1, &[7; 40])].concat()),
