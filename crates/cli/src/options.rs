@@ -33,12 +33,14 @@ pub struct FeatureArgs {
     pub specific_features: Option<Vec<String>>,
     #[arg(long, value_name = "NAME", help = help("profile"))]
     pub profile: Option<String>,
-    #[arg(long = "no-ips", help = "Rows without addresses")]
-    pub include_ip_addresses: bool,
-    #[arg(long = "no-ports", help = "Rows without ports")]
-    pub include_ports: bool,
+    #[arg(id = "include_ip_addresses", long = "no-ips", help = "Rows without addresses")]
+    pub no_ips: bool,
+    #[arg(id = "include_ports", long = "no-ports", help = "Rows without ports and what is said of them")]
+    pub no_ports: bool,
     #[arg(long = "anonymize-ips", help = help("anonymize_ips"))]
     pub anonymize_ips: bool,
+    #[arg(long, help = help("anonymize"))]
+    pub anonymize: bool,
     #[arg(long = "salt", value_name = "SECRET", env = "JJ_ANON_SALT", hide_env_values = true,
           help = help("anonymization_salt"))]
     pub anonymization_salt: Option<String>,
@@ -68,8 +70,12 @@ pub struct FlowArgs {
     pub max_concurrent_flows: Option<u64>,
     #[arg(long = "eviction", value_enum, help = help("flow_eviction_strategy"))]
     pub flow_eviction_strategy: Option<EvictionArg>,
-    #[arg(long = "no-fin-rst", help = "Neither FIN nor RST ends a flow (the NFStream definition)")]
-    pub terminate_on_fin_rst: bool,
+    #[arg(
+        id = "terminate_on_fin_rst",
+        long = "no-fin-rst",
+        help = "Neither FIN nor RST ends a flow (the NFStream definition)"
+    )]
+    pub no_fin_rst: bool,
     #[arg(long = "sampling-rate", allow_negative_numbers = true, value_name = "SHARE", help = help("sampling_rate"))]
     pub sampling_rate: Option<f64>,
     #[arg(long = "sampling-seed", value_name = "NUMBER", help = help("sampling_seed"))]
@@ -127,9 +133,10 @@ impl FeatureArgs {
         set(&mut c.features, &self.features);
         set_some(&mut c.specific_features, &self.specific_features);
         set_some(&mut c.profile, &self.profile);
-        c.include_ip_addresses &= !self.include_ip_addresses;
-        c.include_ports &= !self.include_ports;
+        c.include_ip_addresses &= !self.no_ips;
+        c.include_ports &= !self.no_ports;
         c.anonymize_ips |= self.anonymize_ips;
+        c.anonymize |= self.anonymize;
         set_some(&mut c.anonymization_salt, &self.anonymization_salt);
         c.include_flow_id |= self.include_flow_id;
         c.include_raw_sequences |= self.include_raw_sequences;
@@ -156,7 +163,7 @@ impl FlowArgs {
                 EvictionArg::Oldest => Eviction::Oldest,
             };
         }
-        c.terminate_on_fin_rst &= !self.terminate_on_fin_rst;
+        c.terminate_on_fin_rst &= !self.no_fin_rst;
         set_some(&mut c.sampling_rate, &self.sampling_rate);
         set(&mut c.sampling_seed, &self.sampling_seed);
     }
@@ -231,11 +238,11 @@ mod tests {
     fn options_override_defaults() {
         let features = FeatureArgs {
             features: Some(vec!["timing".into()]),
-            include_ports: true,
+            no_ports: true,
             missing: Some(MissingArg::Zero),
             ..FeatureArgs::default()
         };
-        let flows = FlowArgs { flow_timeout: Some(5.0), terminate_on_fin_rst: true, ..FlowArgs::default() };
+        let flows = FlowArgs { flow_timeout: Some(5.0), no_fin_rst: true, ..FlowArgs::default() };
         let run = RunArgs { num_workers: Some(2) };
         let c = configuration(&BaseArgs::default(), &features, &flows, &run).unwrap();
         let want = Config {

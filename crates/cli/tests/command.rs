@@ -105,6 +105,7 @@ fn errors_are_one_line_with_a_code() {
         (vec!["extract", &few, "--timeout", "-1"], 2, "flow_timeout = -1: must be"),
         (vec!["extract", &few, "--timeout=0"], 2, "flow_timeout = 0: must be"),
         (vec!["extract", &few, "--anonymize-ips"], 2, "JJ_ANON_SALT"),
+        (vec!["extract", &few, "--anonymize"], 2, "JJ_ANON_SALT"),
         (vec!["extract", &few, "-c", config.to_str().unwrap()], 2, "jj.yaml:2: unknown option 'flow_timout'"),
         (vec!["extract", &few, "--set", "burst=1"], 2, "burst_threshold_ms"),
         (vec!["features", "--group", "tpc"], 2, "did you mean 'tcp'?"),

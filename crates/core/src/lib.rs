@@ -5,6 +5,7 @@
 //! ARCHITECTURE.md at the root of the repository for how the parts meet.
 #![forbid(unsafe_code)]
 
+pub mod columns;
 pub mod config;
 pub mod decode;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod link_type;
 pub mod metrics;
 pub mod nearest;
 pub mod packet;
+pub mod privacy;
 pub mod protocols;
 pub mod rows;
 pub mod stats;

@@ -100,6 +100,7 @@ class Config:
     include_ip_addresses: bool = True
     include_ports: bool = True
     anonymize_ips: bool = False
+    anonymize: bool = False
     #: A secret: whoever has it can find the addresses again. So it is not shown.
     anonymization_salt: str | None = field(default=None, repr=False)
     include_flow_id: bool = False

@@ -117,9 +117,11 @@ config! {
     include_ip_addresses: bool = true;
     /// Whether rows have ports.
     include_ports: bool = true;
-    /// Whether addresses are replaced by pseudonyms keyed with anonymization_salt.
+    /// Whether IP addresses are replaced by pseudonyms keyed with anonymization_salt. Other names stay: see anonymize.
     anonymize_ips: bool = false;
-    /// The key of the pseudonyms; must not be empty when anonymize_ips is set.
+    /// Whether all that points to a host or a person is replaced so: addresses, hardware addresses, names, identifiers.
+    anonymize: bool = false;
+    /// The key of the pseudonyms; must not be empty when anonymize or anonymize_ips is set.
     anonymization_salt: Option<String> = None;
     /// Whether rows have a flow_id. Without an anonymization_salt it can be undone by trying all addresses.
     include_flow_id: bool = false;

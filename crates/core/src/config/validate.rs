@@ -24,7 +24,8 @@ impl Config {
             whole("num_workers", u64::from(n), 1, 1024)?;
         }
         let salted = self.anonymization_salt.as_deref().is_some_and(|s| !s.is_empty());
-        ensure(!self.anonymize_ips || salted, "anonymize_ips", true, || {
+        let replaced = if self.anonymize { "anonymize" } else { "anonymize_ips" };
+        ensure(salted || !(self.anonymize || self.anonymize_ips), replaced, true, || {
             "needs a secret anonymization_salt that is not empty (on the command line: --salt, or JJ_ANON_SALT in the \
              environment), because pseudonyms without a key can be undone by trying every address"
                 .into()

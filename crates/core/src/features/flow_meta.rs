@@ -1,53 +1,20 @@
 //! Who, when, how much: the identity and the counts of a flow.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::Privacy::{Address, Port};
 use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
-use super::settings::{RowSettings, Scratch};
-use super::tcp::{Known as Tcp, bits};
-use super::{Group, f64, i64, ports, private, str};
+use super::values::{TcpFlow, address, bits, decimal, int, put, ratio};
+use super::{FlowView, Group, f64, i64, ports, private, str};
 use crate::packet::{Layer, Layers};
+use crate::privacy::Privacy::{Address, Port};
 use crate::stats::EndReason;
 use crate::trackers::TrackerMask;
 
-/// An address, or what stands for it.
-#[derive(Clone, Copy)]
-pub enum Host {
-    /// As it is.
-    Plain(IpAddr),
-    /// 64 bits of its HMAC.
-    Pseudonym(u64),
-}
-
-impl Host {
-    /// The address as the settings want it.
-    pub fn new(addr: IpAddr, settings: &RowSettings, scratch: &mut Scratch) -> Self {
-        match &settings.pseudonyms {
-            Some(p) => Self::Pseudonym(p.of(addr, scratch)),
-            None => Self::Plain(addr),
-        }
-    }
-
-    /// Appends it as text.
-    pub fn text(self, out: &mut String) -> Option<()> {
-        match self {
-            Self::Plain(IpAddr::V4(v4)) => {
-                decimal_octets(v4.octets(), out);
-                Some(())
-            }
-            Self::Plain(v6) => write!(out, "{v6}").ok(),
-            Self::Pseudonym(p) => write!(out, "{p:016x}").ok(),
-        }
-    }
-}
-
 /// A flow's base with the directions told apart.
 pub struct View {
-    src: Host,
-    dst: Host,
+    src: IpAddr,
+    dst: IpAddr,
     src_port: Option<u16>,
     dst_port: Option<u16>,
     protocol: u8,
@@ -57,8 +24,12 @@ pub struct View {
     bytes: [u64; 2],
     payload: [u64; 2],
     layers: Layers,
-    tcp: Option<Tcp>,
+    tcp: Option<TcpFlow>,
     end: EndReason,
+}
+
+impl FlowView for View {
+    type Of<'a> = Self;
 }
 
 impl View {
@@ -87,12 +58,13 @@ pub static GROUP: Group<View> = Group {
     doc: "Identity, times and counts of a flow.",
     opt_in: false,
     uses: TrackerMask::TCP_FLAGS,
-    view: |flow, scratch, settings| {
+    needs: &[],
+    view: |flow, _, _| {
         let b = flow.base;
         let turned = |n: [u64; 2]| if b.fwd() == 0 { n } else { [n[1], n[0]] };
         View {
-            src: Host::new(b.src_addr(), settings, scratch),
-            dst: Host::new(b.dst_addr(), settings, scratch),
+            src: b.src_addr(),
+            dst: b.dst_addr(),
             src_port: b.src_port(),
             dst_port: b.dst_port(),
             protocol: b.key.protocol,
@@ -102,17 +74,17 @@ pub static GROUP: Group<View> = Group {
             bytes: turned(b.bytes),
             payload: turned(b.payload),
             layers: b.layers,
-            tcp: Tcp::of(flow),
+            tcp: TcpFlow::of(flow),
             end: b.end,
         }
     },
     features: &[
-        private(Address, str("src_ip", Core, |v, o| v.src.text(o), "Address of the initiator.")),
-        private(Address, str("dst_ip", Core, |v, o| v.dst.text(o), "Address of the responder.")),
+        private(Address, str("src_ip", Core, |v, o| address(v.src, o), "Address of the initiator.")),
+        private(Address, str("dst_ip", Core, |v, o| address(v.dst, o), "Address of the responder.")),
         private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.")),
         private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.")),
-        str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic."),
-        i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335)."),
+        private(Port, str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic.")),
+        private(Port, i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335).")),
         i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers."),
         f64("start_time", Seconds, Core, |v| Some(v.first_ts as f64 / 1e9), "Time of the earliest packet since the Unix epoch."),
         f64("end_time", Seconds, Core, |v| Some(v.last_ts as f64 / 1e9), "Time of the latest packet since the Unix epoch."),
@@ -140,20 +112,6 @@ pub static GROUP: Group<View> = Group {
     ],
 };
 
-/// Appends a name.
-pub fn put(out: &mut String, name: &str) -> Option<()> {
-    out.push_str(name);
-    Some(())
-}
-
-fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn ratio(a: f64, b: f64) -> Option<f64> {
-    (b > 0.0).then_some(a / b)
-}
-
 /// Layers that are headers: a raw IP link has none of its own.
 fn headers(layers: Layers) -> impl Iterator<Item = Layer> {
     layers.iter().filter(|&l| l != Layer::Raw)
@@ -171,27 +129,6 @@ fn describe(layers: Layers, protocol: u8, out: &mut String) -> Option<()> {
         }
     }
     (out.len() > start).then_some(())
-}
-
-/// Four numbers and three dots: by hand, as two of these in each row are a good part of its cost with `write!`.
-fn decimal_octets(octets: [u8; 4], out: &mut String) {
-    for (i, n) in octets.into_iter().enumerate() {
-        if i > 0 {
-            out.push('.');
-        }
-        decimal(n, out);
-    }
-}
-
-fn decimal(n: u8, out: &mut String) {
-    let digit = |d: u8| char::from(b'0' + d);
-    if n >= 100 {
-        out.push(digit(n / 100));
-    }
-    if n >= 10 {
-        out.push(digit(n / 10 % 10));
-    }
-    out.push(digit(n % 10));
 }
 
 #[cfg(test)]
@@ -213,14 +150,5 @@ mod tests {
         assert_eq!(desc(&[Sll, Ip, Other]), Some(("SLL-IP-PROTO47".into(), 3)));
         assert_eq!(desc(&[Ip, Cisco]), Some(("IP-CISCO".into(), 2)));
         assert_eq!(desc(&[]), None);
-    }
-
-    #[test]
-    fn addresses_read_as_std_writes_them() {
-        for addr in ["0.0.0.0", "10.0.209.7", "255.255.255.255", "2001:db8::1", "::ffff:1.2.3.4"] {
-            let mut s = String::new();
-            assert_eq!(Host::Plain(addr.parse().unwrap()).text(&mut s), Some(()));
-            assert_eq!(s, addr);
-        }
     }
 }

@@ -1,31 +1,14 @@
 //! What a feature is: a line that carries its name, unit, profile, value and doc.
 
 use super::{RowSettings, Scratch};
+use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Texts};
 use crate::flow::FlowRef;
-use crate::rows::{Block, Column};
+use crate::privacy::Privacy;
 use crate::trackers::TrackerMask;
-
-/// How the value is had from a group's view of a flow. The dtype is the variant, so it cannot disagree with the
-/// value; `None` is a null. Strings and lists are appended to the column's own buffer.
-#[derive(Debug)]
-pub enum Get<V: 'static> {
-    /// Arrow `Float64`. Infinity and NaN become null.
-    F64(fn(&V) -> Option<f64>),
-    /// Arrow `Int64`.
-    I64(fn(&V) -> Option<i64>),
-    /// Arrow `Boolean`.
-    Bool(fn(&V) -> Option<bool>),
-    /// Arrow `Utf8`.
-    Str(fn(&V, &mut String) -> Option<()>),
-    /// Arrow `List<Float64>`.
-    ListF64(fn(&V, &mut Vec<f64>) -> Option<()>),
-    /// Arrow `List<Int64>`.
-    ListI64(fn(&V, &mut Vec<i64>) -> Option<()>),
-}
 
 /// One column.
 #[derive(Debug)]
-pub struct Feature<V: 'static> {
+pub struct Feature<V: FlowView> {
     /// Its name: quantity, direction, statistic.
     pub name: &'static str,
     /// Unit of the value.
@@ -40,9 +23,9 @@ pub struct Feature<V: 'static> {
     pub doc: &'static str,
 }
 
-/// Features that read the same trackers. `V` is what they see of a flow: computed once for each flow.
+/// Features that read the same trackers.
 #[derive(Debug)]
-pub struct Group<V: 'static> {
+pub struct Group<V: FlowView> {
     /// Name for `--features`.
     pub id: &'static str,
     /// What it is, in a sentence.
@@ -51,10 +34,19 @@ pub struct Group<V: 'static> {
     pub opt_in: bool,
     /// Trackers that the view reads.
     pub uses: TrackerMask,
+    /// What trackers keep only where it is asked for.
+    pub needs: &'static [Need],
     /// What the features see of a flow.
-    pub view: fn(&FlowRef<'_>, &mut Scratch, &RowSettings) -> V,
+    pub view: for<'a> fn(&FlowRef<'a>, &mut Scratch, &RowSettings) -> V::Of<'a>,
     /// The features, in the order of columns.
     pub features: &'static [Feature<V>],
+}
+
+/// What a group needs beyond its trackers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The first `max_sequence_length` packets, also of flows that outgrow their log.
+    Sequences,
 }
 
 /// A group whatever its view is: what schema, docs, selection and rows need.
@@ -67,6 +59,8 @@ pub trait AnyGroup: Sync {
     fn opt_in(&self) -> bool;
     /// Trackers that it reads.
     fn uses(&self) -> TrackerMask;
+    /// What it needs beyond them.
+    fn needs(&self) -> &'static [Need];
     /// Its features, in the order of columns.
     fn features(&self) -> Vec<FeatureInfo>;
     /// Appends the values of a block of flows to columns: `wanted` has pairs of feature and column index.
@@ -99,59 +93,6 @@ pub struct FeatureInfo {
     pub privacy: Privacy,
     /// Whether it tells of one direction only.
     pub direction: Option<Direction>,
-    /// Trackers that its group reads.
-    pub source: TrackerMask,
-}
-
-/// Direction of a packet, a feature, or a row of `bidirectional_split`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Initiator to responder.
-    Fwd,
-    /// Responder to initiator.
-    Bwd,
-}
-
-impl Direction {
-    /// As in names of features and the `direction` column.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fwd => "fwd",
-            Self::Bwd => "bwd",
-        }
-    }
-
-    /// The direction that the name of a feature has in it.
-    fn of_name(name: &str) -> Option<Self> {
-        let has = |d: Self| name.split('_').any(|part| part == d.name());
-        [Self::Fwd, Self::Bwd].into_iter().find(|d| has(*d))
-    }
-}
-
-/// Type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Dtype {
-    F64,
-    I64,
-    Bool,
-    Str,
-    ListF64,
-    ListI64,
-}
-
-impl Dtype {
-    /// As it is written in documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F64 => "float64",
-            Self::I64 => "int64",
-            Self::Bool => "bool",
-            Self::Str => "string",
-            Self::ListF64 => "list[float64]",
-            Self::ListI64 => "list[int64]",
-        }
-    }
 }
 
 /// Unit of a column.
@@ -215,99 +156,68 @@ impl Profile {
     }
 }
 
-/// What a column gives away of persons and hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Privacy {
-    /// Nothing by itself.
-    Public,
-    /// An IP address: left out by `include_ip_addresses = false`, replaced by `anonymize_ips`.
-    Address,
-    /// A port: left out by `include_ports = false`.
-    Port,
-}
-
-impl Privacy {
-    /// As it is written in documents.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Address => "address",
-            Self::Port => "port",
-        }
-    }
-}
-
-impl<V> Feature<V> {
+impl<V: FlowView> Feature<V> {
     const fn new(name: &'static str, unit: Unit, profile: Profile, get: Get<V>, doc: &'static str) -> Self {
         Self { name, unit, profile, privacy: Privacy::Public, get, doc }
-    }
-
-    fn dtype(&self) -> Dtype {
-        match self.get {
-            Get::F64(_) => Dtype::F64,
-            Get::I64(_) => Dtype::I64,
-            Get::Bool(_) => Dtype::Bool,
-            Get::Str(_) => Dtype::Str,
-            Get::ListF64(_) => Dtype::ListF64,
-            Get::ListI64(_) => Dtype::ListI64,
-        }
     }
 }
 
 /// The same feature, private.
-pub const fn private<V>(privacy: Privacy, feature: Feature<V>) -> Feature<V> {
+pub const fn private<V: FlowView>(privacy: Privacy, feature: Feature<V>) -> Feature<V> {
     let Feature { name, unit, profile, get, doc, .. } = feature;
     Feature { name, unit, profile, privacy, get, doc }
 }
 
-/// A feature of type float64.
-pub const fn f64<V>(n: &'static str, u: Unit, p: Profile, get: fn(&V) -> Option<f64>, doc: &'static str) -> Feature<V> {
-    Feature::new(n, u, p, Get::F64(get), doc)
+/// A constructor of features: its name, the variant of `Get`, what the value is, and the unit where it has no choice.
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident $variant:ident ($($out:ty)?) -> $value:ty $(, $unit:expr)?;)+) => {
+        $(constructors!(@ [$(#[$doc])*] $name $variant ($($out)?) -> $value $(, $unit)?);)+
+    };
+    (@ [$($doc:tt)*] $name:ident $variant:ident ($($out:ty)?) -> $value:ty) => {
+        $($doc)*
+        pub const fn $name<V: FlowView>(
+            name: &'static str,
+            unit: Unit,
+            profile: Profile,
+            get: for<'a> fn(&V::Of<'a> $(, &mut $out)?) -> Option<$value>,
+            doc: &'static str,
+        ) -> Feature<V> {
+            Feature::new(name, unit, profile, Get::$variant(get), doc)
+        }
+    };
+    (@ [$($doc:tt)*] $name:ident $variant:ident ($($out:ty)?) -> $value:ty, $unit:expr) => {
+        $($doc)*
+        pub const fn $name<V: FlowView>(
+            name: &'static str,
+            profile: Profile,
+            get: for<'a> fn(&V::Of<'a> $(, &mut $out)?) -> Option<$value>,
+            doc: &'static str,
+        ) -> Feature<V> {
+            Feature::new(name, $unit, profile, Get::$variant(get), doc)
+        }
+    };
 }
 
-/// A feature of type int64.
-pub const fn i64<V>(n: &'static str, u: Unit, p: Profile, get: fn(&V) -> Option<i64>, doc: &'static str) -> Feature<V> {
-    Feature::new(n, u, p, Get::I64(get), doc)
+constructors! {
+    /// A feature of type float64.
+    f64 F64 () -> f64;
+    /// A feature of type int64.
+    i64 I64 () -> i64;
+    /// A feature of type bool.
+    bool Bool () -> bool, Unit::None;
+    /// A feature of type string.
+    str Str (String) -> (), Unit::None;
+    /// A feature of type timestamp.
+    timestamp TimestampNs () -> i64, Unit::None;
+    /// A feature of type list of float64.
+    list_f64 ListF64 (Vec<f64>) -> ();
+    /// A feature of type list of int64.
+    list_i64 ListI64 (Vec<i64>) -> ();
+    /// A feature of type list of strings.
+    list_str ListStr (Texts) -> (), Unit::None;
 }
 
-/// A feature of type bool.
-pub const fn bool<V>(n: &'static str, p: Profile, get: fn(&V) -> Option<bool>, doc: &'static str) -> Feature<V> {
-    Feature::new(n, Unit::None, p, Get::Bool(get), doc)
-}
-
-/// A feature of type string.
-pub const fn str<V>(
-    n: &'static str,
-    p: Profile,
-    get: fn(&V, &mut String) -> Option<()>,
-    doc: &'static str,
-) -> Feature<V> {
-    Feature::new(n, Unit::None, p, Get::Str(get), doc)
-}
-
-/// A feature of type list of float64.
-pub const fn list_f64<V>(
-    n: &'static str,
-    u: Unit,
-    p: Profile,
-    get: fn(&V, &mut Vec<f64>) -> Option<()>,
-    doc: &'static str,
-) -> Feature<V> {
-    Feature::new(n, u, p, Get::ListF64(get), doc)
-}
-
-/// A feature of type list of int64.
-pub const fn list_i64<V>(
-    n: &'static str,
-    u: Unit,
-    p: Profile,
-    get: fn(&V, &mut Vec<i64>) -> Option<()>,
-    doc: &'static str,
-) -> Feature<V> {
-    Feature::new(n, u, p, Get::ListI64(get), doc)
-}
-
-impl<V> AnyGroup for Group<V> {
+impl<V: FlowView> AnyGroup for Group<V> {
     fn id(&self) -> &'static str {
         self.id
     }
@@ -324,17 +234,20 @@ impl<V> AnyGroup for Group<V> {
         self.uses
     }
 
+    fn needs(&self) -> &'static [Need] {
+        self.needs
+    }
+
     fn features(&self) -> Vec<FeatureInfo> {
         let info = |f: &Feature<V>| FeatureInfo {
             group: self.id,
             name: f.name,
-            dtype: f.dtype(),
+            dtype: f.get.dtype(),
             unit: f.unit,
             profile: f.profile,
             doc: f.doc,
             privacy: f.privacy,
             direction: Direction::of_name(f.name),
-            source: self.uses,
         };
         self.features.iter().map(info).collect()
     }
@@ -347,10 +260,11 @@ impl<V> AnyGroup for Group<V> {
         scratch: &mut Scratch,
         settings: &RowSettings,
     ) {
-        let views: Vec<V> = block.flows().iter().map(|flow| (self.view)(flow, scratch, settings)).collect();
+        let view = |(at, flow)| (self.view)(flow, scratch.of_flow(at), settings);
+        let views: Vec<_> = block.flows().iter().enumerate().map(view).collect();
         for &(feature, column) in wanted {
             if let (Some(feature), Some(column)) = (self.features.get(feature), columns.get_mut(column)) {
-                column.append(block, &views, &feature.get);
+                column.append(block, &views, &feature.get, settings.pseudonyms_for(feature.privacy));
             }
         }
     }

@@ -5,21 +5,23 @@
 
 mod flow_meta;
 mod group;
-#[cfg(test)]
-mod oracle;
 mod ports;
 mod sequences;
 mod settings;
 mod size;
 mod tcp;
+#[cfg(test)]
+pub(crate) mod tests;
 mod timing;
 mod tunnel;
+mod values;
 
+pub use crate::columns::{FlowView, Texts};
 pub use group::{
-    AnyGroup, Direction, Dtype, Feature, FeatureInfo, Get, Group, Privacy, Profile, Unit, bool, f64, i64, list_f64,
-    list_i64, private, str,
+    AnyGroup, Feature, FeatureInfo, Group, Need, Profile, Unit, bool, f64, i64, list_f64, list_i64, list_str, private,
+    str, timestamp,
 };
-pub use settings::{Pseudonyms, RowSettings, Scratch};
+pub use settings::{RowSettings, Scratch};
 
 /// Every group. The order is the order of columns.
 pub static GROUPS: &[&dyn AnyGroup] =
@@ -51,27 +53,4 @@ pub const LATER_GROUPS: &[&str] = &[
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {
     GROUPS.iter().flat_map(|g| g.features())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_and_every_feature_is_documented() {
-        let mut names: Vec<_> = all().map(|f| f.name).collect();
-        let n = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), n);
-        for f in all() {
-            assert!(f.doc.len() > 10 && f.doc.ends_with('.'), "{}: {:?}", f.name, f.doc);
-            assert!(f.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{}", f.name);
-        }
-    }
-
-    #[test]
-    fn no_group_is_both_here_and_still_to_come() {
-        assert!(GROUPS.iter().all(|g| !LATER_GROUPS.contains(&g.id())));
-    }
 }

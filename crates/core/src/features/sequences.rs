@@ -1,28 +1,33 @@
 //! The first packets of a flow, one list entry each, in the order of time. Lists are as long as the flow, up to
 //! `max_sequence_length`; they are not padded.
 
+use std::borrow::Cow;
+
 use super::Profile::Extended;
 use super::Unit::{Bitmap, Bytes, Milliseconds, None as NoUnit, Seconds};
-use super::settings::{RowSettings, Scratch};
-use super::{Group, list_f64, list_i64};
+use super::{FlowView, Group, Need, RowSettings, Scratch, list_f64, list_i64};
 use crate::flow::FlowRef;
 use crate::trackers::{Record, TrackerMask};
 
-/// The first packets.
-pub struct View {
-    packets: Vec<Record>,
+/// The first packets, borrowed from the log where they lie there in order.
+pub struct View<'a> {
+    packets: Cow<'a, [Record]>,
     fwd: usize,
 }
 
-impl View {
-    fn of(flow: &FlowRef<'_>, scratch: &mut Scratch, settings: &RowSettings) -> Self {
-        let packets = flow.log.map(|log| log.first_packets(&mut scratch.log, &settings.trackers));
-        Self { packets: packets.unwrap_or_default(), fwd: flow.base.fwd() }
-    }
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
 
+fn view<'a>(flow: &FlowRef<'a>, scratch: &mut Scratch, settings: &RowSettings) -> View<'a> {
+    let packets = flow.log.map(|log| log.first_packets(scratch.log(), &settings.trackers));
+    View { packets: packets.unwrap_or_default(), fwd: flow.base.fwd() }
+}
+
+impl View<'_> {
     /// Time since the packet before; 0 for the first.
     fn gaps(&self, unit_ns: f64, out: &mut Vec<f64>) -> Option<()> {
-        let before = self.packets.first().into_iter().chain(&self.packets);
+        let before = self.packets.first().into_iter().chain(&*self.packets);
         out.extend(self.packets.iter().zip(before).map(|(p, b)| p.ts.abs_diff(b.ts) as f64 / unit_ns));
         Some(())
     }
@@ -45,7 +50,8 @@ pub static RAW: Group<View> = Group {
     doc: "Raw sequences of the first packets (`include_raw_sequences`).",
     opt_in: true,
     uses: TrackerMask::LOG,
-    view: View::of,
+    needs: &[Need::Sequences],
+    view,
     features: &[
         list_f64("iat_sequence", Seconds, Extended, |v, o| v.gaps(1e9, o), "Time since the packet before; 0 for the first."),
         list_i64("size_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet."),
@@ -62,7 +68,8 @@ pub static SPLT: Group<View> = Group {
     doc: "Sequence of packet lengths and times (`include_splt`).",
     opt_in: true,
     uses: TrackerMask::LOG,
-    view: View::of,
+    needs: &[Need::Sequences],
+    view,
     features: &[
         list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward."),
         list_i64("splt_ps", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet."),

@@ -1,73 +1,91 @@
 //! What views of flows depend on besides the flow, and the memory that they share.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
-use crate::flow::FlowBase;
-use crate::trackers::{LogScratch, TrackerSettings};
+use crate::flow::{FlowBase, FlowRef};
+use crate::privacy::{Privacy, Pseudonyms};
+use crate::trackers::{GapSummary, LengthSummary, LogScratch, TrackerSettings};
 
 /// Settings of a run that the values of rows depend on.
 #[derive(Clone, Debug)]
 pub struct RowSettings {
     /// The settings that trackers ran with.
     pub trackers: TrackerSettings,
-    /// Replaces addresses.
-    pub pseudonyms: Option<Pseudonyms>,
-    /// The secret that flow ids are made with, if any.
-    pub id_secret: Option<Pseudonyms>,
+    /// The secret that pseudonyms and flow ids are made with, if any.
+    pub secret: Option<Pseudonyms>,
+    /// Classes of columns whose text is replaced by pseudonyms.
+    pub replaced: Vec<Privacy>,
 }
 
-/// Memory that views use, reused from flow to flow.
+/// Memory that views use, reused from flow to flow, and the summaries that several groups read: each is made once for
+/// a flow, by the first group that asks.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// For [`crate::trackers::PacketLog`].
-    pub log: LogScratch,
+    log: LogScratch,
     text: String,
+    /// The flow of the block that a view is made of.
+    at: usize,
+    /// By the flow's place in the block.
+    gaps: Vec<Option<GapSummary>>,
+    lengths: Vec<Option<LengthSummary>>,
 }
 
-/// Keyed pseudonyms: HMAC-SHA256, of which 64 bits are kept.
-///
-/// A plain hash of an address, salted or not, is undone by trying all addresses; a keyed one needs the key.
-#[derive(Clone, Debug)]
-pub struct Pseudonyms(Hmac<Sha256>);
-
-impl Pseudonyms {
-    /// Pseudonyms under a key.
-    pub fn new(key: &str) -> Self {
-        // Every key length is accepted (RFC 2104 section 2).
-        Self(Hmac::new_from_slice(key.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default())))
+impl Scratch {
+    /// Inter-arrival times, bursts and idle times of the flow; none without a log.
+    pub fn gaps(&mut self, flow: &FlowRef<'_>, settings: &RowSettings) -> Option<GapSummary> {
+        let log = flow.log?;
+        once(&mut self.gaps, self.at, || log.gaps(&mut self.log, &settings.trackers))
     }
 
-    /// The pseudonym of an address, which is that of its text.
-    pub fn of(&self, addr: IpAddr, scratch: &mut Scratch) -> u64 {
-        scratch.text.clear();
-        // Writing to a string cannot fail.
-        let _ = write!(scratch.text, "{addr}");
-        self.mac(scratch.text.as_bytes())
+    /// Quantiles and mode of the IP lengths of the flow; none without a log.
+    pub fn lengths(&mut self, flow: &FlowRef<'_>) -> Option<LengthSummary> {
+        let log = flow.log?;
+        once(&mut self.lengths, self.at, || log.lengths(&mut self.log))
     }
 
-    fn mac(&self, bytes: &[u8]) -> u64 {
-        let mut mac = self.0.clone();
-        mac.update(bytes);
-        let tag = mac.finalize().into_bytes();
-        tag.iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
+    /// Memory for [`crate::trackers::PacketLog`].
+    pub fn log(&mut self) -> &mut LogScratch {
+        &mut self.log
     }
+
+    /// Forgets the flows of the block before.
+    pub(crate) fn start_block(&mut self) {
+        self.gaps.clear();
+        self.lengths.clear();
+    }
+
+    /// The memory for a view of this flow of the block.
+    pub(super) fn of_flow(&mut self, at: usize) -> &mut Self {
+        self.at = at;
+        self
+    }
+}
+
+fn once<T: Copy>(made: &mut Vec<Option<T>>, at: usize, make: impl FnOnce() -> T) -> Option<T> {
+    if made.len() <= at {
+        made.resize(at + 1, None);
+    }
+    let place = made.get_mut(at)?;
+    Some(*place.get_or_insert_with(make))
 }
 
 impl RowSettings {
+    /// The pseudonyms that replace the text of a column of this class, if they do.
+    pub(super) fn pseudonyms_for(&self, class: Privacy) -> Option<&Pseudonyms> {
+        self.secret.as_ref().filter(|_| self.replaced.contains(&class))
+    }
+
     /// A flow's identifier: the same in every run, whatever else is in the capture.
     ///
     /// Under a secret where there is one, since addresses could be found by trying all of them otherwise.
     pub fn flow_id(&self, base: &FlowBase, scratch: &mut Scratch) -> u64 {
-        let Some(secret) = &self.id_secret else {
+        let Some(secret) = &self.secret else {
             return base.key.keyed_hash([0x4528_21e6_38d0_1377 ^ base.first_ts as u64, 0xbe54_66cf_34e9_0c6c]);
         };
         let key = &base.key;
         let scope = key.scope();
         scratch.text.clear();
+        // Writing to a string cannot fail.
         let _ = write!(
             scratch.text,
             "flow {} {} {:?} {:?} {} {} {} {} {}",
@@ -81,18 +99,6 @@ impl RowSettings {
             scope.tunnel_id,
             base.first_ts,
         );
-        secret.mac(scratch.text.as_bytes())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pseudonym_is_the_start_of_the_hmac_of_the_address() {
-        // printf 10.0.0.1 | openssl dgst -sha256 -hmac secret
-        let p = Pseudonyms::new("secret").of([10, 0, 0, 1].into(), &mut Scratch::default());
-        assert_eq!(format!("{p:016x}"), "eb5a0e55d511c2fe");
+        secret.of(&scratch.text)
     }
 }

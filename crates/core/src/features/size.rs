@@ -2,7 +2,8 @@
 
 use super::Profile::Core;
 use super::Unit::{Bytes, BytesSquared, Count, None as NoUnit};
-use super::{Group, f64, i64};
+use super::values::{int, ratio};
+use super::{FlowView, Group, f64, i64};
 use crate::trackers::{LengthSummary, SideSizes, TrackerMask, mean, population_std};
 
 /// Lengths of a set of packets.
@@ -22,6 +23,10 @@ struct Known {
     fwd: Part,
     bwd: Part,
     lengths: LengthSummary,
+}
+
+impl FlowView for View {
+    type Of<'a> = Self;
 }
 
 impl View {
@@ -88,14 +93,6 @@ fn std(n: u64, sum: u64, sumsq: u64) -> Option<f64> {
     if sumsq == u64::MAX { None } else { population_std(n, sum, u128::from(sumsq)) }
 }
 
-fn ratio(a: f64, b: f64) -> Option<f64> {
-    (b > 0.0).then_some(a / b)
-}
-
-fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 /// Lengths of packets and payloads.
 #[rustfmt::skip] // one line a feature
 pub static GROUP: Group<View> = Group {
@@ -103,9 +100,10 @@ pub static GROUP: Group<View> = Group {
     doc: "Lengths of packets and payloads, as on the wire.",
     opt_in: false,
     uses: TrackerMask::SIZES.union(TrackerMask::LOG),
+    needs: &[],
     view: |flow, scratch, _| {
-        let (Some(sizes), Some(log)) = (flow.sizes, flow.log) else { return View(None) };
-        let (base, lengths) = (flow.base, log.lengths(&mut scratch.log));
+        let (Some(sizes), Some(lengths)) = (flow.sizes, scratch.lengths(flow)) else { return View(None) };
+        let base = flow.base;
         let [a, b] = &sizes.side;
         let part = |s: usize, sizes: &SideSizes| Part {
             packets: base.packets[s],

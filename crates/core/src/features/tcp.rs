@@ -2,81 +2,39 @@
 
 use super::Profile::Core;
 use super::Unit::{Bitmap, Count, Ratio};
-use super::{Group, bool, f64, i64};
+use super::values::{TcpFlow, bits};
+use super::{FlowView, Group, bool, f64, i64};
 use crate::packet::ip_proto;
-use crate::packet::tcp_flags::FIN;
-use crate::trackers::{TcpTotals, TrackerMask};
+use crate::trackers::TrackerMask;
 
 /// Flags of a TCP flow.
 pub struct View {
     is_tcp: bool,
-    tcp: Option<Known>,
+    tcp: Option<TcpFlow>,
 }
 
-/// Counts and marks with the directions told apart.
-#[derive(Clone, Copy)]
-pub struct Known {
-    n: TcpTotals,
-    packets: u64,
-    fwd: usize,
+impl FlowView for View {
+    type Of<'a> = Self;
 }
 
-impl Known {
-    /// What is known of a flow; none for other protocols.
-    pub fn of(flow: &crate::flow::FlowRef<'_>) -> Option<Self> {
-        let n = flow.tcp_flags.filter(|_| flow.base.key.protocol == ip_proto::TCP)?.totals();
-        Some(Self { n, packets: flow.base.total_packets(), fwd: flow.base.fwd() })
+impl View {
+    fn share(&self, count: fn(&TcpFlow) -> u32) -> Option<f64> {
+        let t = self.tcp.as_ref()?;
+        t.share(count(t))
     }
-    fn by(&self, sides: [bool; 2], back: usize) -> bool {
-        sides[self.fwd ^ back]
+    fn fstat(&self) -> Option<i64> {
+        let t = self.tcp?;
+        Some(bits(&[
+            t.initiator_syn(),
+            t.responder_synack(),
+            t.n.ack > t.n.synack,
+            t.fin(0),
+            t.fin(1),
+            t.rst(),
+            t.n.data > 0,
+            t.n.anomalous > 0,
+        ]))
     }
-    /// SYN without ACK from the initiator.
-    pub fn initiator_syn(&self) -> bool {
-        self.by(self.n.sent_syn, 0)
-    }
-    /// SYN-ACK from the responder.
-    pub fn responder_synack(&self) -> bool {
-        self.by(self.n.sent_synack, 1)
-    }
-    /// SYN, SYN-ACK, and an ACK from the initiator that is no reset.
-    pub fn handshake(&self) -> bool {
-        self.initiator_syn() && self.responder_synack() && self.by(self.n.sent_ack, 0)
-    }
-    /// FIN forward (0) or backward (1).
-    pub fn fin(&self, back: usize) -> bool {
-        self.by(self.n.seen.map(|s| s & FIN != 0), back)
-    }
-    /// FIN from both sides.
-    pub fn both_fin(&self) -> bool {
-        self.fin(0) && self.fin(1)
-    }
-    /// RST from any side.
-    pub fn rst(&self) -> bool {
-        self.n.rst > 0
-    }
-    fn seen(&self, back: usize) -> i64 {
-        i64::from(self.n.seen[self.fwd ^ back])
-    }
-    fn share(&self, n: u32) -> Option<f64> {
-        (self.packets > 0).then(|| f64::from(n) / self.packets as f64)
-    }
-    fn fstat(&self) -> i64 {
-        bits(&[
-            self.initiator_syn(),
-            self.responder_synack(),
-            self.n.ack > self.n.synack,
-            self.fin(0),
-            self.fin(1),
-            self.rst(),
-            self.n.data > 0,
-            self.n.anomalous > 0,
-        ])
-    }
-}
-
-/// A bit mask, lowest bit first.
-pub fn bits(set: &[bool]) -> i64 {
-    set.iter().rev().fold(0, |n, &b| n << 1 | i64::from(b))
 }
 
 /// Flags, handshake and closing.
@@ -86,7 +44,8 @@ pub static GROUP: Group<View> = Group {
     doc: "TCP flags, and what they say of the opening and the closing of a connection.",
     opt_in: false,
     uses: TrackerMask::TCP_FLAGS,
-    view: |flow, _, _| View { is_tcp: flow.base.key.protocol == ip_proto::TCP, tcp: Known::of(flow) },
+    needs: &[],
+    view: |flow, _, _| View { is_tcp: flow.base.key.protocol == ip_proto::TCP, tcp: TcpFlow::of(flow) },
     features: &[
         bool("tcp_is_tcp", Core, |v| Some(v.is_tcp), "Whether the flow is TCP."),
         i64("tcp_syn_count", Count, Core, |v| Some(v.tcp?.n.syn.into()), "Packets with SYN and without ACK."),
@@ -101,16 +60,16 @@ pub static GROUP: Group<View> = Group {
         bool("tcp_complete_handshake", Core, |v| Some(v.tcp?.handshake()), "Whether SYN, SYN-ACK and the initiator's ACK were seen."),
         bool("tcp_graceful_close", Core, |v| Some(v.tcp?.both_fin()), "Whether FIN was seen from both sides."),
         bool("tcp_reset_close", Core, |v| Some(v.tcp?.rst()), "Whether RST was seen."),
-        f64("tcp_syn_ratio", Ratio, Core, |v| v.tcp.and_then(|t| t.share(t.n.syn.saturating_add(t.n.synack))), "Packets with SYN over all packets."),
-        f64("tcp_fin_ratio", Ratio, Core, |v| v.tcp.and_then(|t| t.share(t.n.fin)), "Packets with FIN over all packets."),
-        f64("tcp_rst_ratio", Ratio, Core, |v| v.tcp.and_then(|t| t.share(t.n.rst)), "Packets with RST over all packets."),
-        f64("tcp_psh_ratio", Ratio, Core, |v| v.tcp.and_then(|t| t.share(t.n.psh)), "Packets with PSH over all packets."),
+        f64("tcp_syn_ratio", Ratio, Core, |v| v.share(|t| t.n.syn.saturating_add(t.n.synack)), "Packets with SYN over all packets."),
+        f64("tcp_fin_ratio", Ratio, Core, |v| v.share(|t| t.n.fin), "Packets with FIN over all packets."),
+        f64("tcp_rst_ratio", Ratio, Core, |v| v.share(|t| t.n.rst), "Packets with RST over all packets."),
+        f64("tcp_psh_ratio", Ratio, Core, |v| v.share(|t| t.n.psh), "Packets with PSH over all packets."),
         i64("tcp_data_packets", Count, Core, |v| Some(v.tcp?.n.data.into()), "Segments with payload."),
         i64("tcp_ack_only_packets", Count, Core, |v| Some(v.tcp?.n.ack_only.into()), "Segments with ACK, without payload and without SYN, FIN or RST."),
         bool("tcp_flags_anomaly", Core, |v| Some(v.tcp?.n.anomalous > 0), "Whether any segment had no flag, FIN-PSH-URG, FIN without ACK, or SYN with FIN or RST."),
         bool("tcp_initiator_syn", Core, |v| Some(v.tcp?.initiator_syn()), "Whether the initiator sent a SYN without ACK."),
         bool("tcp_responder_synack", Core, |v| Some(v.tcp?.responder_synack()), "Whether the responder sent a SYN-ACK."),
-        i64("tcp_fstat", Bitmap, Core, |v| Some(v.tcp?.fstat()), "1 initiator's SYN, 2 responder's SYN-ACK, 4 ACKs beyond SYN-ACKs, 8 forward FIN, 16 backward FIN, 32 RST, 64 data, 128 anomaly."),
+        i64("tcp_fstat", Bitmap, Core, |v| v.fstat(), "1 initiator's SYN, 2 responder's SYN-ACK, 4 ACKs beyond SYN-ACKs, 8 forward FIN, 16 backward FIN, 32 RST, 64 data, 128 anomaly."),
         i64("tcp_flags_agg", Bitmap, Core, |v| Some(v.tcp?.seen(0) | v.tcp?.seen(1)), "All flags of the flow, as on the wire."),
         i64("tcp_flags_fwd", Bitmap, Core, |v| Some(v.tcp?.seen(0)), "All flags of the forward packets."),
         i64("tcp_flags_bwd", Bitmap, Core, |v| Some(v.tcp?.seen(1)), "All flags of the backward packets."),

@@ -2,13 +2,18 @@
 
 use super::Profile::{Core, Extended};
 use super::Unit::{Count, None as NoUnit, Seconds};
-use super::{Group, bool, f64, i64};
+use super::values::{int, seconds as s};
+use super::{FlowView, Group, bool, f64, i64};
 use crate::trackers::{GapRun, GapSummary, TrackerMask};
 
 /// Gaps with the directions told apart; none without a log.
 pub struct View {
     gaps: Option<GapSummary>,
     fwd: usize,
+}
+
+impl FlowView for View {
+    type Of<'a> = Self;
 }
 
 impl View {
@@ -49,14 +54,6 @@ impl View {
     }
 }
 
-fn s(ns: u64) -> f64 {
-    ns as f64 / 1e9
-}
-
-fn int(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
 /// Inter-arrival times, bursts, idle times.
 #[rustfmt::skip] // one line a feature
 pub static GROUP: Group<View> = Group {
@@ -64,10 +61,8 @@ pub static GROUP: Group<View> = Group {
     doc: "Inter-arrival times, bursts and idle times.",
     opt_in: false,
     uses: TrackerMask::LOG,
-    view: |flow, scratch, settings| View {
-        gaps: flow.log.map(|log| log.gaps(&mut scratch.log, &settings.trackers)),
-        fwd: flow.base.fwd(),
-    },
+    needs: &[],
+    view: |flow, scratch, settings| View { gaps: scratch.gaps(flow, settings), fwd: flow.base.fwd() },
     features: &[
         f64("iat_min", Seconds, Core, |v| v.all()?.min().map(s), "Smallest gap between consecutive packets."),
         f64("iat_max", Seconds, Core, |v| v.all()?.max().map(s), "Largest gap between consecutive packets."),

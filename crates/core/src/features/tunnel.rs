@@ -2,20 +2,24 @@
 
 use std::net::IpAddr;
 
-use super::Privacy::Address;
 use super::Profile::Extended;
 use super::Unit::None as NoUnit;
-use super::flow_meta::{Host, put};
-use super::{Group, i64, private, str};
+use super::values::{address, put};
+use super::{FlowView, Group, i64, private, str};
 use crate::packet::{Layer, Layers, Scope, Side};
+use crate::privacy::Privacy::Address;
 use crate::trackers::TrackerMask;
 
 /// VLAN, tunnel, and the outermost addresses in the flow's direction.
 pub struct View {
     scope: Scope,
     layers: Layers,
-    src: Option<Host>,
-    dst: Option<Host>,
+    src: Option<IpAddr>,
+    dst: Option<IpAddr>,
+}
+
+impl FlowView for View {
+    type Of<'a> = Self;
 }
 
 /// VLAN and tunnel.
@@ -25,21 +29,21 @@ pub static GROUP: Group<View> = Group {
     doc: "VLAN and tunnel that a flow travels in.",
     opt_in: false,
     uses: TrackerMask::NONE,
-    view: |flow, scratch, settings| {
+    needs: &[],
+    view: |flow, _, _| {
         let (first_src, first_dst) = flow.base.outer.as_deref().copied().unzip();
         // They were read off the first packet, which the responder may have sent.
         let turn = flow.base.initiator() == Side::B;
         let (src, dst) = if turn { (first_dst, first_src) } else { (first_src, first_dst) };
-        let mut host = |addr: Option<IpAddr>| addr.map(|a| Host::new(a, settings, scratch));
-        View { scope: flow.base.key.scope(), layers: flow.base.layers, src: host(src), dst: host(dst) }
+        View { scope: flow.base.key.scope(), layers: flow.base.layers, src, dst }
     },
     features: &[
         i64("vlan_id", NoUnit, Extended, |v| tag(v.scope.vlan & 0xffff), "VLAN of the flow; of QinQ, the outer one (IEEE 802.1Q)."),
         i64("vlan_inner_id", NoUnit, Extended, |v| tag(v.scope.vlan >> 16), "Inner VLAN of QinQ (IEEE 802.1ad)."),
         str("tunnel_type", Extended, |v, o| put(o, kind(v.layers)?), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, ipip."),
         i64("tunnel_id", NoUnit, Extended, |v| (v.scope.tunnel_kind != 0).then(|| v.scope.tunnel_id.into()), "Identifier of the tunnel where both directions share it (VNI)."),
-        private(Address, str("outer_src_ip", Extended, |v, o| v.src?.text(o), "Outermost address on the initiator's side of a tunnel.")),
-        private(Address, str("outer_dst_ip", Extended, |v, o| v.dst?.text(o), "Outermost address on the responder's side of a tunnel.")),
+        private(Address, str("outer_src_ip", Extended, |v, o| address(v.src?, o), "Outermost address on the initiator's side of a tunnel.")),
+        private(Address, str("outer_dst_ip", Extended, |v, o| address(v.dst?, o), "Outermost address on the responder's side of a tunnel.")),
     ],
 };
 

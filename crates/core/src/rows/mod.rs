@@ -4,7 +4,6 @@
 //! the features of the backward direction (`..._bwd...`) and the row `bwd` in those of the forward one; what is about
 //! the whole flow is in both.
 
-mod column;
 mod selection;
 
 use std::collections::HashMap;
@@ -13,13 +12,15 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
-pub use column::{Block, Column};
+pub use crate::features::Scratch as RowScratch;
 pub use selection::PROFILE_NAMES;
 
+use crate::columns::{Block, Column, Direction};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
-use crate::features::{AnyGroup, Direction, FeatureInfo, GROUPS, Pseudonyms, RowSettings, Scratch};
+use crate::features::{AnyGroup, FeatureInfo, GROUPS, Need, RowSettings};
 use crate::flow::FlowRef;
+use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{MAX_SEQUENCE_LEN, TrackerMask, TrackerSettings};
 
 /// The selected columns, validated.
@@ -34,10 +35,6 @@ pub struct RowPlan {
     missing: Missing,
 }
 
-/// Memory for [`RowPlan::build`], reused from batch to batch.
-#[derive(Debug, Default)]
-pub struct RowScratch(Scratch);
-
 /// A group and its wanted features: their index in the group and that of their column.
 #[derive(Clone)]
 struct PlannedGroup {
@@ -50,15 +47,15 @@ impl RowPlan {
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         let features = selection::select(config)?;
         let groups: Vec<_> = GROUPS.iter().filter_map(|&g| PlannedGroup::new(g, &features)).collect();
-        let sequences = groups.iter().any(|g| g.group.opt_in());
+        let sequences = groups.iter().any(|g| g.group.needs().contains(&Need::Sequences));
         let settings = RowSettings {
             trackers: TrackerSettings {
                 burst_threshold_ns: burst_threshold(config)?,
                 sequence_len: if sequences { sequence_len(config)? } else { 0 },
                 ..TrackerSettings::default()
             },
-            pseudonyms: pseudonyms(config)?,
-            id_secret: salt(config).map(Pseudonyms::new),
+            secret: salt(config)?.map(Pseudonyms::new),
+            replaced: Privacy::ALL.into_iter().filter(|class| class.is_replaced(config)).collect(),
         };
         let (flow_id, split) = (config.include_flow_id, config.bidirectional_split);
         let schema = schema(&features, flow_id, split);
@@ -108,8 +105,9 @@ impl RowPlan {
         let mut columns: Vec<_> = self.features.iter().map(|f| Column::new(f.dtype, f.direction, rows)).collect();
         for flows in flows.chunks(Block::ROWS >> u32::from(self.split)) {
             let block = Block::new(flows, self.split);
+            scratch.start_block();
             for g in &self.groups {
-                g.group.fill(&block, &g.wanted, &mut columns, &mut scratch.0, &self.settings);
+                g.group.fill(&block, &g.wanted, &mut columns, scratch, &self.settings);
                 ready(g.group.id());
             }
         }
@@ -131,7 +129,7 @@ impl RowPlan {
     fn flow_ids(&self, flows: &[FlowRef<'_>], scratch: &mut RowScratch) -> ArrayRef {
         let copies = 1 + usize::from(self.split);
         Arc::new(StringArray::from_iter_values(flows.iter().flat_map(|flow| {
-            let id = format!("{:016x}", self.settings.flow_id(flow.base, &mut scratch.0));
+            let id = format!("{:016x}", self.settings.flow_id(flow.base, scratch));
             std::iter::repeat_n(id, copies)
         })))
     }
@@ -172,7 +170,7 @@ fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
             ("privacy", f.privacy.name()),
         ];
         let meta = meta.map(|(k, v)| (k.to_owned(), v.to_owned()));
-        fields.push(Field::new(f.name, column::data_type(f.dtype), true).with_metadata(HashMap::from(meta)));
+        fields.push(Field::new(f.name, f.dtype.arrow(), true).with_metadata(HashMap::from(meta)));
     }
     Arc::new(Schema::new(fields))
 }
@@ -201,22 +199,17 @@ fn sequence_len(config: &Config) -> Result<usize, ConfigError> {
     Ok(len)
 }
 
-fn salt(config: &Config) -> Option<&str> {
-    config.anonymization_salt.as_deref().filter(|s| !s.is_empty())
-}
-
-fn pseudonyms(config: &Config) -> Result<Option<Pseudonyms>, ConfigError> {
-    if !config.anonymize_ips {
-        return Ok(None);
-    }
-    let Some(key) = salt(config) else {
+/// The key of pseudonyms and flow ids, if there is one.
+fn salt(config: &Config) -> Result<Option<&str>, ConfigError> {
+    let salt = config.anonymization_salt.as_deref().filter(|s| !s.is_empty());
+    if salt.is_none() && (config.anonymize || config.anonymize_ips) {
         return Err(ConfigError::Value {
             option: "anonymization_salt",
             value: "empty".into(),
-            expected: "anonymize_ips needs a secret here, or everyone could undo it by hashing all addresses".into(),
+            expected: "pseudonyms need a secret here, or everyone could undo them by trying all texts".into(),
         });
-    };
-    Ok(Some(Pseudonyms::new(key)))
+    }
+    Ok(salt)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::ConfigError;
-use crate::features::{FeatureInfo, GROUPS, LATER_GROUPS, Privacy, Profile, all};
+use crate::features::{FeatureInfo, GROUPS, LATER_GROUPS, Profile, all};
 
 /// The names of the profiles, from the smallest to the largest.
 pub const PROFILE_NAMES: [&str; 3] = [Profile::Core.name(), Profile::Extended.name(), Profile::Experimental.name()];
@@ -25,11 +25,7 @@ pub(super) fn select(config: &Config) -> Result<Vec<FeatureInfo>, ConfigError> {
             features.extend(more);
         }
     }
-    features.retain(|f| match f.privacy {
-        Privacy::Public => true,
-        Privacy::Address => config.include_ip_addresses,
-        Privacy::Port => config.include_ports,
-    });
+    features.retain(|f| !f.privacy.is_left_out(config));
     if features.is_empty() { Err(ConfigError::NothingSelected) } else { Ok(features) }
 }
 

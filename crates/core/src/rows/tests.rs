@@ -1,256 +1,27 @@
-//! Golden rows of small flows worked out by hand, and what each option does to columns.
+//! What each option does to columns, and rows of flows that are special.
 
 use std::collections::BTreeMap;
 
-use arrow_array::{Array, RecordBatch};
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray};
+use arrow_array::RecordBatch;
 
 use super::*;
+use crate::features::tests::{connection, groups, row};
 use crate::flow::{FlowBase, FlowStore};
 use crate::packet::{Endpoint, FlowKey, Packet, PacketInfo, Scope};
 use crate::testing::{packet, packet_in};
 
-const MS: i64 = 1_000_000;
-
-/// A TCP connection: SYN, SYN-ACK, ACK, 100 bytes, 500 bytes 200 ms later, FIN and FIN; captured in order.
-fn connection() -> Vec<PacketInfo> {
-    let steps = [
-        (0, 0x02, 0, true),
-        (10, 0x12, 0, false),
-        (20, 0x10, 0, true),
-        (20, 0x18, 100, true),
-        (220, 0x18, 500, false),
-        (230, 0x11, 0, true),
-        (240, 0x11, 0, false),
-    ];
-    let step = |(ms, flags, payload, fwd): (i64, u16, u32, bool)| {
-        let mut p = packet_in(1_000_000_000_000 + ms * MS, 40 + payload, payload, 6, Scope::default());
-        (p.tcp_flags, p.from_lo) = (flags, fwd);
-        p
-    };
-    steps.map(step).to_vec()
-}
-
 /// One flow for each list of packets.
 fn build(config: &Config, flows: &[Vec<PacketInfo>]) -> RecordBatch {
-    let plan = RowPlan::new(config).unwrap();
-    let settings = plan.tracker_settings();
-    let mut store = FlowStore::new(plan.trackers());
-    for (at, packets) in flows.iter().enumerate() {
-        let base = FlowBase::start(&Packet::without_bytes(&packets[0]), at as u64);
-        store.replay(base, packets.iter().map(Packet::without_bytes), &settings);
-    }
-    let flows: Vec<_> = (0..flows.len()).filter_map(|i| store.get(i)).collect();
-    plan.build(&flows, &mut RowScratch::default()).unwrap()
-}
-
-/// A value as text; `-` is null.
-fn text(column: &ArrayRef, at: usize) -> String {
-    let any = column.as_any();
-    if column.is_null(at) {
-        "-".into()
-    } else if let Some(c) = any.downcast_ref::<Float64Array>() {
-        c.value(at).to_string()
-    } else if let Some(c) = any.downcast_ref::<Int64Array>() {
-        c.value(at).to_string()
-    } else if let Some(c) = any.downcast_ref::<BooleanArray>() {
-        c.value(at).to_string()
-    } else if let Some(c) = any.downcast_ref::<StringArray>() {
-        c.value(at).to_owned()
-    } else {
-        let list = any.downcast_ref::<ListArray>().unwrap().value(at);
-        (0..list.len()).map(|i| text(&list, i)).collect::<Vec<_>>().join(" ")
-    }
-}
-
-fn row(batch: &RecordBatch, at: usize) -> BTreeMap<String, String> {
-    let schema = batch.schema();
-    let names = schema.fields().iter().map(|f| f.name().clone());
-    names.zip(batch.columns().iter().map(|c| text(c, at))).collect()
+    let flows: Vec<_> = flows.iter().map(|packets| packets.clone().into()).collect();
+    crate::features::tests::build(config, &flows)
 }
 
 fn names(batch: &RecordBatch) -> Vec<String> {
     batch.schema().fields().iter().map(|f| f.name().clone()).collect()
 }
 
-fn groups(names: &[&str]) -> Config {
-    Config { features: names.iter().map(|s| (*s).to_owned()).collect(), ..Config::default() }
-}
-
 fn only(names: &[&str]) -> Config {
     Config { specific_features: Some(names.iter().map(|s| (*s).to_owned()).collect()), ..Config::default() }
-}
-
-fn expect(row: &BTreeMap<String, String>, golden: &str) {
-    for line in golden.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let (name, value) = line.split_once(' ').unwrap();
-        let got = row.get(name).map(String::as_str).unwrap_or("no such column");
-        let same = match (got.parse::<f64>(), value.parse::<f64>()) {
-            (Ok(g), Ok(v)) => (g - v).abs() <= 1e-12 * v.abs(),
-            _ => got == value,
-        };
-        assert!(same, "{name}: {got} instead of {value}");
-    }
-    assert_eq!(row.len(), golden.lines().filter(|l| !l.trim().is_empty()).count(), "a column without a golden value");
-}
-
-#[test]
-fn flow_meta_of_a_connection() {
-    expect(
-        &row(&build(&groups(&["flow_meta"]), &[connection()]), 0),
-        "src_ip 10.0.0.1
-        dst_ip 10.0.0.2
-        src_port 1000
-        dst_port 53
-        dst_port_class dns
-        dst_port_class_num 1
-        protocol 6
-        start_time 1000
-        end_time 1000.24
-        duration 0.24
-        total_packets 7
-        packets_fwd 4
-        packets_bwd 3
-        total_bytes 880
-        bytes_fwd 260
-        bytes_bwd 620
-        payload_bytes_fwd 100
-        payload_bytes_bwd 500
-        payload_bytes_total 600
-        packets_ratio 1.3333333333333333
-        bytes_ratio 0.41935483870967744
-        packets_per_second 29.166666666666668
-        bytes_per_second 3666.666666666667
-        avg_packet_size 125.71428571428571
-        time_first 1000
-        time_last 1000.24
-        flow_stat 79
-        num_hdrs 3
-        hdr_desc ETH-IP-TCP
-        end_reason end_of_input",
-    );
-}
-
-#[test]
-fn timing_of_a_connection() {
-    expect(
-        &row(&build(&groups(&["timing"]), &[connection()]), 0),
-        "iat_min 0
-        iat_max 0.2
-        iat_mean 0.04
-        iat_std 0.07164728420068225
-        iat_median 0.01
-        iat_sum 0.24
-        iat_p25 0.01
-        iat_p75 0.01
-        iat_p90 0.105
-        iat_p99 0.1905
-        iat_fwd_min 0
-        iat_fwd_max 0.21
-        iat_fwd_mean 0.07666666666666667
-        iat_fwd_std 0.0946337971105226
-        iat_fwd_median 0.02
-        iat_bwd_min 0.02
-        iat_bwd_max 0.21
-        iat_bwd_mean 0.115
-        iat_bwd_std 0.095
-        iat_bwd_median 0.115
-        burstiness_index 1.7911821050170563
-        burstiness_index_fwd 1.2343538753546426
-        burstiness_index_bwd 0.8260869565217391
-        burst_count 2
-        avg_burst_packets 3.5
-        avg_burst_duration 0.02
-        max_burst_packets 4
-        idle_count 1
-        avg_idle_duration 0.2
-        max_idle_duration 0.2
-        first_response_time 0.01
-        iat_approximate false",
-    );
-}
-
-#[test]
-fn size_of_a_connection() {
-    // IP lengths: 40 40 40 140 540 40 40; forward 40 40 140 40, backward 40 540 40.
-    expect(
-        &row(&build(&groups(&["size"]), &[connection()]), 0),
-        "pkt_len_min 40
-        pkt_len_max 540
-        pkt_len_mean 125.71428571428571
-        pkt_len_std 172.61494247992246
-        pkt_len_median 40
-        pkt_len_p25 40
-        pkt_len_p75 90
-        pkt_len_p90 300
-        pkt_len_fwd_min 40
-        pkt_len_fwd_max 140
-        pkt_len_fwd_mean 65
-        pkt_len_fwd_std 43.30127018922193
-        pkt_len_fwd_median 40
-        pkt_len_bwd_min 40
-        pkt_len_bwd_max 540
-        pkt_len_bwd_mean 206.66666666666666
-        pkt_len_bwd_std 235.70226039551585
-        pkt_len_bwd_median 40
-        payload_len_min 0
-        payload_len_max 500
-        payload_len_mean 85.71428571428571
-        payload_len_std 172.61494247992246
-        payload_len_fwd_mean 25
-        payload_len_fwd_std 43.30127018922193
-        payload_len_bwd_mean 166.66666666666666
-        payload_len_bwd_std 235.70226039551585
-        packets_with_payload 2
-        packets_with_payload_fwd 1
-        packets_with_payload_bwd 1
-        header_only_ratio 0.7142857142857143
-        pkt_len_variance 29795.918367346938
-        dominant_pkt_size 40
-        dominant_pkt_ratio 0.7142857142857143
-        l7_bytes_fwd 100
-        l7_bytes_bwd 500
-        l7_bytes_total 600
-        l7_pkt_min_fwd 100
-        l7_pkt_max_fwd 100
-        l7_pkt_min_bwd 500
-        l7_pkt_max_bwd 500
-        pkt_asymmetry 0.14285714285714285
-        byte_asymmetry -0.4090909090909091",
-    );
-}
-
-#[test]
-fn tcp_of_a_connection() {
-    expect(
-        &row(&build(&groups(&["tcp"]), &[connection()]), 0),
-        "tcp_is_tcp true
-        tcp_syn_count 1
-        tcp_synack_count 1
-        tcp_fin_count 2
-        tcp_rst_count 0
-        tcp_ack_count 6
-        tcp_psh_count 2
-        tcp_urg_count 0
-        tcp_ece_count 0
-        tcp_cwr_count 0
-        tcp_complete_handshake true
-        tcp_graceful_close true
-        tcp_reset_close false
-        tcp_syn_ratio 0.2857142857142857
-        tcp_fin_ratio 0.2857142857142857
-        tcp_rst_ratio 0
-        tcp_psh_ratio 0.2857142857142857
-        tcp_data_packets 2
-        tcp_ack_only_packets 1
-        tcp_flags_anomaly false
-        tcp_initiator_syn true
-        tcp_responder_synack true
-        tcp_fstat 95
-        tcp_flags_agg 27
-        tcp_flags_fwd 27
-        tcp_flags_bwd 27",
-    );
 }
 
 #[test]
@@ -348,19 +119,6 @@ fn sequences_are_there_only_where_asked_for() {
 }
 
 #[test]
-fn every_name_of_the_older_version_is_there_and_new_ones_come_after_them() {
-    let core = names(&build(&Config { profile: Some("jj-core".into()), ..Config::default() }, &[]));
-    assert_eq!(core.len(), 29 + 31 + 42 + 26);
-    assert_eq!((core[0].as_str(), core[28].as_str(), core[29].as_str()), ("src_ip", "hdr_desc", "iat_min"));
-    assert_eq!(
-        (core[60].as_str(), core[102].as_str(), core[127].as_str()),
-        ("pkt_len_min", "tcp_is_tcp", "tcp_flags_bwd")
-    );
-    let meta = names(&build(&groups(&["FLOW_META"]), &[]));
-    assert_eq!(meta.last().map(String::as_str), Some("end_reason"));
-}
-
-#[test]
 fn single_features_come_in_the_order_that_was_asked_for() {
     assert_eq!(
         names(&build(&only(&["tcp_fstat", "IAT_mean", "src_ip", "iat_mean"]), &[])),
@@ -374,7 +132,19 @@ fn addresses_and_ports_can_be_left_out() {
     let all = names(&build(&Config::default(), &[]));
     let kept = names(&build(&Config { include_ip_addresses: false, include_ports: false, ..Config::default() }, &[]));
     let gone: Vec<_> = all.iter().filter(|n| !kept.contains(n)).map(String::as_str).collect();
-    assert_eq!(gone, ["src_ip", "dst_ip", "src_port", "dst_port", "outer_src_ip", "outer_dst_ip"]);
+    assert_eq!(
+        gone,
+        [
+            "src_ip",
+            "dst_ip",
+            "src_port",
+            "dst_port",
+            "dst_port_class",
+            "dst_port_class_num",
+            "outer_src_ip",
+            "outer_dst_ip"
+        ]
+    );
 }
 
 #[test]

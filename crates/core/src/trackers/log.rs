@@ -4,6 +4,8 @@
 //! that outgrows its log has the older half folded into sums and histograms, in time order; the half that stays is the
 //! window in which packets that come late are still put right.
 
+use std::borrow::Cow;
+
 use super::gaps::{GapFold, GapSummary, QUANTILES};
 use super::lengths::{self, LengthCounts, LengthScratch, LengthSummary};
 use super::order::quantile;
@@ -122,12 +124,15 @@ impl PacketLog {
     }
 
     /// The first packets in time order, at most `sequence_len` of them.
-    pub fn first_packets(&self, scratch: &mut LogScratch, settings: &TrackerSettings) -> Vec<Record> {
+    pub fn first_packets(&self, scratch: &mut LogScratch, settings: &TrackerSettings) -> Cow<'_, [Record]> {
         let head = self.folded.as_deref().map(|f| f.head.as_slice()).unwrap_or_default();
+        let room = settings.sequence_len.saturating_sub(head.len());
+        if head.is_empty() && is_sorted(&self.records) {
+            return Cow::Borrowed(self.records.get(..room).unwrap_or(&self.records));
+        }
         let mut first = head.to_vec();
-        let room = settings.sequence_len.saturating_sub(first.len());
         first.extend(in_time_order(&self.records, &mut scratch.records).iter().take(room));
-        first
+        Cow::Owned(first)
     }
 
     #[cold]
@@ -182,7 +187,7 @@ fn threshold(settings: &TrackerSettings) -> u64 {
 
 /// The records by time; those of equal times in the order in which they came.
 fn in_time_order<'a>(records: &'a [Record], copy: &'a mut Vec<Record>) -> &'a [Record] {
-    if records.is_sorted_by_key(|r| r.ts) {
+    if is_sorted(records) {
         return records;
     }
     copy.clear();
@@ -191,8 +196,12 @@ fn in_time_order<'a>(records: &'a [Record], copy: &'a mut Vec<Record>) -> &'a [R
     copy
 }
 
+fn is_sorted(records: &[Record]) -> bool {
+    records.is_sorted_by_key(|r| r.ts)
+}
+
 fn sort(records: &mut [Record]) {
-    if !records.is_sorted_by_key(|r| r.ts) {
+    if !is_sorted(records) {
         records.sort_by_key(|r| r.ts);
     }
 }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampNanosecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Schema, TimeUnit};
 
 use super::Format;
 use crate::sink::SinkError;
@@ -27,6 +27,8 @@ enum Values<'a> {
     Double(&'a [f64]),
     Float(&'a [f32]),
     Bool(&'a BooleanBuffer),
+    /// Nanoseconds since the Unix epoch, UTC.
+    Time(&'a [i64]),
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
     Utf8View(&'a StringViewArray),
@@ -43,6 +45,8 @@ pub(super) enum Cell<'c, 'a> {
     Double(f64),
     Float(f32),
     Bool(bool),
+    /// Nanoseconds since the Unix epoch, UTC.
+    Time(i64),
     Str(&'c str),
     /// The elements from one index up to another of the column of elements.
     List(&'c Column<'a>, usize, usize),
@@ -78,6 +82,7 @@ impl<'a> Column<'a> {
             DataType::Float64 => Values::Double(array.as_primitive::<Float64Type>().values()),
             DataType::Float32 => Values::Float(array.as_primitive::<Float32Type>().values()),
             DataType::Boolean => Values::Bool(array.as_boolean().values()),
+            time if is_time(time) => Values::Time(array.as_primitive::<TimestampNanosecondType>().values()),
             DataType::Utf8 => Values::Utf8(array.as_string()),
             DataType::LargeUtf8 => Values::LargeUtf8(array.as_string()),
             DataType::Utf8View => Values::Utf8View(array.as_string_view()),
@@ -113,6 +118,7 @@ impl<'a> Column<'a> {
                 _ => Cell::Null,
             },
             Values::Bool(values) => Cell::Bool(values.value(row)),
+            Values::Time(values) => values.get(row).map_or(Cell::Null, |v| Cell::Time(*v)),
             Values::Utf8(values) => Cell::Str(values.value(row)),
             Values::LargeUtf8(values) => Cell::Str(values.value(row)),
             Values::Utf8View(values) => Cell::Str(values.value(row)),
@@ -143,8 +149,13 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::List(element) | DataType::LargeList(element) => is_text(element.data_type()),
         DataType::Float16 => false,
         DataType::Null | DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        other => other.is_integer() || other.is_floating(),
+        other => other.is_integer() || other.is_floating() || is_time(other),
     }
+}
+
+/// The one type of time that rows have.
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, Some(zone)) if &**zone == "UTC")
 }
 
 fn widen<T, W>(array: &dyn Array) -> Cow<'_, [W]>

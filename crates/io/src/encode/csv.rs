@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use super::column::{Cell, Column};
-use super::text::{self, TextFormat, push_bool, push_double, push_float, push_integer};
+use super::text::{self, TextFormat, push_bool, push_double, push_float, push_integer, push_time};
 use super::{Format, Opened, RowEncoder, json};
 use crate::deliver::Output;
 use crate::sink::SinkError;
@@ -71,6 +71,7 @@ fn push_cell(out: &mut Vec<u8>, cell: Cell<'_, '_>, scratch: &mut Vec<u8>) {
         Cell::Double(v) => push_double(out, v),
         Cell::Float(v) => push_float(out, v),
         Cell::Bool(v) => push_bool(out, v),
+        Cell::Time(v) => push_time(out, v),
         Cell::Str(v) => push_str(out, v.as_bytes()),
         Cell::List(..) => {
             scratch.clear();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::column::{Cell, Column};
-use super::text::{self, TextFormat, push_bool, push_double, push_float, push_integer};
+use super::text::{self, TextFormat, push_bool, push_double, push_float, push_integer, push_time};
 use super::{Format, Opened, RowEncoder};
 use crate::deliver::Output;
 use crate::sink::SinkError;
@@ -65,6 +65,11 @@ pub(super) fn push_value(out: &mut Vec<u8>, cell: Cell<'_, '_>) {
         Cell::Double(v) => push_double(out, v),
         Cell::Float(v) => push_float(out, v),
         Cell::Bool(v) => push_bool(out, v),
+        Cell::Time(v) => {
+            out.push(b'"');
+            push_time(out, v);
+            out.push(b'"');
+        }
         Cell::Str(v) => push_string(out, v),
         Cell::List(elements, start, end) => push_list(out, elements, start, end),
     }

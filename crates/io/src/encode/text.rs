@@ -1,6 +1,7 @@
 //! What CSV and JSON Lines share: rows of text with their ends and keys, and the text of numbers.
 
 use std::fmt;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
@@ -235,11 +236,50 @@ pub(super) fn push_bool(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
+/// A point in time by RFC 3339, in UTC with all nine digits: `2017-07-14T02:40:00.123456789Z`.
+pub(super) fn push_time(out: &mut Vec<u8>, ns: i64) {
+    let (seconds, ns) = (ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    // Writing to a vector cannot fail.
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z");
+}
+
+/// The date of a day, counted from 1970-01-01, in the proleptic Gregorian calendar.
+///
+/// After Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": years that begin in March, eras of 400 years.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn times_are_dates_in_utc() {
+        let text = |ns| {
+            let mut out = Vec::new();
+            push_time(&mut out, ns);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(0), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(text(-1), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(text(1_500_000_000_123_456_789), "2017-07-14T02:40:00.123456789Z");
+        assert_eq!(text(951_782_400_000_000_000), "2000-02-29T00:00:00.000000000Z");
+        assert_eq!(text(i64::MAX), "2262-04-11T23:47:16.854775807Z");
+        assert_eq!(text(i64::MIN), "1677-09-21T00:12:43.145224192Z");
+    }
 
     proptest! {
         #[test]

@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use arrow_array::builder::{Float64Builder, Int64Builder, ListBuilder};
+use arrow_array::builder::{Float64Builder, Int64Builder, ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, UInt64Type};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray, StringViewArray,
-    UInt64Array,
+    TimestampNanosecondArray, UInt64Array,
 };
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -228,6 +228,25 @@ fn lesser_types_have_a_text_form() {
     let list =
         arrow_array::ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), Some(vec![])]);
     assert_eq!(csv_of(Arc::new(list)), "only\n\"[1,null]\"\n\"[]\"\n");
+}
+
+#[test]
+fn times_and_lists_of_strings_are_written_by_every_format() {
+    let times = TimestampNanosecondArray::from(vec![Some(1_500_000_000_123_456_789), None]).with_timezone("UTC");
+    let mut names = ListBuilder::new(StringBuilder::new());
+    names.append_value([Some("h2"), Some("a\"b")]);
+    names.append_null();
+    let columns: [(&str, ArrayRef); 2] = [("when", Arc::new(times)), ("names", Arc::new(names.finish()))];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(n, a)| (n, a, true))).unwrap();
+    let text = |format| String::from_utf8(written(format, batch.schema(), std::slice::from_ref(&batch))).unwrap();
+    let csv = "when,names\n2017-07-14T02:40:00.123456789Z,\"[\"\"h2\"\",\"\"a\\\"\"b\"\"]\"\n,\n";
+    assert_eq!(text(Format::Csv), csv);
+    let json = r#"{"when":"2017-07-14T02:40:00.123456789Z","names":["h2","a\"b"]}"#;
+    assert_eq!(text(Format::Json), format!("{json}\n{{\"when\":null,\"names\":null}}\n"));
+    for format in [Format::Parquet, Format::Arrow] {
+        let read = read(format, &written(format, batch.schema(), std::slice::from_ref(&batch)));
+        assert_eq!(read, [batch.clone()]);
+    }
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! How values are written that several groups have.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::flow::FlowRef;
+use crate::packet::ip_proto;
+use crate::packet::tcp_flags::FIN;
+use crate::trackers::TcpTotals;
+
+/// Appends an address.
+pub fn address(addr: IpAddr, out: &mut String) -> Option<()> {
+    match addr {
+        IpAddr::V4(v4) => {
+            decimal_octets(v4.octets(), out);
+            Some(())
+        }
+        IpAddr::V6(v6) => write!(out, "{v6}").ok(),
+    }
+}
+
+/// Appends a name.
+pub fn put(out: &mut String, name: &str) -> Option<()> {
+    out.push_str(name);
+    Some(())
+}
+
+/// A count as a signed number.
+pub fn int(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A quotient; none where there is nothing to divide by.
+pub fn ratio(a: f64, b: f64) -> Option<f64> {
+    (b > 0.0).then_some(a / b)
+}
+
+/// Nanoseconds as seconds.
+pub fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// A bit mask, lowest bit first.
+pub fn bits(set: &[bool]) -> i64 {
+    set.iter().rev().fold(0, |n, &b| n << 1 | i64::from(b))
+}
+
+/// Appends a number below 256: by hand, as headers and addresses are a good part of a row's cost with `write!`.
+pub fn decimal(n: u8, out: &mut String) {
+    let digit = |d: u8| char::from(b'0' + d);
+    if n >= 100 {
+        out.push(digit(n / 100));
+    }
+    if n >= 10 {
+        out.push(digit(n / 10 % 10));
+    }
+    out.push(digit(n % 10));
+}
+
+fn decimal_octets(octets: [u8; 4], out: &mut String) {
+    for (i, n) in octets.into_iter().enumerate() {
+        if i > 0 {
+            out.push('.');
+        }
+        decimal(n, out);
+    }
+}
+
+/// TCP flags of a flow with the directions told apart.
+#[derive(Clone, Copy)]
+pub struct TcpFlow {
+    /// Counts and marks by side.
+    pub n: TcpTotals,
+    packets: u64,
+    fwd: usize,
+}
+
+impl TcpFlow {
+    /// What is known of a flow; none for other protocols.
+    pub fn of(flow: &FlowRef<'_>) -> Option<Self> {
+        let n = flow.tcp_flags.filter(|_| flow.base.key.protocol == ip_proto::TCP)?.totals();
+        Some(Self { n, packets: flow.base.total_packets(), fwd: flow.base.fwd() })
+    }
+    fn by(&self, sides: [bool; 2], back: usize) -> bool {
+        sides[self.fwd ^ back]
+    }
+    /// SYN without ACK from the initiator.
+    pub fn initiator_syn(&self) -> bool {
+        self.by(self.n.sent_syn, 0)
+    }
+    /// SYN-ACK from the responder.
+    pub fn responder_synack(&self) -> bool {
+        self.by(self.n.sent_synack, 1)
+    }
+    /// SYN, SYN-ACK, and an ACK from the initiator that is no reset.
+    pub fn handshake(&self) -> bool {
+        self.initiator_syn() && self.responder_synack() && self.by(self.n.sent_ack, 0)
+    }
+    /// FIN forward (0) or backward (1).
+    pub fn fin(&self, back: usize) -> bool {
+        self.by(self.n.seen.map(|s| s & FIN != 0), back)
+    }
+    /// FIN from both sides.
+    pub fn both_fin(&self) -> bool {
+        self.fin(0) && self.fin(1)
+    }
+    /// RST from any side.
+    pub fn rst(&self) -> bool {
+        self.n.rst > 0
+    }
+    /// All flags forward (0) or backward (1).
+    pub fn seen(&self, back: usize) -> i64 {
+        i64::from(self.n.seen[self.fwd ^ back])
+    }
+    /// Share of the flow's packets.
+    pub fn share(&self, n: u32) -> Option<f64> {
+        (self.packets > 0).then(|| f64::from(n) / self.packets as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_read_as_std_writes_them() {
+        for addr in ["0.0.0.0", "10.0.209.7", "255.255.255.255", "2001:db8::1", "::ffff:1.2.3.4"] {
+            let mut s = String::new();
+            assert_eq!(address(addr.parse().unwrap(), &mut s), Some(()));
+            assert_eq!(s, addr);
+        }
+    }
+
+    #[test]
+    fn bits_begin_with_the_lowest() {
+        assert_eq!((bits(&[]), bits(&[true, false, true])), (0, 5));
+    }
+}
