@@ -67,7 +67,6 @@ impl Assembler {
         self.has_syn |= arrival.syn;
         if offset < 0 && !fixed && self.can_rebase(offset) {
             self.rebase(offset.unsigned_abs());
-            reader.rebase(side);
             offset = 0;
         }
         // Bytes before the base are none of the stream.
@@ -115,26 +114,17 @@ impl Assembler {
         self.next as i64 + i64::from(seq.wrapping_sub(awaited) as i32)
     }
 
-    /// Whether the stream may begin at this offset below 0 instead.
+    /// Whether the stream may begin at this offset below 0 instead: only while no byte of it was shown.
     fn can_rebase(&self, offset: i64) -> bool {
-        self.keep_from == 0 && offset.unsigned_abs() <= MAX_BYTES as u64
+        self.next == 0 && offset.unsigned_abs() <= MAX_BYTES as u64
     }
 
     /// The stream begins `before` bytes earlier.
     fn rebase(&mut self, before: u64) {
         self.base = self.base.map(|b| b.wrapping_sub(before as u32));
-        let moved = |s: &Segment| Segment { start: s.start + before, end: s.end + before, ..*s };
-        for piece in &mut self.early {
-            piece.segment = moved(&piece.segment);
+        for Piece { segment, .. } in &mut self.early {
+            (segment.start, segment.end) = (segment.start + before, segment.end + before);
         }
-        // What could be read cannot now.
-        let buffer = std::mem::take(&mut self.buffer);
-        for segment in std::mem::take(&mut self.ready).iter().rev() {
-            let bytes = buffer.get(segment.start as usize..segment.end as usize).unwrap_or_default();
-            self.early_bytes += bytes.len();
-            self.early.push_front(Piece { segment: moved(segment), bytes: bytes.into() });
-        }
-        (self.front, self.next) = (0, 0);
     }
 
     /// Puts the new bytes of a segment that ends behind `next` in their places. Whether there were any.

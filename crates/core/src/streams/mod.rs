@@ -42,10 +42,6 @@ pub trait Reader {
     /// The direction cannot be read on: its bound was reached with bytes missing or none taken.
     fn lost(&mut self, side: Side);
 
-    /// What was shown of the connection does not hold: a byte before the base has come, and the stream of this side begins
-    /// there. Only while the side's reader has let go of nothing.
-    fn rebase(&mut self, side: Side);
-
     /// Another connection begins in the same flow.
     fn restart(&mut self);
 }

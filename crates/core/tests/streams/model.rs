@@ -67,10 +67,6 @@ impl Reader for Recorder<'_> {
         panic!("nothing is lost within the bounds");
     }
 
-    fn rebase(&mut self, _side: Side) {
-        panic!("the base is that of the SYN");
-    }
-
     fn restart(&mut self) {
         panic!("there is one connection");
     }
