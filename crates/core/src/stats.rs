@@ -150,6 +150,10 @@ pub struct StatsDelta {
     pub datagrams_reassembled: u64,
     /// Datagrams given up before their time because there was no more room for fragments.
     pub datagrams_evicted: u64,
+    /// Directions of connections, and datagrams, that broke the rules of the application protocol that they began with.
+    pub malformed_streams: u64,
+    /// Directions of connections that were not read on because memory was short.
+    pub streams_given_up: u64,
     /// Flows begun.
     pub flows_created: u64,
     /// Flows ended, by [`EndReason`].
@@ -174,6 +178,8 @@ impl StatsDelta {
         self.skipped.add(&d.skipped);
         self.datagrams_reassembled += d.datagrams_reassembled;
         self.datagrams_evicted += d.datagrams_evicted;
+        self.malformed_streams += d.malformed_streams;
+        self.streams_given_up += d.streams_given_up;
         self.flows_created += d.flows_created;
         self.flows_ended.add(&d.flows_ended);
         self.active_flows += d.active_flows;

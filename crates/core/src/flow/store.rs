@@ -5,13 +5,26 @@
 //! has and which of them still want packets are two masks in its base, so that the others cost a test of a bit.
 
 use super::FlowBase;
+use crate::packet::tcp_flags::SYN;
 use crate::packet::{Packet, PacketInfo, Side};
 use crate::trackers::{
-    Context, KeptPackets, PacketLog, Sizes, TcpFlags, Tracker, TrackerMask, TrackerSettings, Wants, for_each_tracker,
+    App, Context, KeptPackets, PacketLog, Sizes, TcpFlags, Tracker, TrackerMask, TrackerSettings, Wants,
+    for_each_tracker,
 };
 
 macro_rules! store {
     ($($(#[$doc:meta])* $bit:ident $name:ident: $kind:ident $tracker:ident,)*) => {
+        /// Trackers that a SYN wakes.
+        const AGAIN_AT_SYN: TrackerMask = {
+            let mut mask = TrackerMask::NONE;
+            $(
+                if $tracker::AGAIN_AT_SYN {
+                    mask = mask.union(TrackerMask::$bit);
+                }
+            )*
+            mask
+        };
+
         /// A flow as features see it: its base and the trackers that were kept.
         #[derive(Clone, Copy, Debug)]
         pub struct FlowRef<'a> {
@@ -55,7 +68,11 @@ macro_rules! store {
             pub fn update(&mut self, at: usize, packet: &Packet<'_>, side: Side, context: &mut Context) {
                 let Some(base) = self.base.get_mut(at) else { return };
                 base.update(packet.info, side);
-                let wanting = base.wanting;
+                let mut wanting = base.wanting;
+                if packet.info.tcp_flags & SYN != 0 {
+                    wanting = wanting.union(base.trackers.and(AGAIN_AT_SYN));
+                    base.wanting = wanting;
+                }
                 let mut done = TrackerMask::NONE;
                 $(
                     if wanting.contains(TrackerMask::$bit)

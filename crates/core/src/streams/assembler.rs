@@ -88,6 +88,11 @@ impl Assembler {
         before != 0 && (self.has_syn || !self.can_rebase(-i64::from(before)))
     }
 
+    /// Sequence number of the first byte.
+    pub fn base(&self) -> Option<u32> {
+        self.base
+    }
+
     /// Whether nothing of it is wanted any more.
     pub fn is_closed(&self) -> bool {
         self.closed

@@ -25,6 +25,15 @@ pub struct Run<'a> {
     pub segments: &'a [Segment],
 }
 
+impl<'a> Run<'a> {
+    /// The bytes between two offsets of the stream; none where they are not all there.
+    pub fn range(&self, from: u64, to: u64) -> &'a [u8] {
+        let within = |offset: u64| usize::try_from(offset.checked_sub(self.offset)?).ok();
+        let range = within(from).zip(within(to));
+        range.and_then(|(from, to)| self.bytes.get(from..to)).unwrap_or_default()
+    }
+}
+
 /// How far a reader has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -65,11 +74,21 @@ pub struct Arrival<'a> {
 #[derive(Debug, Default)]
 pub struct Streams {
     sides: [Assembler; 2],
-    /// Segments that brought new bytes.
+    /// Number of the next segment.
     segments: u64,
 }
 
 impl Streams {
+    /// Before the first segment, which gets this number.
+    pub fn new(segments: u64) -> Self {
+        Self { segments, ..Self::default() }
+    }
+
+    /// The number of the next segment.
+    pub fn segments(&self) -> u64 {
+        self.segments
+    }
+
     /// Takes in a packet, and shows the reader what can be read now. A RST takes no part: its sequence number need not be
     /// one of the stream.
     pub fn push(&mut self, packet: &Packet<'_>, side: Side, reader: &mut impl Reader) {
@@ -116,6 +135,11 @@ impl Streams {
             }
         }
         lost
+    }
+
+    /// The sequence numbers of the first bytes.
+    pub fn begins(&self) -> [Option<u32>; 2] {
+        [self.of(Side::A).base(), self.of(Side::B).base()]
     }
 
     /// Bytes on the heap.

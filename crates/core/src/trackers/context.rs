@@ -12,6 +12,8 @@ pub struct Context {
     pub stats: StatsDelta,
     /// Bytes that the trackers of all flows of the table hold on the heap.
     pub memory: Memory,
+    /// Memory to work in, for one call: contents mean nothing, the capacity stays.
+    pub scratch: Vec<u8>,
 }
 
 impl Context {

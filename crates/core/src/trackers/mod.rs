@@ -5,6 +5,7 @@
 
 use crate::packet::{Packet, PacketInfo, Side};
 
+mod app;
 mod context;
 mod gaps;
 mod keep;
@@ -17,6 +18,7 @@ mod sketch;
 mod table;
 mod tcp_flags;
 
+pub use app::{App, AppWants};
 pub use context::{Context, Memory};
 pub use gaps::{GapRun, GapSummary};
 pub use keep::{KeptPacket, KeptPackets};
@@ -50,12 +52,20 @@ pub struct TrackerSettings {
     pub log_cap: usize,
     /// Packets that a flow's [`KeptPackets`] holds at most.
     pub keep_cap: usize,
+    /// What [`App`] looks for.
+    pub app: AppWants,
 }
 
 impl Default for TrackerSettings {
     /// A burst threshold of 50 ms, no sequences.
     fn default() -> Self {
-        Self { burst_threshold_ns: 50_000_000, sequence_len: 0, log_cap: LOG_CAP, keep_cap: KEEP_CAP }
+        Self {
+            burst_threshold_ns: 50_000_000,
+            sequence_len: 0,
+            log_cap: LOG_CAP,
+            keep_cap: KEEP_CAP,
+            app: AppWants::NONE,
+        }
     }
 }
 
@@ -63,6 +73,10 @@ impl Default for TrackerSettings {
 pub trait Tracker: Sized + Send {
     /// Most bytes that one flow's state may take, heap included. A test drives 1e6 packets against it.
     const MAX_BYTES: usize;
+
+    /// Whether [`Wants::NoMore`] holds only until a packet with SYN comes: what is read of one connection may begin again
+    /// with the next one in the same flow.
+    const AGAIN_AT_SYN: bool = false;
 
     /// Whether a flow that begins with this packet has this state at all.
     fn concerns(_first: &PacketInfo) -> bool {
@@ -98,7 +112,7 @@ pub trait Tracker: Sized + Send {
 pub enum Wants {
     /// Yes.
     More,
-    /// No: it is not called again, and costs nothing from here on.
+    /// No: it is not called again (but see [`Tracker::AGAIN_AT_SYN`]), and costs nothing from here on.
     NoMore,
 }
 
@@ -127,6 +141,11 @@ impl TrackerMask {
     /// Both sets.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What is in both sets.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// What is in this set and not in the other.

@@ -16,6 +16,8 @@ macro_rules! for_each_tracker {
             LOG log: Inline PacketLog,
             /// The packets themselves. No feature reads them: only who wants the packets asks for them.
             KEEP kept: Boxed KeptPackets,
+            /// Application protocols.
+            APP app: Boxed App,
         }
     };
 }

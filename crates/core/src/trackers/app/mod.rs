@@ -1,0 +1,195 @@
+//! What a flow says of itself: its application protocol, and what the first bytes of that hold.
+//!
+//! One tracker for all protocols, so that a flow's streams are put together once. It knows flows and packets; what
+//! bytes mean is in [`crate::protocols`]. State of a protocol exists only in flows that speak it, buffers only while
+//! somebody waits for bytes, and a flow in which nothing is wanted any more is not looked at again until a SYN
+//! begins another connection.
+
+mod connection;
+mod cursor;
+mod datagrams;
+#[cfg(test)]
+mod tests;
+mod wants;
+
+pub use wants::AppWants;
+
+use super::{Context, Tracker, TrackerSettings, Wants};
+use crate::packet::tcp_flags::SYN;
+use crate::packet::{FlowKey, Packet, PacketInfo, Side, ip_proto};
+use crate::protocols::dns;
+use crate::protocols::tls::{self, TlsSession};
+use connection::Connection;
+use datagrams::Datagrams;
+
+/// Application protocols of a flow. What was not wanted, or not seen, is `None`.
+#[derive(Debug)]
+pub struct App {
+    work: Work,
+    found: Found,
+    /// Bytes on the heap that are entered in the account of memory.
+    entered: usize,
+}
+
+/// What is still to be done.
+#[derive(Debug)]
+enum Work {
+    /// Nothing was looked at yet. So many segments went before, in other connections.
+    Nothing(u64),
+    Connection(Box<Connection>),
+    Datagrams(Box<Datagrams>),
+    /// Nothing is wanted any more.
+    Done(Ended),
+}
+
+/// What the next connection of a flow needs to know of the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    /// The sequence numbers that its streams began with.
+    begins: [Option<u32>; 2],
+    /// The number of the next segment.
+    segments: u64,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+struct Found {
+    tls: Option<Box<TlsSession>>,
+    dns: Option<Box<dns::Session>>,
+    /// Directions that broke the rules of their protocol.
+    malformed: u64,
+}
+
+impl App {
+    /// TLS over TCP.
+    pub fn tls(&self) -> Option<&TlsSession> {
+        self.found.tls.as_deref()
+    }
+
+    /// DNS, mDNS, LLMNR.
+    pub fn dns(&self) -> Option<&dns::Session> {
+        self.found.dns.as_deref()
+    }
+
+    fn take(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) {
+        let p = packet.info;
+        let found = &mut self.found;
+        if let Work::Done(Ended { begins, segments }) = self.work
+            && p.key.protocol == ip_proto::TCP
+            && p.tcp_flags & SYN != 0
+            && begins[side as usize].is_none_or(|seq| seq != p.seq.wrapping_add(1))
+        {
+            found.restart();
+            self.work = Work::Nothing(segments);
+        }
+        if let Work::Nothing(segments) = self.work {
+            self.work = match p.key.protocol {
+                ip_proto::TCP => Work::Connection(Box::new(Connection::new(&p.key, context.settings.app, segments))),
+                _ => Work::Datagrams(Box::new(Datagrams::new(&p.key, context.settings.app))),
+            };
+        }
+        let done = match &mut self.work {
+            Work::Connection(c) => c.take(packet, side, found, &mut context.scratch).then(|| c.ended()),
+            Work::Datagrams(d) => d.take(packet, side, found, &mut context.scratch).then(Ended::default),
+            Work::Nothing(_) | Work::Done(_) => None,
+        };
+        if let Some(ended) = done {
+            self.work = Work::Done(ended);
+        }
+    }
+
+    /// Enters what is held now in the account of memory.
+    fn enter(&mut self, context: &mut Context) {
+        let now = self.held();
+        context.memory.changed(self.entered, now);
+        self.entered = now;
+    }
+
+    fn held(&self) -> usize {
+        let work = match &self.work {
+            Work::Connection(c) => size_of::<Connection>() + c.heap_bytes(),
+            Work::Datagrams(_) => size_of::<Datagrams>(),
+            Work::Nothing(_) | Work::Done(_) => 0,
+        };
+        work + self.found.heap_bytes()
+    }
+}
+
+impl Found {
+    /// Another connection begins in the flow.
+    fn restart(&mut self) {
+        use crate::protocols::Session;
+        if let Some(tls) = &mut self.tls {
+            tls.restart();
+        }
+        if let Some(dns) = &mut self.dns {
+            Session::restart(dns.as_mut());
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        use crate::protocols::Session;
+        let tls = self.tls.as_ref().map_or(0, |t| size_of::<TlsSession>() + t.heap_bytes());
+        let dns = self.dns.as_ref().map_or(0, |d| size_of::<dns::Session>() + Session::heap_bytes(d.as_ref()));
+        tls + dns
+    }
+
+    /// Drops what turned out to be nothing.
+    fn end(&mut self) {
+        self.tls.take_if(|t| !t.facts().is_detected());
+        if let Some(dns) = &mut self.dns {
+            dns.end();
+        }
+        self.dns.take_if(|d| !d.detected());
+    }
+}
+
+/// Ports on which DNS, mDNS and LLMNR are spoken: their messages say too little to be known by their bytes alone.
+fn has_dns_port(key: &FlowKey) -> bool {
+    [true, false].into_iter().any(|lo| matches!(key.port(lo), Some(53 | 5353 | 5355)))
+}
+
+impl Tracker for App {
+    const MAX_BYTES: usize = size_of::<Self>()
+        + Connection::MAX_BYTES
+        + size_of::<Datagrams>()
+        + size_of::<TlsSession>()
+        // A message of each kind is kept at most, as facts: text of which every byte is wrong takes three times its length.
+        + 4 * 3 * tls::MAX_MESSAGE
+        + size_of::<dns::Session>()
+        + dns::Session::MAX_HEAP;
+
+    const AGAIN_AT_SYN: bool = true;
+
+    fn concerns(first: &PacketInfo) -> bool {
+        matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP)
+    }
+
+    fn start(_settings: &TrackerSettings) -> Self {
+        Self { work: Work::Nothing(0), found: Found::default(), entered: 0 }
+    }
+
+    fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
+        self.take(packet, side, context);
+        context.stats.malformed_streams += std::mem::take(&mut self.found.malformed);
+        self.enter(context);
+        if matches!(self.work, Work::Done(_)) { Wants::NoMore } else { Wants::More }
+    }
+
+    fn end(&mut self, context: &mut Context) {
+        self.work = Work::Done(Ended::default());
+        self.found.end();
+        self.enter(context);
+    }
+
+    fn relieve(&mut self, context: &mut Context) {
+        if let Work::Connection(c) = &mut self.work {
+            context.stats.streams_given_up += c.drop_buffers(&mut self.found);
+        }
+        self.enter(context);
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.entered
+    }
+}
