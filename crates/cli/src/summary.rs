@@ -77,6 +77,8 @@ pub fn summary_json(s: &Summary) -> Value {
         "flow_bytes": stats.bytes,
         "datagrams_reassembled": stats.datagrams_reassembled,
         "datagrams_evicted": stats.datagrams_evicted,
+        "streams_malformed": stats.malformed_streams,
+        "streams_given_up": stats.streams_given_up,
         "flows": stats.flows_created,
         "flows_ended": counts(&EndReason::ALL.map(|r| (r.name(), stats.flows_ended[r]))),
         "skipped": counts(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))),

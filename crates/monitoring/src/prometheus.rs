@@ -156,6 +156,8 @@ impl MetricsSink for PrometheusMetrics {
         add(Id::WireBytes, &[], d.wire_bytes);
         add(Id::DatagramsReassembled, &[], d.datagrams_reassembled);
         add(Id::DatagramsEvicted, &[], d.datagrams_evicted);
+        add(Id::StreamsMalformed, &[], d.malformed_streams);
+        add(Id::StreamsGivenUp, &[], d.streams_given_up);
         add(Id::FlowsStarted, &[], d.flows_created);
         add(Id::Errors, &["parsing"], d.parsing_errors());
         add(Id::FlowEvictions, &["capacity"], d.flows_ended[EndReason::Evicted]);

@@ -111,6 +111,8 @@ pub enum Id {
     PacketsSkipped,
     DatagramsReassembled,
     DatagramsEvicted,
+    StreamsMalformed,
+    StreamsGivenUp,
     FlowTableCapacity,
     FlowTableBytes,
     FlowsStarted,
@@ -214,6 +216,16 @@ pub static METRICS: &[Metric] = &[
         Id::DatagramsEvicted,
         "datagrams_evicted_total",
         "IP datagrams given up because there was no more room for fragments.",
+    ),
+    counter(
+        Id::StreamsMalformed,
+        "streams_malformed_total",
+        "Directions of connections, and datagrams, that broke the rules of their application protocol.",
+    ),
+    counter(
+        Id::StreamsGivenUp,
+        "streams_given_up_total",
+        "Directions of connections that were not read on because memory was short.",
     ),
     gauge(
         Id::FlowTableCapacity,

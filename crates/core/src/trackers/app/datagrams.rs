@@ -18,7 +18,7 @@ impl Datagrams {
 
     /// Takes in a packet. Whether nothing more is wanted.
     pub fn take(&mut self, packet: &Packet<'_>, side: Side, found: &mut Found, scratch: &mut Vec<u8>) -> bool {
-        let datagram = Datagram { bytes: packet.payload(), wire_len: packet.info.payload_len, at: packet.info.ts };
+        let datagram = Datagram { bytes: packet.payload(), wire_len: packet.shown_payload_len(), at: packet.info.ts };
         if self.dns && !datagram.bytes.is_empty() {
             let session = found.dns.get_or_insert_default();
             scratch.clear();

@@ -6,7 +6,7 @@ use crate::frame::{FrameBatch, LinkType};
 use crate::packet::Scope;
 use crate::packet::tcp_flags::{ACK, RST};
 use crate::protocols::tls::testing::{Hello, record};
-use crate::trackers::testing::packet_in;
+use crate::testing::packet_in;
 
 /// A flow, and the tracker of it.
 struct Flow {
