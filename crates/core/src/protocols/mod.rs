@@ -13,14 +13,18 @@ use crate::frame::TimeNs;
 use crate::packet::Side;
 
 pub mod dns;
+pub mod doh;
 pub mod fingerprints;
 pub mod http1;
 pub mod http2;
+pub mod recognise;
 pub mod ssh;
 pub mod start_line;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod tor;
+pub mod vpn;
 
 /// What a parser says of the bytes that it was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
