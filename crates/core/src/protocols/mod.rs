@@ -17,6 +17,7 @@ pub mod doh;
 pub mod fingerprints;
 pub mod http1;
 pub mod http2;
+pub mod quic;
 pub mod recognise;
 pub mod ssh;
 pub mod start_line;

@@ -13,6 +13,9 @@ pub(in crate::protocols) struct Joined {
 }
 
 impl Joined {
+    /// Most bytes on the heap besides the bytes themselves: the vector of ranges doubles.
+    pub const MAX_RANGES_BYTES: usize = 2 * (MAX_HOLES + 2) * size_of::<(usize, usize)>();
+
     /// Takes in a piece. Pieces that reach to `limit` or beyond it, or that make too many holes, are left out.
     pub fn add(&mut self, start: usize, piece: &[u8], limit: usize) {
         let Some(end) = start.checked_add(piece.len()).filter(|end| *end <= limit) else { return };
