@@ -110,7 +110,8 @@ fn a_handshake_in_each_version() {
     for version in [1, 0x6b33_43cf, 0x709a_50c4, 0xff00_001d, 0xff00_0022, 0xface_b002] {
         let client = Initial { version, ..Initial::default() };
         let server = Initial { dcid: &[7, 7], scid: &[9; 5], from: From::Server, ..client };
-        let s = feed(&[(A, client.packet(&whole(&client_hello()))), (B, server.packet(&whole(&server_hello())))]).unwrap();
+        let s =
+            feed(&[(A, client.packet(&whole(&client_hello()))), (B, server.packet(&whole(&server_hello())))]).unwrap();
         let facts = s.facts();
         assert_eq!(facts.client.as_ref().and_then(|c| c.server_name()), Some(&b"localhost"[..]), "{version:x}");
         assert_eq!((facts.version(), facts.client_side), (Some(0x0304), Some(A)));
@@ -165,7 +166,15 @@ fn coalesced_packets_are_walked() {
 fn the_spin_bit_is_counted_by_direction_and_from_before_the_first_long_header() {
     let short = |bit: u8| [&[0x40 | bit << 5][..], &[0x44; 30]].concat();
     let initial = Initial::default().packet(&whole(&client_hello()));
-    let s = feed(&[(A, short(0)), (B, short(1)), (A, short(1)), (A, initial), (A, short(0)), (B, short(1)), (A, vec![0x40; 20])]);
+    let s = feed(&[
+        (A, short(0)),
+        (B, short(1)),
+        (A, short(1)),
+        (A, initial),
+        (A, short(0)),
+        (B, short(1)),
+        (A, vec![0x40; 20]),
+    ]);
     let s = s.unwrap();
     assert_eq!((s.spin(A).packets, s.spin(A).transitions), (3, 2));
     assert_eq!((s.spin(B).packets, s.spin(B).transitions), (2, 0));
@@ -219,7 +228,8 @@ fn a_length_beyond_the_datagram_is_no_quic() {
 
 #[test]
 fn trials_are_bounded() {
-    let mut session = feed(&[(A, Initial { key_id: &[1; 8], ..Initial::default() }.packet(&whole(&client_hello())))]).unwrap();
+    let mut session =
+        feed(&[(A, Initial { key_id: &[1; 8], ..Initial::default() }.packet(&whole(&client_hello())))]).unwrap();
     let mut scratch = Vec::new();
     for n in 0..100_000u32 {
         let dcid = n.to_be_bytes();

@@ -101,10 +101,8 @@ impl Default for DtlsSession {
 
 impl DtlsSession {
     /// Most bytes on the heap besides those of [`Facts`]: of each side, what may be incomplete, and one message more.
-    pub const MAX_HEAP: usize = 2
-        * (MAX_PARTIAL_BYTES
-            + super::MAX_MESSAGE
-            + MAX_PARTIAL * (size_of::<Partial>() + Joined::MAX_RANGES_BYTES));
+    pub const MAX_HEAP: usize =
+        2 * (MAX_PARTIAL_BYTES + super::MAX_MESSAGE + MAX_PARTIAL * (size_of::<Partial>() + Joined::MAX_RANGES_BYTES));
 
     /// What has been read so far.
     pub fn facts(&self) -> &Facts {
