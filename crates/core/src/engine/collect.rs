@@ -3,24 +3,23 @@
 //! Order: by the batch in which a flow ended; within a batch, and at the end of the input, by the flow's first packet.
 //! Neither depends on how many workers there are.
 
-use crate::flow::{FlowBase, FlowRef, FlowStore, FlowTable};
+use crate::flow::{FlowRef, FlowStore, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
-use crate::trackers::LOG_CAP;
 
 /// Rows of a chunk, unless the sink wants another number; a chunk becomes one record batch and, in Parquet, one row
 /// group.
 pub const CHUNK_ROWS: usize = 16_384;
 
-/// Most bytes of per-packet records in a chunk, so that a few thousand long flows do not fill the memory.
-const CHUNK_LOG_BYTES: u64 = 32 << 20;
+/// Most bytes that the flows of a chunk hold on the heap, so that a few thousand long flows do not fill the memory.
+const CHUNK_HEAP_BYTES: usize = 32 << 20;
 
 /// Finished flows in the order of their rows.
 #[derive(Debug, Default)]
 pub struct RowChunk {
     stores: Vec<FlowStore>,
     order: Vec<Entry>,
-    log_bytes: u64,
+    heap_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +52,7 @@ impl RowChunk {
     }
 
     fn is_full(&self, rows: usize) -> bool {
-        self.order.len() >= rows || self.log_bytes >= CHUNK_LOG_BYTES
+        self.order.len() >= rows || self.heap_bytes >= CHUNK_HEAP_BYTES
     }
 
     fn add(&mut self, stores: impl IntoIterator<Item = FlowStore>) {
@@ -61,7 +60,7 @@ impl RowChunk {
         for flows in stores.into_iter().filter(|s| !s.is_empty()) {
             let store = self.stores.len() as u32;
             for (at, base) in flows.bases().iter().enumerate() {
-                self.log_bytes += log_bytes(base);
+                self.heap_bytes += flows.heap_bytes(at);
                 self.order.push(Entry { first_seq: base.first_seq, store, at: at as u32 });
             }
             self.stores.push(flows);
@@ -135,13 +134,13 @@ impl Iterator for Drain {
         let mut chunk = self.collector.flush().unwrap_or_default();
         let mut out: Option<FlowStore> = None;
         let mut room = self.collector.chunk_rows.saturating_sub(chunk.len());
-        let mut bytes = chunk.log_bytes;
-        while room > 0 && bytes < CHUNK_LOG_BYTES {
+        let mut bytes = chunk.heap_bytes;
+        while room > 0 && bytes < CHUNK_HEAP_BYTES {
             let Some(entry) = self.order.next() else { break };
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
             let to = out.get_or_insert_with(|| table.ended_store());
             table.take(entry.at, to);
-            bytes += to.bases().last().map_or(0, log_bytes);
+            bytes += to.heap_bytes(to.len().saturating_sub(1));
             room -= 1;
         }
         for table in &mut self.tables {
@@ -150,9 +149,4 @@ impl Iterator for Drain {
         chunk.add(out);
         (!chunk.is_empty()).then_some(chunk)
     }
-}
-
-/// Heap bytes of a flow's per-packet records at 16 bytes each, whether they are kept or not: chunks shall not depend on it.
-fn log_bytes(base: &FlowBase) -> u64 {
-    base.total_packets().min(LOG_CAP as u64) * 16
 }

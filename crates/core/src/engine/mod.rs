@@ -49,6 +49,7 @@ impl EngineSettings {
             flow: FlowSettings {
                 idle_timeout: nanoseconds(config.flow_timeout),
                 active_timeout: config.active_timeout.map(nanoseconds),
+                max_bytes: usize::MAX,
                 max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX),
                 eviction: config.flow_eviction_strategy,
                 terminate_on_fin_rst: config.terminate_on_fin_rst,

@@ -1,6 +1,8 @@
 //! Flows: their identity and life, and the table that holds them.
 
 mod base;
+mod due;
+mod index;
 mod store;
 mod table;
 

@@ -36,6 +36,7 @@ pub(super) fn settings() -> FlowSettings {
         idle_timeout: 60 * SECOND,
         active_timeout: None,
         max_flows: 1000,
+        max_bytes: usize::MAX,
         eviction: Eviction::Lru,
         terminate_on_fin_rst: true,
         trackers: TrackerMask::NONE,

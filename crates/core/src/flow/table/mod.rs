@@ -1,16 +1,21 @@
-//! The flow table of one partition: finds a packet's flow, begins and ends flows, and keeps their number bounded.
+//! The flow table of one partition: finds a packet's flow, begins and ends flows, and keeps their number and their memory
+//! bounded.
 //!
-//! An open-addressing index (32-bit tag and 32-bit place in a slot, at most half full) over flows that lie in columns.
 //! Packets come in runs; the slots and flows of some tens of packets are touched before the first of them is worked
-//! on, so that cache misses overlap instead of queueing up. Measured: see docs/benchmarks.md.
+//! on, so that cache misses overlap instead of queueing up.
 //!
 //! What ends a flow is its own packets: a gap, its age, FIN and RST. [`FlowTable::expire`] only decides *when* a quiet
 //! flow's row comes out, never what is in it.
+//!
+//! Memory: everything that the flows of the table hold is counted (index, places, heap of the trackers) and held below
+//! [`FlowSettings::max_bytes`], a share that no other partition can take from. What happens at the limit is decided by
+//! the partition's own packets alone, so rows do not depend on the number of workers: trackers give back what they can
+//! do without, then flows are evicted.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::hint::black_box;
 
+use super::due::{Due, DueQueue};
+use super::index::Index;
 use super::{FlowBase, FlowStore};
 use crate::config::Eviction;
 use crate::frame::{FrameBatch, TimeNs};
@@ -35,7 +40,9 @@ pub struct FlowSettings {
     pub active_timeout: Option<i64>,
     /// Most flows open at a time in this table.
     pub max_flows: usize,
-    /// Which flow goes when there are that many.
+    /// Most bytes that the flows of this table may take.
+    pub max_bytes: usize,
+    /// Which flow goes when a limit is reached.
     pub eviction: Eviction,
     /// Whether FIN and RST end flows.
     pub terminate_on_fin_rst: bool,
@@ -49,16 +56,20 @@ pub struct FlowSettings {
 #[derive(Debug)]
 pub struct FlowTable {
     settings: FlowSettings,
-    slots: Vec<u64>,
+    index: Index,
     places: Vec<Place>,
     free: Vec<u32>,
     store: FlowStore,
     /// The earliest time at which each flow may be due; corrected when it comes up.
-    due: BinaryHeap<Reverse<Due>>,
+    due: DueQueue,
     /// Flows by age, only for [`Eviction::Oldest`].
-    by_age: BinaryHeap<Reverse<Due>>,
+    by_age: DueQueue,
     live: usize,
     context: Context,
+    /// Bytes on the heap up to which there is nothing to do about memory.
+    most_heap: usize,
+    /// Bytes on the heap from which on it is worth while to ask all trackers for memory again.
+    next_relief: usize,
     reported_bytes: i64,
 }
 
@@ -66,16 +77,11 @@ pub struct FlowTable {
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     hash: u64,
-    /// Goes up whenever older entries of the queues become void.
-    generation: u32,
+    /// Which of the flows that were here this is: entries of `by_age` are void for any other.
+    flow: u32,
+    /// Which entry of `due` is valid: the last one made.
+    stamp: u32,
     live: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    at: i64,
-    place: u32,
-    generation: u32,
 }
 
 impl FlowTable {
@@ -83,14 +89,16 @@ impl FlowTable {
     pub fn new(settings: FlowSettings) -> Self {
         Self {
             settings,
-            slots: vec![0; 64],
+            index: Index::new(),
             places: Vec::new(),
             free: Vec::new(),
             store: FlowStore::new(settings.trackers),
-            due: BinaryHeap::new(),
-            by_age: BinaryHeap::new(),
+            due: DueQueue::new(settings.idle_timeout),
+            by_age: DueQueue::new(settings.idle_timeout),
             live: 0,
             context: Context::new(settings.tracker_settings),
+            most_heap: settings.max_bytes,
+            next_relief: 0,
             reported_bytes: 0,
         }
     }
@@ -115,10 +123,11 @@ impl FlowTable {
         }
     }
 
-    /// Ends the flows that have been quiet for too long at `now`.
+    /// Ends the flows that have been quiet for too long at `now`; of very many, the rest at the next call.
     pub fn expire(&mut self, now: TimeNs, ended: &mut FlowStore) {
-        while let Some(&Reverse(top)) = self.due.peek() {
-            if top.at >= now {
+        let most = ended.len() + MOST_EXPIRED;
+        while let Some(top) = self.due.peek() {
+            if top.at >= now || ended.len() >= most {
                 break;
             }
             self.due.pop();
@@ -131,7 +140,7 @@ impl FlowTable {
                 let reason = if base.closed { EndReason::Fin } else { EndReason::Idle };
                 self.end(top.place, reason, ended);
             } else {
-                self.due.push(Reverse(Due { at, ..top }));
+                self.due.push(Due { at, ..top });
             }
         }
     }
@@ -185,24 +194,26 @@ impl FlowTable {
         self.live == 0
     }
 
-    /// Bytes of the index, the flows, and what their trackers hold on the heap.
+    /// Bytes of the index, the queues, the flows, and what their trackers hold on the heap.
     pub fn bytes(&self) -> usize {
-        self.slots.len() * 8
-            + self.places.len() * (size_of::<Place>() + self.store.flow_bytes())
-            + self.context.memory.heap_bytes()
+        self.fixed_bytes() + self.context.memory.heap_bytes()
+    }
+
+    /// Bytes but for the heap of the trackers.
+    fn fixed_bytes(&self) -> usize {
+        let place = size_of::<Place>() + self.store.flow_bytes();
+        self.index.bytes() + self.due.bytes() + self.by_age.bytes() + self.places.len() * place
     }
 
     /// Loads what the packets of a run will need. The loads do not depend on each other, so their misses overlap.
     fn touch(&self, packets: &[PacketInfo], run: &[u32]) {
-        let mask = self.slots.len() - 1;
-        let mut places = [0u32; RUN];
+        let mut places = [usize::MAX; RUN];
         for (place, &i) in places.iter_mut().zip(run) {
-            let hash = packets.get(i as usize).map_or(0, |p| p.hash);
-            *place = self.slots.get(hash as usize & mask).map_or(0, |s| *s as u32);
+            *place = packets.get(i as usize).and_then(|p| self.index.guess(p.hash)).unwrap_or(usize::MAX);
         }
         let mut sum = 0u64;
         for &place in &places[..run.len()] {
-            sum ^= self.store.touch((place as usize).wrapping_sub(1));
+            sum ^= self.store.touch(place);
         }
         black_box(sum);
     }
@@ -227,6 +238,9 @@ impl FlowTable {
         self.store.update(at, packet, side, &mut self.context);
         if p.tcp_flags & (tcp_flags::FIN | tcp_flags::RST) != 0 && self.settings.terminate_on_fin_rst {
             self.close(place, p.tcp_flags, ended);
+        }
+        if self.context.memory.heap_bytes() > self.most_heap {
+            self.shed(p.ts, ended);
         }
     }
 
@@ -261,11 +275,8 @@ impl FlowTable {
     }
 
     fn begin(&mut self, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) -> u32 {
-        if self.live >= self.settings.max_flows {
+        while self.live >= self.settings.max_flows || self.live > 0 && self.growth() > self.room() {
             self.evict(packet.info.ts, ended);
-        }
-        if (self.live + 1) * 2 > self.slots.len() {
-            self.grow();
         }
         let place = self.free.pop().unwrap_or(self.places.len() as u32);
         let at = place as usize;
@@ -280,12 +291,14 @@ impl FlowTable {
         self.live += 1;
         self.context.stats.flows_created += 1;
         self.context.stats.active_flows += 1;
-        insert_slot(&mut self.slots, packet.info.hash, place);
+        let places = &self.places;
+        self.index.insert(packet.info.hash, place, |at| hash_of(places, at));
         self.enqueue(place);
         if self.settings.eviction == Eviction::Oldest {
-            let generation = self.places.get(at).map_or(0, |p| p.generation);
-            self.by_age.push(Reverse(Due { at: packet.info.ts, place, generation: generation & !1 }));
+            let stamp = self.places.get(at).map_or(0, |p| p.flow);
+            self.by_age.push(Due { at: packet.info.ts, place, stamp });
         }
+        self.most_heap = self.settings.max_bytes.saturating_sub(self.fixed_bytes());
         place
     }
 
@@ -293,10 +306,11 @@ impl FlowTable {
         let at = place as usize;
         let Some(p) = self.places.get_mut(at).filter(|p| p.live) else { return };
         p.live = false;
-        // Flows count by two; the odd step in between is a flow that was queued a second time, see `enqueue`.
-        p.generation = (p.generation | 1).wrapping_add(1);
+        p.flow = p.flow.wrapping_add(1);
+        p.stamp = p.stamp.wrapping_add(1);
         let hash = p.hash;
-        remove_slot(&mut self.slots, hash, place, &self.places);
+        let places = &self.places;
+        self.index.remove(hash, place, |at| hash_of(places, at));
         if let Some(base) = self.store.base_mut(at) {
             base.end = reason;
         }
@@ -308,18 +322,44 @@ impl FlowTable {
         self.compact();
     }
 
-    /// Makes room for one flow at `now`: the first one due if it is closed or quiet for too long, else as the strategy
+    /// Bytes that one more flow adds, before its trackers take any.
+    fn growth(&self) -> usize {
+        let place = size_of::<Place>() + self.store.flow_bytes() + size_of::<Due>();
+        self.index.growth() + if self.free.is_empty() { place } else { 0 }
+    }
+
+    /// Bytes that are left of the limit.
+    fn room(&self) -> usize {
+        self.settings.max_bytes.saturating_sub(self.bytes())
+    }
+
+    /// Gets below the limit of memory: trackers are asked for what they can do without, then flows go.
+    #[cold]
+    fn shed(&mut self, now: TimeNs, ended: &mut FlowStore) {
+        // Asking costs a look at every flow: worth while only when much has been allocated since the last time.
+        if self.context.memory.heap_bytes() >= self.next_relief {
+            for (at, _) in self.places.iter().enumerate().filter(|(_, p)| p.live) {
+                self.store.relieve(at, &mut self.context);
+            }
+            self.next_relief = self.context.memory.heap_bytes() + self.settings.max_bytes / 8;
+        }
+        while self.live > 0 && self.context.memory.heap_bytes() > self.most_heap {
+            self.evict(now, ended);
+        }
+    }
+
+    /// Ends one flow at `now` to make room: the first one due if it is closed or quiet for too long, else as the strategy
     /// says.
     fn evict(&mut self, now: TimeNs, ended: &mut FlowStore) {
         let oldest = self.settings.eviction == Eviction::Oldest;
-        while let Some(Reverse(top)) = self.due.pop() {
+        while let Some(top) = self.due.pop() {
             if !self.is_current(&top) {
                 continue;
             }
             let Some(base) = self.store.base(top.place as usize) else { continue };
             let at = self.due_at(base);
             if at > top.at {
-                self.due.push(Reverse(Due { at, ..top }));
+                self.due.push(Due { at, ..top });
                 continue;
             }
             let reason = match base.closed {
@@ -328,12 +368,12 @@ impl FlowTable {
                 false => EndReason::Evicted,
             };
             if oldest && reason == EndReason::Evicted {
-                self.due.push(Reverse(top));
+                self.due.push(top);
                 break;
             }
             return self.end(top.place, reason, ended);
         }
-        while let Some(Reverse(top)) = self.by_age.pop() {
+        while let Some(top) = self.by_age.pop() {
             if self.is_same_flow(&top) {
                 let closed = self.store.base(top.place as usize).is_some_and(|b| b.closed);
                 let reason = if closed { EndReason::Fin } else { EndReason::Evicted };
@@ -352,97 +392,45 @@ impl FlowTable {
     fn enqueue(&mut self, place: u32) {
         let Some(base) = self.store.base(place as usize) else { return };
         let at = self.due_at(base);
-        let closed = base.closed;
         if let Some(p) = self.places.get_mut(place as usize) {
-            p.generation |= u32::from(closed);
-            self.due.push(Reverse(Due { at, place, generation: p.generation }));
+            p.stamp = p.stamp.wrapping_add(1);
+            self.due.push(Due { at, place, stamp: p.stamp });
         }
     }
 
     fn is_current(&self, due: &Due) -> bool {
-        self.places.get(due.place as usize).is_some_and(|p| p.live && p.generation == due.generation)
+        self.places.get(due.place as usize).is_some_and(|p| p.live && p.stamp == due.stamp)
     }
 
     fn is_same_flow(&self, due: &Due) -> bool {
-        self.places.get(due.place as usize).is_some_and(|p| p.live && p.generation & !1 == due.generation)
+        self.places.get(due.place as usize).is_some_and(|p| p.live && p.flow == due.stamp)
     }
 
     /// Drops void entries when most of the queues are void: flows that end early leave theirs behind.
     fn compact(&mut self) {
         let most = 2 * self.live + 1024;
+        let places = &self.places;
+        let place = |due: &Due| places.get(due.place as usize).filter(|p| p.live);
         if self.due.len() > most {
-            let due = std::mem::take(&mut self.due);
-            self.due = due.into_iter().filter(|d| self.is_current(&d.0)).collect();
+            self.due.retain(|d| place(d).is_some_and(|p| p.stamp == d.stamp));
         }
         if self.by_age.len() > most {
-            let by_age = std::mem::take(&mut self.by_age);
-            self.by_age = by_age.into_iter().filter(|d| self.is_same_flow(&d.0)).collect();
+            self.by_age.retain(|d| place(d).is_some_and(|p| p.flow == d.stamp));
         }
     }
 
     fn find(&self, p: &PacketInfo) -> Option<u32> {
-        let mask = self.slots.len() - 1;
-        let tag = p.hash >> 32;
-        let mut at = p.hash as usize & mask;
-        loop {
-            let slot = *self.slots.get(at)?;
-            if slot == 0 {
-                return None;
-            }
-            if slot >> 32 == tag {
-                let place = slot as u32 - 1;
-                if self.store.base(place as usize).is_some_and(|b| b.key == p.key) {
-                    return Some(place);
-                }
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 2];
-        for (i, place) in self.places.iter().enumerate().filter(|(_, p)| p.live) {
-            insert_slot(&mut slots, place.hash, i as u32);
-        }
-        self.slots = slots;
+        self.index.find(p.hash, |at| self.store.base(at).is_some_and(|b| b.key == p.key))
     }
 }
 
-/// A slot is 0, or the upper half of the hash over the place plus one.
-fn insert_slot(slots: &mut [u64], hash: u64, place: u32) {
-    let mask = slots.len() - 1;
-    let mut at = hash as usize & mask;
-    while let Some(slot) = slots.get_mut(at) {
-        if *slot == 0 {
-            *slot = hash >> 32 << 32 | u64::from(place + 1);
-            return;
-        }
-        at = (at + 1) & mask;
-    }
+fn hash_of(places: &[Place], at: usize) -> u64 {
+    places.get(at).map_or(0, |p| p.hash)
 }
 
-/// Empties the slot of a place and moves later ones of the same run up, so that no tombstones are needed.
-fn remove_slot(slots: &mut [u64], hash: u64, place: u32, places: &[Place]) {
-    let mask = slots.len() - 1;
-    let mut hole = hash as usize & mask;
-    while slots[hole] as u32 != place + 1 {
-        if slots[hole] == 0 {
-            return;
-        }
-        hole = (hole + 1) & mask;
-    }
-    let mut at = (hole + 1) & mask;
-    while slots[at] != 0 {
-        let home = places.get(slots[at] as u32 as usize - 1).map_or(at, |p| p.hash as usize & mask);
-        // The entry may move to the hole if its home does not lie between the hole and where it is now.
-        if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
-            slots[hole] = slots[at];
-            hole = at;
-        }
-        at = (at + 1) & mask;
-    }
-    slots[hole] = 0;
-}
+/// Most flows that one call of [`FlowTable::expire`] ends: those of a wire that fell quiet all at once come out in
+/// portions, and never lie twice in memory.
+const MOST_EXPIRED: usize = 16_384;
 
 #[cfg(test)]
 mod laws;
