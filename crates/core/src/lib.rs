@@ -17,6 +17,7 @@ pub mod link_type;
 pub mod metrics;
 pub mod nearest;
 pub mod packet;
+pub mod ports;
 pub mod privacy;
 pub mod protocols;
 pub mod rows;

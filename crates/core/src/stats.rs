@@ -72,11 +72,14 @@ pub enum EndReason {
     EndOfInput,
     /// Pushed out of a full flow table.
     Evicted,
+    /// Its end points opened another connection before it was closed.
+    Reused,
 }
 
 impl EndReason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 6] = [Self::Fin, Self::Rst, Self::Idle, Self::Active, Self::EndOfInput, Self::Evicted];
+    pub const ALL: [Self; 7] =
+        [Self::Fin, Self::Rst, Self::Idle, Self::Active, Self::EndOfInput, Self::Evicted, Self::Reused];
 
     /// The value in rows (`end_reason`).
     pub fn name(self) -> &'static str {
@@ -87,6 +90,7 @@ impl EndReason {
             Self::Active => "active",
             Self::EndOfInput => "end_of_input",
             Self::Evicted => "evicted",
+            Self::Reused => "reused",
         }
     }
 
@@ -96,7 +100,7 @@ impl EndReason {
             Self::Fin => "fin",
             Self::Rst => "rst",
             Self::Idle | Self::Active => "timeout",
-            Self::EndOfInput => "completed",
+            Self::EndOfInput | Self::Reused => "completed",
             Self::Evicted => "evicted",
         }
     }
@@ -157,7 +161,7 @@ pub struct StatsDelta {
     /// Flows begun.
     pub flows_created: u64,
     /// Flows ended, by [`EndReason`].
-    pub flows_ended: Counts<6>,
+    pub flows_ended: Counts<7>,
     /// Flows open now, less those open at the last delta.
     pub active_flows: i64,
     /// Bytes the flow tables hold now, less those at the last delta.
@@ -205,14 +209,14 @@ impl IndexMut<SkipReason> for Counts<7> {
     }
 }
 
-impl Index<EndReason> for Counts<6> {
+impl Index<EndReason> for Counts<7> {
     type Output = u64;
     fn index(&self, r: EndReason) -> &u64 {
         &self.0[r as usize]
     }
 }
 
-impl IndexMut<EndReason> for Counts<6> {
+impl IndexMut<EndReason> for Counts<7> {
     fn index_mut(&mut self, r: EndReason) -> &mut u64 {
         &mut self.0[r as usize]
     }

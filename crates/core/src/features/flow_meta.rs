@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
 use super::values::{TcpFlow, address, bits, decimal, int, put, ratio};
-use super::{FlowView, Group, f64, i64, ports, private, str};
+use super::{FlowView, Group, f64, i64, private, str};
 use crate::packet::{Layer, Layers};
+use crate::ports;
 use crate::privacy::Privacy::{Address, Port};
 use crate::stats::EndReason;
 use crate::trackers::TrackerMask;
@@ -108,7 +109,7 @@ pub static GROUP: Group<View> = Group {
         i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved)."),
         i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc."),
         str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'."),
-        str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, end_of_input, evicted."),
+        str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, reused, end_of_input, evicted."),
     ],
 };
 

@@ -5,7 +5,6 @@
 
 mod flow_meta;
 mod group;
-mod ports;
 mod sequences;
 mod settings;
 mod size;

@@ -2,18 +2,19 @@
 
 use std::net::IpAddr;
 
+use super::tcp::Tcp;
 use crate::frame::TimeNs;
-use crate::packet::{FlowKey, Layers, Packet, PacketInfo, Side, tcp_flags};
+use crate::packet::{FlowKey, Layers, Packet, PacketInfo, Side, ip_proto, tcp_flags};
+use crate::ports;
 use crate::stats::EndReason;
 use crate::trackers::TrackerMask;
 
-/// Identity, times, counts by side and TCP state of a flow.
+/// Identity, times, counts by side and TCP state of a flow: three cache lines, of which finding a flow reads the first.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct FlowBase {
     /// Identity.
     pub key: FlowKey,
-    /// Number of the flow's first packet in the input: a total order of flows.
-    pub first_seq: u64,
     /// Earliest packet time.
     pub first_ts: TimeNs,
     /// Latest packet time.
@@ -24,32 +25,62 @@ pub struct FlowBase {
     pub bytes: [u64; 2],
     /// Upper-layer payload bytes by [`Side`], as on the wire.
     pub payload: [u64; 2],
-    /// Headers of the first packet.
-    pub layers: Layers,
-    /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
-    pub outer: Option<Box<(IpAddr, IpAddr)>>,
-    /// Whether [`Side::A`] is the lower end point of the key.
-    pub a_is_lo: bool,
-    /// Who opened the flow, see [`FlowBase::initiator`].
-    initiator: Opened,
-    /// FIN seen from side A (1), B (2).
-    pub fin: u8,
-    /// Whether the flow has been closed by FIN from both sides and only lingers for the last ACKs.
-    pub closed: bool,
-    /// Why the flow ended.
-    pub end: EndReason,
     /// Trackers that the flow has state of.
     pub(super) trackers: TrackerMask,
     /// Those of them that want further packets.
     pub(super) wanting: TrackerMask,
+    /// Whether [`Side::A`] is the lower end point of the key.
+    pub a_is_lo: bool,
+    /// Who the initiator is, by [`FlowBase::initiator_by`].
+    initiator: Side,
+    initiator_by: InitiatorBy,
+    /// Whether the initiator is that of an earlier row of the same connection.
+    carried: bool,
+    /// FIN seen from side A (1), B (2).
+    fin: u8,
+    /// Why the flow ended.
+    pub end: EndReason,
+    /// Whether a FIN or a RST was seen.
+    closing: bool,
+    /// Whether the table has taken note that the flow is closed.
+    pub(super) in_closed_queue: bool,
+    /// A row has gone out; what is left keeps the direction for what may still come.
+    pub(super) remnant: bool,
+    tcp: Tcp,
+    /// Number of the flow's first packet in the input: a total order of flows.
+    pub first_seq: u64,
+    /// Headers of the first packet.
+    pub layers: Layers,
+    /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
+    pub outer: Option<Box<(IpAddr, IpAddr)>>,
 }
 
-/// What is known of who opened a flow; later variants outrank earlier ones.
+/// What it rests on that an end point is called the initiator; later variants outrank earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Opened {
-    FirstPacket,
-    SynAck(Side),
-    Syn(Side),
+pub enum InitiatorBy {
+    /// It sent the earliest packet.
+    First,
+    /// The other end alone has the port of a service.
+    Port,
+    /// It received a SYN-ACK.
+    SynAck,
+    /// It sent the first SYN.
+    Syn,
+    /// It sent an ICMP echo request, or received the reply: the first echo message decides.
+    Echo,
+}
+
+impl InitiatorBy {
+    /// The value in rows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Port => "port",
+            Self::SynAck => "synack",
+            Self::Syn => "syn",
+            Self::Echo => "echo",
+        }
+    }
 }
 
 impl FlowBase {
@@ -67,13 +98,41 @@ impl FlowBase {
             layers: p.layers,
             outer: packet.outer_addresses().map(Box::new),
             a_is_lo: p.from_lo,
-            initiator: Opened::FirstPacket,
+            initiator: Side::A,
+            initiator_by: InitiatorBy::First,
+            carried: false,
             fin: 0,
-            closed: false,
+            closing: false,
+            in_closed_queue: false,
+            remnant: false,
+            tcp: Tcp::default(),
             end: EndReason::EndOfInput,
             trackers: TrackerMask::NONE,
             wanting: TrackerMask::NONE,
         }
+    }
+
+    /// Where exactly one end has the port of a service, the other is the initiator unless a SYN says otherwise.
+    pub(super) fn guess_by_port(&mut self) {
+        let lo = self.key.port(true).is_some_and(ports::is_service);
+        let hi = self.key.port(false).is_some_and(ports::is_service);
+        if lo != hi {
+            let initiator_is_lo = hi;
+            self.initiator = if initiator_is_lo == self.a_is_lo { Side::A } else { Side::B };
+            self.initiator_by = InitiatorBy::Port;
+        }
+    }
+
+    /// Takes over who the initiator is from an earlier row of the same connection.
+    pub(super) fn continue_from(&mut self, earlier: &Initiator) {
+        self.initiator = if earlier.is_lo == self.a_is_lo { Side::A } else { Side::B };
+        self.initiator_by = earlier.by;
+        self.carried = true;
+    }
+
+    /// Who the initiator is, for a later row of the same connection.
+    pub(super) fn initiator_to_carry(&self) -> Initiator {
+        Initiator { is_lo: self.initiator_is_lo(), by: self.initiator_by }
     }
 
     /// Which side a packet of this flow comes from.
@@ -82,32 +141,93 @@ impl FlowBase {
     }
 
     /// Counts a packet.
-    pub fn update(&mut self, p: &PacketInfo, side: Side) {
+    #[inline]
+    pub fn update(&mut self, packet: &Packet<'_>, side: Side) {
+        let p = packet.info;
         let s = side as usize;
-        self.first_ts = self.first_ts.min(p.ts);
+        if p.ts < self.first_ts {
+            self.first_ts = p.ts;
+            if self.initiator_by == InitiatorBy::First && !self.carried {
+                self.initiator = side;
+            }
+        }
         self.last_ts = self.last_ts.max(p.ts);
         self.packets[s] += 1;
         self.bytes[s] += u64::from(p.ip_len);
         self.payload[s] += u64::from(p.payload_len);
-        let flags = p.tcp_flags;
-        if flags & tcp_flags::SYN != 0 {
-            let opened = if flags & tcp_flags::ACK == 0 { Opened::Syn(side) } else { Opened::SynAck(side.other()) };
-            // The first SYN decides; a simultaneous open has two of them (RFC 9293 section 3.5).
-            if std::mem::discriminant(&opened) != std::mem::discriminant(&self.initiator) && opened > self.initiator {
-                self.initiator = opened;
-            }
-        }
-        if flags & tcp_flags::FIN != 0 {
-            self.fin |= 1 << s;
+        if p.has_tcp {
+            self.update_tcp(packet, side);
+        } else if matches!(p.key.protocol, ip_proto::ICMP | ip_proto::ICMPV6)
+            && self.initiator_by < InitiatorBy::Echo
+            && !self.carried
+        {
+            self.update_icmp(packet, side);
         }
     }
 
-    /// The initiator: the sender of the first SYN; else the receiver of a SYN-ACK; else the sender of the first packet.
-    pub fn initiator(&self) -> Side {
-        match self.initiator {
-            Opened::FirstPacket => Side::A,
-            Opened::SynAck(side) | Opened::Syn(side) => side,
+    #[inline]
+    fn update_tcp(&mut self, packet: &Packet<'_>, side: Side) {
+        let flags = packet.info.tcp_flags;
+        if flags & (tcp_flags::SYN | tcp_flags::FIN | tcp_flags::RST) != 0 {
+            self.closing |= flags & (tcp_flags::FIN | tcp_flags::RST) != 0;
+            if flags & tcp_flags::SYN != 0 {
+                let (by, initiator) = match flags & tcp_flags::ACK {
+                    0 => (InitiatorBy::Syn, side),
+                    _ => (InitiatorBy::SynAck, side.other()),
+                };
+                // The first SYN decides; a simultaneous open has two of them (RFC 9293 section 3.5).
+                if by > self.initiator_by && !self.carried {
+                    (self.initiator_by, self.initiator) = (by, initiator);
+                }
+            }
+            if flags & tcp_flags::FIN != 0 {
+                self.fin |= 1 << side as usize;
+            }
         }
+        self.tcp.update(packet, side);
+    }
+
+    /// RFC 792, RFC 4443 section 4: the type tells a request from a reply.
+    fn update_icmp(&mut self, packet: &Packet<'_>, side: Side) {
+        let kind = packet.l4_header().first().or(packet.payload().first());
+        let initiator = match (packet.info.key.protocol, kind) {
+            (ip_proto::ICMP, Some(8)) | (ip_proto::ICMPV6, Some(128)) => side,
+            (ip_proto::ICMP, Some(0)) | (ip_proto::ICMPV6, Some(129)) => side.other(),
+            _ => return,
+        };
+        (self.initiator_by, self.initiator) = (InitiatorBy::Echo, initiator);
+    }
+
+    /// Whether a SYN without ACK may belong to this flow's connection.
+    pub(super) fn fits_syn(&self, p: &PacketInfo) -> bool {
+        self.tcp.fits_syn(p, self.side_of(p))
+    }
+
+    /// Whether [`FlowBase::closed`] is worth asking: a FIN or a RST was seen.
+    #[inline]
+    pub(super) fn may_be_closed(&self) -> bool {
+        self.closing && !self.in_closed_queue
+    }
+
+    /// How the connection was closed, if it was: FIN from both sides, or RST.
+    #[inline]
+    pub fn closed(&self) -> Option<EndReason> {
+        match self.fin {
+            3 => Some(EndReason::Fin),
+            _ if self.tcp.is_reset() => Some(EndReason::Rst),
+            _ => None,
+        }
+    }
+
+    /// The initiator: the sender of the first SYN; else the receiver of a SYN-ACK; else the sender of the earliest packet.
+    /// Of ICMP, the first echo message decides.
+    pub fn initiator(&self) -> Side {
+        self.initiator
+    }
+
+    /// What that rests on.
+    pub fn initiator_by(&self) -> InitiatorBy {
+        self.initiator_by
     }
 
     /// Index of the forward direction (initiator to responder) in arrays by [`Side`].
@@ -153,4 +273,11 @@ impl FlowBase {
     fn initiator_is_lo(&self) -> bool {
         (self.initiator() == Side::A) == self.a_is_lo
     }
+}
+
+/// Who the initiator of a connection is, whichever side it is in a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Initiator {
+    is_lo: bool,
+    by: InitiatorBy,
 }

@@ -5,7 +5,8 @@ mod due;
 mod index;
 mod store;
 mod table;
+mod tcp;
 
-pub use base::FlowBase;
+pub use base::{FlowBase, InitiatorBy};
 pub use store::{FlowRef, FlowStore};
 pub use table::{FlowSettings, FlowTable};

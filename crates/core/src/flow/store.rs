@@ -67,7 +67,7 @@ macro_rules! store {
             #[inline]
             pub fn update(&mut self, at: usize, packet: &Packet<'_>, side: Side, context: &mut Context) {
                 let Some(base) = self.base.get_mut(at) else { return };
-                base.update(packet.info, side);
+                base.update(packet, side);
                 let mut wanting = base.wanting;
                 if packet.info.tcp_flags & SYN != 0 {
                     wanting = wanting.union(base.trackers.and(AGAIN_AT_SYN));
@@ -130,7 +130,7 @@ macro_rules! store {
             #[inline]
             pub fn touch(&self, at: usize) -> u64 {
                 let Some(base) = self.base.get(at) else { return 0 };
-                let mut sum = base.first_seq ^ base.bytes[0] ^ u64::from(base.closed) ^ u64::from(base.wanting.0);
+                let mut sum = base.first_seq ^ base.bytes[0] ^ base.packets[0] ^ u64::from(base.wanting.0);
                 $(
                     if self.mask.contains(TrackerMask::$bit) {
                         sum ^= self.$name.get(at).map_or(0, Tracker::touch);

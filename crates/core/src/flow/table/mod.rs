@@ -12,8 +12,10 @@
 //! the partition's own packets alone, so rows do not depend on the number of workers: trackers give back what they can
 //! do without, then flows are evicted.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 
+use super::base::Initiator;
 use super::due::{Due, DueQueue};
 use super::index::Index;
 use super::{FlowBase, FlowStore};
@@ -23,11 +25,6 @@ use crate::packet::{Packet, PacketInfo, tcp_flags};
 use crate::stats::{EndReason, StatsDelta};
 use crate::trackers::{Context, TrackerMask, TrackerSettings};
 
-/// How long a flow that FIN closed from both sides stays, for its last ACK and for repeated FINs.
-///
-/// A retransmitted FIN comes after one retransmission timeout, 1 s at first (RFC 6298 section 2.1), doubled once.
-pub const CLOSE_LINGER_NS: i64 = 3_000_000_000;
-
 /// Packets whose slots and flows are touched ahead.
 const RUN: usize = 32;
 
@@ -36,6 +33,9 @@ const RUN: usize = 32;
 pub struct FlowSettings {
     /// A gap of more than this ends a flow, in nanoseconds.
     pub idle_timeout: i64,
+    /// A gap of more than this ends a flow that FIN or RST closed, in nanoseconds; what comes later, within the idle
+    /// timeout, is another row of the same connection.
+    pub close_timeout: i64,
     /// An age of more than this ends a flow, in nanoseconds.
     pub active_timeout: Option<i64>,
     /// Most flows open at a time in this table.
@@ -44,8 +44,10 @@ pub struct FlowSettings {
     pub max_bytes: usize,
     /// Which flow goes when a limit is reached.
     pub eviction: Eviction,
-    /// Whether FIN and RST end flows.
+    /// Whether SYN, FIN and RST begin and end flows.
     pub terminate_on_fin_rst: bool,
+    /// Whether ports tell who the initiator is where no SYN does.
+    pub initiator_by_port: bool,
     /// What is tracked.
     pub trackers: TrackerMask,
     /// How it is tracked.
@@ -64,6 +66,9 @@ pub struct FlowTable {
     due: DueQueue,
     /// Flows by age, only for [`Eviction::Oldest`].
     by_age: DueQueue,
+    /// Flows that are closed, and remnants of them, in the order of their closing: they make room first.
+    closed: VecDeque<Due>,
+    /// Open flows and remnants.
     live: usize,
     context: Context,
     /// Bytes on the heap up to which there is nothing to do about memory.
@@ -95,6 +100,7 @@ impl FlowTable {
             store: FlowStore::new(settings.trackers),
             due: DueQueue::new(settings.idle_timeout),
             by_age: DueQueue::new(settings.idle_timeout),
+            closed: VecDeque::new(),
             live: 0,
             context: Context::new(settings.tracker_settings),
             most_heap: settings.max_bytes,
@@ -137,8 +143,12 @@ impl FlowTable {
             let Some(base) = self.store.base(top.place as usize) else { continue };
             let at = self.due_at(base);
             if at < now {
-                let reason = if base.closed { EndReason::Fin } else { EndReason::Idle };
-                self.end(top.place, reason, ended);
+                let remains = base.closed().is_some() && at < base.last_ts.saturating_add(self.settings.idle_timeout);
+                match base.remnant {
+                    true => self.forget(top.place),
+                    false if remains && self.settings.terminate_on_fin_rst => self.end_but_remember(top.place, ended),
+                    false => self.end(top.place, EndReason::Idle, ended),
+                }
             } else {
                 self.due.push(Due { at, ..top });
             }
@@ -151,12 +161,11 @@ impl FlowTable {
         let mut order = Vec::with_capacity(self.live);
         for (i, place) in self.places.iter().enumerate() {
             let Some(base) = place.live.then(|| self.store.base_mut(i)).flatten() else { continue };
+            if base.remnant {
+                continue;
+            }
             let quiet = now.saturating_sub(base.last_ts) > self.settings.idle_timeout;
-            base.end = match (base.closed, quiet) {
-                (true, _) => EndReason::Fin,
-                (false, true) => EndReason::Idle,
-                (false, false) => EndReason::EndOfInput,
-            };
+            base.end = if quiet { EndReason::Idle } else { EndReason::EndOfInput };
             order.push((base.first_seq, i as u32));
         }
         order.sort_unstable();
@@ -184,7 +193,7 @@ impl FlowTable {
         std::mem::take(&mut self.context.stats)
     }
 
-    /// How many flows are open.
+    /// How many flows are open; remnants of closed ones count.
     pub fn len(&self) -> usize {
         self.live
     }
@@ -202,7 +211,8 @@ impl FlowTable {
     /// Bytes but for the heap of the trackers.
     fn fixed_bytes(&self) -> usize {
         let place = size_of::<Place>() + self.store.flow_bytes();
-        self.index.bytes() + self.due.bytes() + self.by_age.bytes() + self.places.len() * place
+        let queues = self.due.bytes() + self.by_age.bytes() + self.closed.capacity() * size_of::<Due>();
+        self.index.bytes() + queues + self.places.len() * place
     }
 
     /// Loads what the packets of a run will need. The loads do not depend on each other, so their misses overlap.
@@ -222,65 +232,83 @@ impl FlowTable {
         let p = packet.info;
         self.context.stats.packets += 1;
         self.context.stats.bytes += u64::from(p.ip_len);
-        let found = self.find(p);
-        let place = match found {
+        let place = match self.find(p) {
             Some(place) => match self.boundary(place, p) {
-                Some(reason) => {
-                    self.end(place, reason, ended);
-                    self.begin(packet, seq, ended)
+                Some(Boundary { reason, carried }) => {
+                    self.end_or_forget(place, reason, ended);
+                    self.begin(packet, seq, carried, ended)
                 }
                 None => place,
             },
-            None => self.begin(packet, seq, ended),
+            None => self.begin(packet, seq, None, ended),
         };
         let at = place as usize;
         let Some(side) = self.store.base(at).map(|b| b.side_of(p)) else { return };
         self.store.update(at, packet, side, &mut self.context);
-        if p.tcp_flags & (tcp_flags::FIN | tcp_flags::RST) != 0 && self.settings.terminate_on_fin_rst {
-            self.close(place, p.tcp_flags, ended);
+        if self.settings.terminate_on_fin_rst && self.store.base(at).is_some_and(FlowBase::may_be_closed) {
+            self.close(place);
         }
         if self.context.memory.heap_bytes() > self.most_heap {
             self.shed(p.ts, ended);
         }
     }
 
-    /// Whether a packet lies beyond the end of the flow it would belong to, and why that ended. A closed flow ended by
-    /// FIN, whatever comes after; [`FlowTable::expire`] would have said so too.
-    fn boundary(&self, place: u32, p: &PacketInfo) -> Option<EndReason> {
+    /// Whether a packet lies beyond the end of the flow it would belong to, and why that ended.
+    fn boundary(&self, place: u32, p: &PacketInfo) -> Option<Boundary> {
         let base = self.store.base(place as usize)?;
         let idle = self.settings.idle_timeout;
         let gap = p.ts.saturating_sub(base.last_ts);
-        let age = p.ts.saturating_sub(base.first_ts);
-        let opens = p.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+        let ends = |reason, carried| Some(Boundary { reason, carried });
         // A packet from long before the flow is as far off as one from long after it.
-        let far = gap > idle || base.first_ts.saturating_sub(p.ts) > idle;
-        let old = self.settings.active_timeout.is_some_and(|active| age > active);
-        match base.closed {
-            true => (opens || gap > CLOSE_LINGER_NS || far || old).then_some(EndReason::Fin),
-            false if far => Some(EndReason::Idle),
-            false => old.then_some(EndReason::Active),
+        if gap > idle || base.first_ts.saturating_sub(p.ts) > idle {
+            return ends(EndReason::Idle, None);
+        }
+        let same_connection = || Some(base.initiator_to_carry());
+        if self.settings.terminate_on_fin_rst {
+            let opens = p.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+            if opens && !base.fits_syn(p) {
+                return ends(EndReason::Reused, None);
+            }
+            if base.remnant || gap > self.settings.close_timeout && base.closed().is_some() {
+                return ends(EndReason::Idle, same_connection());
+            }
+        }
+        let age = p.ts.saturating_sub(base.first_ts);
+        match self.settings.active_timeout {
+            Some(active) if age > active => ends(EndReason::Active, same_connection()),
+            _ => None,
         }
     }
 
-    fn close(&mut self, place: u32, flags: u16, ended: &mut FlowStore) {
-        let Some(base) = self.store.base_mut(place as usize) else { return };
-        if flags & tcp_flags::RST != 0 {
-            let reason = if base.closed { EndReason::Fin } else { EndReason::Rst };
-            return self.end(place, reason, ended);
+    /// Takes note of a flow that its last packet closed.
+    fn close(&mut self, place: u32) {
+        let Some(base) = self.store.base(place as usize) else { return };
+        if base.closed().is_none() || base.in_closed_queue {
+            return;
         }
-        if base.fin == 3 && !base.closed {
-            base.closed = true;
+        if let Some(base) = self.store.base_mut(place as usize) {
+            base.in_closed_queue = true;
+        }
+        let stamp = self.places.get(place as usize).map_or(0, |p| p.flow);
+        self.closed.push_back(Due { at: 0, place, stamp });
+        if self.settings.close_timeout < self.settings.idle_timeout {
             self.enqueue(place);
         }
     }
 
-    fn begin(&mut self, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) -> u32 {
+    fn begin(&mut self, packet: &Packet<'_>, seq: u64, carried: Option<Initiator>, ended: &mut FlowStore) -> u32 {
         while self.live >= self.settings.max_flows || self.live > 0 && self.growth() > self.room() {
             self.evict(packet.info.ts, ended);
         }
         let place = self.free.pop().unwrap_or(self.places.len() as u32);
         let at = place as usize;
-        self.store.insert(at, FlowBase::start(packet, seq), packet.info, &mut self.context);
+        let mut base = FlowBase::start(packet, seq);
+        match carried {
+            Some(initiator) => base.continue_from(&initiator),
+            None if self.settings.initiator_by_port => base.guess_by_port(),
+            None => {}
+        }
+        self.store.insert(at, base, packet.info, &mut self.context);
         if at == self.places.len() {
             self.places.push(Place::default());
         }
@@ -302,23 +330,44 @@ impl FlowTable {
         place
     }
 
+    /// Ends a flow: for the reason that its connection was closed, or else for this one.
     fn end(&mut self, place: u32, reason: EndReason, ended: &mut FlowStore) {
+        self.give_out(place, reason, ended);
+        self.forget(place);
+    }
+
+    /// Ends a closed flow before its idle timeout: its direction is kept for what may still come.
+    fn end_but_remember(&mut self, place: u32, ended: &mut FlowStore) {
+        self.give_out(place, EndReason::Idle, ended);
+        if let Some(base) = self.store.base_mut(place as usize) {
+            base.remnant = true;
+            base.trackers = TrackerMask::NONE;
+            base.wanting = TrackerMask::NONE;
+        }
+        self.enqueue(place);
+    }
+
+    fn give_out(&mut self, place: u32, reason: EndReason, ended: &mut FlowStore) {
         let at = place as usize;
-        let Some(p) = self.places.get_mut(at).filter(|p| p.live) else { return };
+        let Some(base) = self.store.base_mut(at) else { return };
+        let closed = base.closed().filter(|_| self.settings.terminate_on_fin_rst);
+        base.end = closed.unwrap_or(reason);
+        self.context.stats.active_flows -= 1;
+        self.context.stats.flows_ended[base.end] += 1;
+        self.store.move_to(at, ended, &mut self.context);
+    }
+
+    /// Frees a place whose row has gone out.
+    fn forget(&mut self, place: u32) {
+        let Some(p) = self.places.get_mut(place as usize).filter(|p| p.live) else { return };
         p.live = false;
         p.flow = p.flow.wrapping_add(1);
         p.stamp = p.stamp.wrapping_add(1);
         let hash = p.hash;
         let places = &self.places;
         self.index.remove(hash, place, |at| hash_of(places, at));
-        if let Some(base) = self.store.base_mut(at) {
-            base.end = reason;
-        }
-        self.store.move_to(at, ended, &mut self.context);
         self.free.push(place);
         self.live -= 1;
-        self.context.stats.active_flows -= 1;
-        self.context.stats.flows_ended[reason] += 1;
         self.compact();
     }
 
@@ -348,9 +397,19 @@ impl FlowTable {
         }
     }
 
-    /// Ends one flow at `now` to make room: the first one due if it is closed or quiet for too long, else as the strategy
-    /// says.
+    /// Ends one flow at `now` to make room: a closed one, else one that is quiet for too long, else as the strategy says.
     fn evict(&mut self, now: TimeNs, ended: &mut FlowStore) {
+        while let Some(closed) = self.closed.pop_front() {
+            if !self.is_same_flow(&closed) {
+                continue;
+            }
+            let Some(base) = self.store.base_mut(closed.place as usize) else { continue };
+            if base.remnant || base.closed().is_some() {
+                return self.end_or_forget(closed.place, EndReason::Evicted, ended);
+            }
+            // The connection went on after its RST.
+            base.in_closed_queue = false;
+        }
         let oldest = self.settings.eviction == Eviction::Oldest;
         while let Some(top) = self.due.pop() {
             if !self.is_current(&top) {
@@ -362,30 +421,34 @@ impl FlowTable {
                 self.due.push(Due { at, ..top });
                 continue;
             }
-            let reason = match base.closed {
-                true => EndReason::Fin,
-                false if at < now => EndReason::Idle,
-                false => EndReason::Evicted,
-            };
-            if oldest && reason == EndReason::Evicted {
+            if at < now {
+                return self.end_or_forget(top.place, EndReason::Idle, ended);
+            }
+            if oldest {
                 self.due.push(top);
                 break;
             }
-            return self.end(top.place, reason, ended);
+            return self.end_or_forget(top.place, EndReason::Evicted, ended);
         }
         while let Some(top) = self.by_age.pop() {
             if self.is_same_flow(&top) {
-                let closed = self.store.base(top.place as usize).is_some_and(|b| b.closed);
-                let reason = if closed { EndReason::Fin } else { EndReason::Evicted };
-                return self.end(top.place, reason, ended);
+                return self.end_or_forget(top.place, EndReason::Evicted, ended);
             }
+        }
+    }
+
+    fn end_or_forget(&mut self, place: u32, reason: EndReason, ended: &mut FlowStore) {
+        match self.store.base(place as usize) {
+            Some(base) if base.remnant => self.forget(place),
+            _ => self.end(place, reason, ended),
         }
     }
 
     /// When a flow may be given up for quiet.
     fn due_at(&self, base: &FlowBase) -> i64 {
+        let closes = self.settings.terminate_on_fin_rst && !base.remnant && base.closed().is_some();
         let idle = self.settings.idle_timeout;
-        base.last_ts.saturating_add(if base.closed { CLOSE_LINGER_NS.min(idle) } else { idle })
+        base.last_ts.saturating_add(if closes { self.settings.close_timeout.min(idle) } else { idle })
     }
 
     /// Queues a flow under its present due time; an earlier entry of it becomes void.
@@ -417,11 +480,22 @@ impl FlowTable {
         if self.by_age.len() > most {
             self.by_age.retain(|d| place(d).is_some_and(|p| p.flow == d.stamp));
         }
+        if self.closed.len() > most {
+            self.closed.retain(|d| place(d).is_some_and(|p| p.flow == d.stamp));
+        }
     }
 
     fn find(&self, p: &PacketInfo) -> Option<u32> {
         self.index.find(p.hash, |at| self.store.base(at).is_some_and(|b| b.key == p.key))
     }
+}
+
+/// Where a flow ends and another begins.
+struct Boundary {
+    /// Why the flow ended, unless its connection was closed.
+    reason: EndReason,
+    /// Who the initiator of the next flow is, where it is the same connection.
+    carried: Option<Initiator>,
 }
 
 fn hash_of(places: &[Place], at: usize) -> u64 {

@@ -19,7 +19,19 @@ pub(super) enum Sender {
 }
 pub(super) use self::Sender::{Client, Server};
 
-/// A TCP packet of the connection from 10.0.0.1:`port` to 10.0.0.2:443, at so many milliseconds.
+/// A TCP packet of the `n`th connection from 10.0.0.1:`port` to 10.0.0.2:443, at so many milliseconds. Sequence numbers
+/// are those of a connection without data.
+pub(super) fn nth(n: u32, port: u16, from: Sender, ms: i64, flags: u16) -> PacketInfo {
+    let mut p = tcp_in(Scope::default(), port, from, ms, flags);
+    let base = n.wrapping_mul(1_000_000);
+    let numbers = [base.wrapping_add(1000), base.wrapping_add(5000)];
+    let (own, other) = if from == Client { (numbers[0], numbers[1]) } else { (numbers[1], numbers[0]) };
+    p.seq = own.wrapping_add(u32::from(flags & SYN == 0));
+    p.ack = if flags & ACK != 0 { other.wrapping_add(1) } else { 0 };
+    p
+}
+
+/// A TCP packet in a VLAN or a tunnel.
 pub(super) fn tcp_in(scope: Scope, port: u16, from: Sender, ms: i64, flags: u16) -> PacketInfo {
     let ends = [Endpoint::v4([10, 0, 0, 1], port), Endpoint::v4([10, 0, 0, 2], 443)];
     let ends = if from == Client { ends } else { [ends[1], ends[0]] };
@@ -27,7 +39,7 @@ pub(super) fn tcp_in(scope: Scope, port: u16, from: Sender, ms: i64, flags: u16)
 }
 
 pub(super) fn tcp(port: u16, from: Sender, ms: i64, flags: u16) -> PacketInfo {
-    tcp_in(Scope::default(), port, from, ms, flags)
+    nth(0, port, from, ms, flags)
 }
 
 /// An idle timeout of 60 s, nothing else that ends a flow but FIN and RST, no trackers.
@@ -38,7 +50,9 @@ pub(super) fn settings() -> FlowSettings {
         max_flows: 1000,
         max_bytes: usize::MAX,
         eviction: Eviction::Lru,
+        close_timeout: 60 * SECOND,
         terminate_on_fin_rst: true,
+        initiator_by_port: false,
         trackers: TrackerMask::NONE,
         tracker_settings: TrackerSettings::default(),
     }

@@ -2,8 +2,9 @@
 
 use super::testing::*;
 use super::*;
-use crate::packet::{Scope, Side};
-use EndReason::{Active, EndOfInput, Evicted, Fin, Idle, Rst};
+use crate::flow::InitiatorBy;
+use crate::packet::{Endpoint, FlowKey, Scope, Side};
+use EndReason::{Active, EndOfInput, Evicted, Fin, Idle, Reused, Rst};
 
 /// A connection that is opened and closed; the last packet is the last ACK, 30 ms after the first.
 fn closed(port: u16, ms: i64) -> Vec<PacketInfo> {
@@ -15,11 +16,45 @@ fn closed(port: u16, ms: i64) -> Vec<PacketInfo> {
 fn two_fins_make_one_flow() {
     let mut packets = closed(1, 0);
     assert_eq!(flows(settings(), &packets), [(1, 6, Fin)]);
-    packets.push(tcp(1, Server, 2_900, FIN));
-    packets.push(tcp(1, Client, 2_901, ACK));
+    packets.push(tcp(1, Server, 52_900, FIN));
+    packets.push(tcp(1, Client, 52_901, ACK));
     assert_eq!(flows(settings(), &packets), [(1, 8, Fin)], "a repeated FIN and its ACK belong to the flow");
-    packets.push(tcp(1, Client, 5_902, ACK));
-    assert_eq!(flows(settings(), &packets), [(1, 8, Fin), (1, 1, EndOfInput)], "3.001 s after is another flow");
+    packets.push(tcp(1, Client, 112_902, ACK));
+    assert_eq!(flows(settings(), &packets), [(1, 8, Fin), (1, 1, EndOfInput)], "60.001 s after is another flow");
+}
+
+#[test]
+fn close_timeout_brings_the_row_out_sooner_and_keeps_the_direction() {
+    let settings = FlowSettings { close_timeout: 3 * SECOND, ..settings() };
+    let rows = |bench: &Bench| -> Vec<_> {
+        bench.ended.bases().iter().map(|b| (b.total_packets(), b.end, b.src_port(), b.initiator_by())).collect()
+    };
+    let connection = (6, Fin, Some(1), InitiatorBy::Syn);
+    let tail = [tcp(1, Server, 4_000, FIN), tcp(1, Client, 4_001, ACK)];
+    let later = (2, EndOfInput, Some(1), InitiatorBy::Syn);
+    for expired in [false, true] {
+        let mut bench = Bench::new(settings);
+        bench.push(&closed(1, 0));
+        if expired {
+            bench.expire(3_030);
+            assert_eq!(rows(&bench), [], "3 s after the last packet is within the timeout");
+            bench.expire(3_031);
+            assert_eq!(rows(&bench), [connection]);
+            assert_eq!(bench.table.take_stats().active_flows, 0);
+        }
+        bench.push(&tail);
+        bench.drain(4_001);
+        assert_eq!(rows(&bench), [connection, later], "expired: {expired}");
+    }
+    // What remains of a closed flow goes with the idle timeout, and gives no row.
+    let mut bench = Bench::new(settings);
+    bench.push(&closed(1, 0));
+    bench.expire(3_031);
+    bench.expire(60_031);
+    assert!(bench.table.is_empty());
+    bench.push(&[tcp(1, Server, 60_032, ACK)]);
+    bench.drain(i64::MAX);
+    assert_eq!(rows(&bench)[1..], [(1, Idle, Some(443), InitiatorBy::First)]);
 }
 
 #[test]
@@ -29,29 +64,45 @@ fn a_fin_from_one_side_leaves_the_flow_open() {
 }
 
 #[test]
-fn a_new_syn_after_close_begins_a_new_flow() {
+fn a_syn_with_another_number_begins_a_new_flow() {
     let mut packets = closed(1, 0);
-    packets.extend(closed(1, 31));
-    assert_eq!(flows(settings(), &packets), [(1, 6, Fin), (1, 6, Fin)]);
-    let mut late_answer = closed(1, 0);
-    late_answer.push(tcp(1, Server, 31, SYN | ACK));
-    assert_eq!(flows(settings(), &late_answer), [(1, 7, Fin)], "a SYN-ACK opens nothing");
+    packets.push(tcp(1, Client, 31, SYN));
+    packets.push(tcp(1, Server, 31, SYN | ACK));
+    assert_eq!(flows(settings(), &packets), [(1, 8, Fin)], "the same number: a late copy");
+    packets.push(nth(1, 1, Client, 32, SYN));
+    packets.push(nth(1, 1, Server, 33, SYN | ACK));
+    assert_eq!(flows(settings(), &packets), [(1, 8, Fin), (1, 2, EndOfInput)]);
+    let open = [tcp(1, Client, 0, SYN), tcp(1, Server, 1, SYN | ACK), nth(1, 1, Client, 2, SYN)];
+    assert_eq!(flows(settings(), &open), [(1, 2, Reused), (1, 1, EndOfInput)], "never closed");
+    let other_way = [tcp(1, Client, 0, SYN), tcp(1, Server, 1, SYN | ACK), nth(1, 1, Server, 2, SYN)];
+    assert_eq!(flows(settings(), &other_way), [(1, 2, Reused), (1, 1, EndOfInput)], "opened by the other end");
 }
 
 #[test]
 fn a_syn_in_an_open_flow_is_a_packet_of_it() {
     let packets = [tcp(1, Client, 0, SYN), tcp(1, Client, 1_000, SYN), tcp(1, Server, 1_001, SYN | ACK)];
     assert_eq!(flows(settings(), &packets), [(1, 3, EndOfInput)]);
+    let late = [tcp(1, Server, 1, SYN | ACK), tcp(1, Client, 2, ACK), tcp(1, Client, 0, SYN)];
+    assert_eq!(flows(settings(), &late), [(1, 3, EndOfInput)], "stored late");
 }
 
 #[test]
-fn rst_ends_at_once() {
-    let packets =
-        [tcp(1, Client, 0, SYN), tcp(1, Server, 1, RST | ACK), tcp(1, Client, 1, ACK), tcp(1, Server, 2, RST)];
-    assert_eq!(flows(settings(), &packets), [(1, 2, Rst), (1, 2, Rst)]);
+fn rst_closes_and_what_follows_belongs_to_the_flow() {
+    let mut packets =
+        vec![tcp(1, Client, 0, SYN), tcp(1, Server, 1, RST | ACK), tcp(1, Client, 1, ACK), tcp(1, Server, 2, RST)];
+    assert_eq!(flows(settings(), &packets), [(1, 4, Rst)]);
+    packets.extend([tcp(1, Client, 1_000, SYN), tcp(1, Server, 1_001, RST | ACK)]);
+    assert_eq!(flows(settings(), &packets), [(1, 6, Rst)], "another try with the same number");
     let mut after_close = closed(1, 0);
     after_close.push(tcp(1, Client, 40, RST));
     assert_eq!(flows(settings(), &after_close), [(1, 7, Fin)], "FIN came first");
+}
+
+#[test]
+fn a_rst_outside_of_the_window_closes_nothing() {
+    let blind = PacketInfo { seq: 3_000_000_000, ..tcp(1, Server, 2, RST) };
+    let packets = [tcp(1, Client, 0, SYN), tcp(1, Server, 1, SYN | ACK), blind, tcp(1, Client, 3, ACK)];
+    assert_eq!(flows(settings(), &packets), [(1, 4, EndOfInput)]);
 }
 
 #[test]
@@ -92,6 +143,17 @@ fn active_timeout_splits() {
 }
 
 #[test]
+fn rows_after_an_active_timeout_keep_the_direction() {
+    let mut bench = Bench::new(FlowSettings { active_timeout: Some(10 * SECOND), ..settings() });
+    bench.push(&[tcp(1, Client, 0, SYN), tcp(1, Server, 1, SYN | ACK), tcp(1, Server, 11_000, ACK)]);
+    bench.push(&[tcp(1, Server, 22_000, ACK), tcp(1, Client, 22_001, ACK)]);
+    bench.drain(0);
+    let of = |b: &FlowBase| (b.src_port(), b.initiator_by(), b.total_packets());
+    let rows: Vec<_> = bench.ended.bases().iter().map(of).collect();
+    assert_eq!(rows, [2, 1, 2].map(|n| (Some(1), InitiatorBy::Syn, n)));
+}
+
+#[test]
 fn reordering_keeps_durations_non_negative() {
     let mut bench = Bench::new(settings());
     bench.push(&[50, 20, 80, 10].map(|ms| tcp(1, Client, ms, ACK)));
@@ -116,9 +178,80 @@ fn the_initiator_is_who_opened() {
     assert_eq!(opener(&[tcp(1, Server, 0, SYN | ACK), tcp(1, Client, 1, SYN)]), (client, Side::B), "SYN second");
     assert_eq!(opener(&[tcp(1, Server, 0, SYN | ACK), tcp(1, Client, 1, ACK)]), (client, Side::B), "no SYN seen");
     assert_eq!(opener(&[tcp(1, Server, 0, ACK), tcp(1, Client, 1, ACK)]), (server, Side::A), "the first packet");
+    let stored_late = [tcp(1, Server, 1, ACK), tcp(1, Client, 0, ACK)];
+    assert_eq!(opener(&stored_late), (client, Side::B), "the earliest packet");
     let both = [tcp(1, Server, 0, SYN), tcp(1, Client, 0, SYN), tcp(1, Server, 1, SYN | ACK)];
     assert_eq!(opener(&both), (server, Side::A), "a simultaneous open: the first SYN");
-    assert_eq!(opener(&[tcp(1, Server, 0, ACK), tcp(1, Client, 1, SYN), tcp(1, Server, 2, SYN)]), (client, Side::B));
+    assert_eq!(opener(&[tcp(1, Server, 0, ACK), tcp(1, Client, 1, SYN)]), (client, Side::B));
+}
+
+#[test]
+fn ports_tell_the_initiator_where_asked_and_no_syn_was_seen() {
+    let rests_on = |initiator_by_port, packets: &[PacketInfo]| {
+        let mut bench = Bench::new(FlowSettings { initiator_by_port, ..settings() });
+        bench.push(packets);
+        bench.drain(0);
+        let base = &bench.ended.bases()[0];
+        (base.src_port(), base.initiator_by())
+    };
+    let data = [tcp(50_000, Server, 0, ACK), tcp(50_000, Client, 1, ACK)];
+    assert_eq!(rests_on(false, &data), (Some(443), InitiatorBy::First));
+    assert_eq!(rests_on(true, &data), (Some(50_000), InitiatorBy::Port));
+    assert_eq!(rests_on(true, &[tcp(50_000, Server, 0, SYN)]), (Some(443), InitiatorBy::Syn));
+    assert_eq!(rests_on(true, &[tcp(22, Server, 0, ACK)]), (Some(443), InitiatorBy::First), "both are services");
+}
+
+#[test]
+fn the_first_echo_message_decides() {
+    let ping = |kind: u8, from: Sender, ms: i64| {
+        let mut p = tcp(0, from, ms, 0);
+        let ends = [Endpoint::v4([10, 0, 0, 1], 0), Endpoint::v4([10, 0, 0, 2], 0)];
+        let (src, dst) = if from == Client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+        (p.key, p.from_lo) = FlowKey::new(false, 1, false, src, dst, Scope::default());
+        (p.hash, p.has_tcp, p.payload_start, p.payload_end) = (p.key.fixed_hash(), false, 0, 1);
+        (p, FrameBatch { data: vec![kind], frames: Vec::new() })
+    };
+    let initiator = |packets: &[(PacketInfo, FrameBatch)]| {
+        let mut bench = Bench::new(settings());
+        for (n, (info, batch)) in packets.iter().enumerate() {
+            bench.table.process(&[*info], &[0], batch, n as u64, &mut bench.ended);
+        }
+        bench.drain(0);
+        let base = &bench.ended.bases()[0];
+        (base.src_addr().to_string(), base.initiator_by())
+    };
+    let client = ("10.0.0.1".to_owned(), InitiatorBy::Echo);
+    assert_eq!(initiator(&[ping(8, Client, 0), ping(0, Server, 1)]), client);
+    assert_eq!(initiator(&[ping(0, Server, 1), ping(8, Server, 2)]), client, "the reply's receiver");
+    assert_eq!(initiator(&[ping(3, Server, 0), ping(8, Client, 1)]), client, "whatever came before");
+    assert_eq!(initiator(&[ping(3, Server, 0)]), ("10.0.0.2".to_owned(), InitiatorBy::First));
+}
+
+#[test]
+fn memory_stays_within_its_budget() {
+    let trackers = TrackerMask::LOG.union(TrackerMask::SIZES).union(TrackerMask::TCP_FLAGS);
+    for eviction in [Eviction::Lru, Eviction::Oldest] {
+        let max_bytes = 300_000;
+        let mut bench = Bench::new(FlowSettings { max_flows: 100_000, max_bytes, eviction, trackers, ..settings() });
+        let mut sent = 0;
+        for i in 0..60_000_i64 {
+            let port = (i * 7_919 % 5_003) as u16;
+            bench.push(&[tcp(port, if i % 3 == 0 { Server } else { Client }, i / 10, ACK)]);
+            sent += 1;
+            // A packet may take what one flow takes before it is noticed.
+            assert!(bench.table.bytes() <= max_bytes + 2_048, "{} at {i}", bench.table.bytes());
+        }
+        let heap: usize = (0..bench.table.store.len())
+            .filter(|at| bench.table.places[*at].live)
+            .map(|at| bench.table.store.heap_bytes(at))
+            .sum();
+        assert_eq!(heap, bench.table.context.memory.heap_bytes(), "the account is the sum over the flows");
+        let stats = bench.table.take_stats();
+        assert!(stats.flows_ended[Evicted] > 100, "{}", stats.flows_ended[Evicted]);
+        bench.drain(0);
+        assert_eq!(bench.ended.bases().iter().map(FlowBase::total_packets).sum::<u64>(), sent);
+        assert_eq!(bench.table.context.memory.heap_bytes(), 0);
+    }
 }
 
 #[test]
@@ -173,14 +306,14 @@ fn expire_gives_quiet_flows_out() {
     let mut bench = Bench::new(settings());
     bench.push(&[tcp(1, Client, 0, ACK), tcp(2, Client, 10_000, ACK), tcp(1, Client, 20_000, ACK)]);
     bench.push(&closed(3, 20_000));
-    bench.expire(23_030);
+    bench.expire(70_000);
     assert_eq!(bench.rows(), [], "due is not yet over due");
-    bench.expire(23_031);
-    assert_eq!(bench.rows(), [(3, 6, Fin)]);
     bench.expire(70_001);
-    assert_eq!(bench.rows()[1..], [(2, 1, Idle)]);
+    assert_eq!(bench.rows(), [(2, 1, Idle)]);
     bench.expire(80_001);
-    assert_eq!(bench.rows()[2..], [(1, 2, Idle)]);
+    assert_eq!(bench.rows()[1..], [(1, 2, Idle)]);
+    bench.expire(80_031);
+    assert_eq!(bench.rows()[2..], [(3, 6, Fin)]);
     let stats = bench.table.take_stats();
     assert_eq!((stats.flows_created, stats.flows_ended.total(), stats.active_flows, stats.packets), (3, 3, 0, 9));
     assert!(bench.table.is_empty());
@@ -193,10 +326,11 @@ fn the_queues_do_not_grow_with_flows_that_are_gone() {
         bench.push(&[tcp(9, Client, 0, ACK)]);
         for i in 0..20_000 {
             let port = 10 + (i % 500) as u16;
-            bench.push(&[tcp(port, Client, i, SYN), tcp(port, Server, i, RST)]);
+            bench.push(&[nth(i as u32, port, Client, i, SYN), nth(i as u32, port, Server, i, RST)]);
             let table = &bench.table;
-            assert!(table.due.len() <= 1100 && table.by_age.len() <= 1100, "{}", table.due.len());
+            assert!(table.due.len() <= 2200 && table.by_age.len() <= 2200, "{}", table.due.len());
+            assert!(table.closed.len() <= 2200, "{}", table.closed.len());
         }
-        assert_eq!((bench.table.len(), bench.table.places.len()), (1, 2));
+        assert_eq!((bench.table.len(), bench.table.places.len()), (501, 501));
     }
 }

@@ -21,6 +21,11 @@ pub fn range(port: u16) -> i64 {
     }
 }
 
+/// Whether a port is that of a service: a system port, or one in the list.
+pub fn is_service(port: u16) -> bool {
+    port < 1024 || SERVICES.binary_search_by_key(&port, |s| s.0).is_ok()
+}
+
 /// By port.
 const SERVICES: &[(u16, &str)] = &[
     (20, "ftp-data"),
