@@ -155,13 +155,13 @@ impl FlowBase {
         self.packets[s] += 1;
         self.bytes[s] += u64::from(p.ip_len);
         self.payload[s] += u64::from(p.payload_len);
-        if p.has_tcp {
+        if p.has_tcp() {
             self.update_tcp(packet, side);
         } else if matches!(p.key.protocol, ip_proto::ICMP | ip_proto::ICMPV6)
             && self.initiator_by < InitiatorBy::Echo
             && !self.carried
         {
-            self.update_icmp(packet, side);
+            self.update_icmp(p, side);
         }
     }
 
@@ -188,11 +188,11 @@ impl FlowBase {
     }
 
     /// RFC 792, RFC 4443 section 4: the type tells a request from a reply.
-    fn update_icmp(&mut self, packet: &Packet<'_>, side: Side) {
-        let kind = packet.l4_header().first().or(packet.payload().first());
-        let initiator = match (packet.info.key.protocol, kind) {
-            (ip_proto::ICMP, Some(8)) | (ip_proto::ICMPV6, Some(128)) => side,
-            (ip_proto::ICMP, Some(0)) | (ip_proto::ICMPV6, Some(129)) => side.other(),
+    fn update_icmp(&mut self, p: &PacketInfo, side: Side) {
+        let Some((kind, _)) = p.icmp() else { return };
+        let initiator = match (p.key.protocol, kind) {
+            (ip_proto::ICMP, 8) | (ip_proto::ICMPV6, 128) => side,
+            (ip_proto::ICMP, 0) | (ip_proto::ICMPV6, 129) => side.other(),
             _ => return,
         };
         (self.initiator_by, self.initiator) = (InitiatorBy::Echo, initiator);

@@ -174,7 +174,7 @@ fn window_scale(packet: &Packet<'_>) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trackers::testing::packet_in;
+    use crate::testing::packet_in;
 
     fn segment(flags: u16, seq: u32, ack: u32, len: u32) -> PacketInfo {
         let mut p = packet_in(0, 40 + len, len, 6, Default::default());

@@ -3,7 +3,7 @@
 use super::testing::*;
 use super::*;
 use crate::flow::InitiatorBy;
-use crate::packet::{Endpoint, FlowKey, Scope, Side};
+use crate::packet::{Endpoint, FlowKey, Known, Scope, Side};
 use EndReason::{Active, EndOfInput, Evicted, Fin, Idle, Reused, Rst};
 
 /// A connection that is opened and closed; the last packet is the last ACK, 30 ms after the first.
@@ -208,14 +208,12 @@ fn the_first_echo_message_decides() {
         let ends = [Endpoint::v4([10, 0, 0, 1], 0), Endpoint::v4([10, 0, 0, 2], 0)];
         let (src, dst) = if from == Client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
         (p.key, p.from_lo) = FlowKey::new(false, 1, false, src, dst, Scope::default());
-        (p.hash, p.has_tcp, p.payload_start, p.payload_end) = (p.key.fixed_hash(), false, 0, 1);
-        (p, FrameBatch { data: vec![kind], frames: Vec::new() })
+        (p.hash, p.icmp, p.known) = (p.key.fixed_hash(), [kind, 0], Known::PAYLOAD_LEN.with(Known::ICMP));
+        p
     };
-    let initiator = |packets: &[(PacketInfo, FrameBatch)]| {
+    let initiator = |packets: &[PacketInfo]| {
         let mut bench = Bench::new(settings());
-        for (n, (info, batch)) in packets.iter().enumerate() {
-            bench.table.process(&[*info], &[0], batch, n as u64, &mut bench.ended);
-        }
+        bench.push(packets);
         bench.drain(0);
         let base = &bench.ended.bases()[0];
         (base.src_addr().to_string(), base.initiator_by())
