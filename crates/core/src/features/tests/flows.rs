@@ -49,11 +49,11 @@ pub(crate) struct Case<'a> {
 
 impl<'a> Case<'a> {
     pub fn new(packets: &'a [P], protocol: u8, log_cap: usize) -> Self {
-        // The first SYN decides, else the first SYN-ACK, else the first packet.
+        // The first SYN decides, else the first SYN-ACK, else the earliest packet.
         let with = |bits: u16| packets.iter().find(|p| protocol == 6 && p.flags & 0x12 == bits);
-        let a_opened = with(0x02).map(|p| p.a).or(with(0x12).map(|p| !p.a)).unwrap_or(packets[0].a);
         let mut all = packets.to_vec();
         all.sort_by_key(|p| p.ts);
+        let a_opened = with(0x02).map(|p| p.a).or(with(0x12).map(|p| !p.a)).unwrap_or(all[0].a);
         let of = |a: bool| all.iter().copied().filter(|p| p.a == a).collect();
         let (fwd, bwd) = (of(a_opened), of(!a_opened));
         Self { packets, fwd, bwd, all, protocol, a_opened, threshold: 5e7, sketched: packets.len() > log_cap }

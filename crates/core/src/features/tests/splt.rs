@@ -15,7 +15,7 @@ pub(super) static ORACLE: Oracle = Oracle {
         Golden {
             flow: || connection().into_iter().rev().take(2).collect::<Vec<_>>().into(),
             options: |_| {},
-            row: "splt_direction 1 0
+            row: "splt_direction 0 1
                 splt_ps 40 40
                 splt_piat_ms 0 10",
         },
