@@ -7,7 +7,7 @@ use joyfuljay::core::engine::RowChunk;
 use joyfuljay::core::flow::{FlowBase, FlowRef, FlowStore};
 use joyfuljay_core::EndReason;
 use joyfuljay_core::frame::FrameBatch;
-use joyfuljay_core::packet::{Packet as CorePacket, PacketInfo, tcp_flags};
+use joyfuljay_core::packet::{Packet as CorePacket, PacketInfo};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{KEEP_CAP, KeptPacket, TrackerMask, TrackerSettings};
 use pyo3::exceptions::{PyIndexError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
@@ -186,12 +186,8 @@ impl Flow {
         }
         let info = packet.info(flow.base.layers);
         let side = flow.base.side_of(&info);
-        flow.base.update(&info, side);
-        flow.base.end = match (flow.base.fin, info.tcp_flags & tcp_flags::RST) {
-            (3, _) => EndReason::Fin,
-            (_, 0) => flow.base.end,
-            _ => EndReason::Rst,
-        };
+        flow.base.update(&CorePacket::without_bytes(&info), side);
+        flow.base.end = flow.base.closed().unwrap_or(EndReason::EndOfInput);
         let kept = KeptPacket { side, ..packet.kept };
         let more = HandPacket { kept, payload: packet.payload.clone() };
         match Arc::get_mut(&mut flow.packets) {
