@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -92,21 +93,24 @@ def feeding(jj):
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet", "arrow"])
-def test_a_killed_run_leaves_nothing_that_looks_whole(feeding, tmp_path, form):
+def test_a_killed_run_leaves_nothing_that_looks_whole(jj, feeding, tmp_path, form):
     out = tmp_path / f"out.{form}"
     child = feeding("-f", form, "-o", out)
     feed(child, DEMO.read_bytes())
-    wait_for(lambda: list(tmp_path.iterdir()))
+    wait_for(lambda: is_writing(child, tmp_path))
     child.send_signal(signal.SIGKILL)
     child.wait(10)
     assert not out.exists()
+    # What it left, if anything, goes with the next run.
+    jj("extract", DEMO, "-f", form, "-o", out)
+    assert list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_waits_for_a_quiet_pipe_ends_when_told(feeding, tmp_path, by):
     child = feeding("-f", "parquet", "-o", tmp_path / "out.parquet")
     feed(child, DEMO.read_bytes())
-    wait_for(lambda: list(tmp_path.iterdir()))
+    wait_for(lambda: is_writing(child, tmp_path))
     child.send_signal(by)
     assert child.wait(20) == 128 + by
     assert list(tmp_path.iterdir()) == []
@@ -146,7 +150,7 @@ def test_an_older_result_survives_a_killed_run(feeding, tmp_path):
     out.write_text("the result of yesterday\n")
     child = feeding("-f", "csv", "-o", out)
     feed(child, DEMO.read_bytes())
-    wait_for(lambda: len(list(tmp_path.iterdir())) > 1)
+    wait_for(lambda: is_writing(child, tmp_path))
     child.kill()
     child.wait(10)
     assert out.read_text() == "the result of yesterday\n"
@@ -189,6 +193,17 @@ def test_taken_port_is_an_error_with_a_way_out(jj):
         port = taken.getsockname()[1]
         err = jj("extract", DEMO, "-o", os.devnull, "-f", "csv", "--prometheus-port", port, ok=False).err
     assert str(port) in err
+
+
+def is_writing(child, folder):
+    """Whether the run has a file open in the folder; on Linux it has no name until it is whole."""
+    for fd in pathlib.Path(f"/proc/{child.pid}/fd").iterdir():
+        try:
+            if os.readlink(fd).startswith(f"{folder}{os.sep}"):
+                return True
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return False
 
 
 def feed(child, data):

@@ -52,7 +52,10 @@ impl From<ConfigError> for CliError {
 
 impl From<SourceError> for CliError {
     fn from(e: SourceError) -> Self {
-        Self::Failed(e.to_string())
+        match e {
+            SourceError::IsOutput { .. } => Self::Usage(e.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
     }
 }
 
@@ -60,9 +63,11 @@ impl From<SinkError> for CliError {
     fn from(e: SinkError) -> Self {
         match e {
             SinkError::Closed { .. } => Self::Closed,
-            SinkError::UnknownFormat { .. } | SinkError::NoDirectory { .. } | SinkError::IsDirectory { .. } => {
-                Self::Usage(e.to_string())
-            }
+            SinkError::UnknownFormat { .. }
+            | SinkError::NoName
+            | SinkError::NoDirectory { .. }
+            | SinkError::IsDirectory { .. }
+            | SinkError::NotReplaceable { .. } => Self::Usage(e.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

@@ -43,8 +43,11 @@ struct Jj {
     command: Subcommand,
 }
 
-/// Runs the command on the arguments of this process.
-pub fn main() -> ExitCode {
+/// Runs the command on the arguments of this process, whose standard output may have been closed when it began.
+pub fn main(stdout_closed: bool) -> ExitCode {
+    if stdout_closed {
+        out::close();
+    }
     ExitCode::from(main_from(std::env::args_os()))
 }
 

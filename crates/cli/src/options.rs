@@ -1,6 +1,7 @@
 //! Options that set the configuration. Each argument's id is the key that it sets, and its help is that key's doc
 //! comment, so an option says the same here, in `--help` and on the reference page.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -43,7 +44,7 @@ pub struct FeatureArgs {
     pub anonymize: bool,
     #[arg(long = "salt", value_name = "SECRET", env = "JJ_ANON_SALT", hide_env_values = true,
           help = help("anonymization_salt"))]
-    pub anonymization_salt: Option<String>,
+    pub anonymization_salt: Option<OsString>,
     #[arg(long = "flow-id", help = help("include_flow_id"))]
     pub include_flow_id: bool,
     #[arg(long = "include-sequences", help = help("include_raw_sequences"))]
@@ -124,6 +125,12 @@ pub fn configuration(
     flows.apply(&mut config);
     run.apply(&mut config);
     let config = set_keys(config, &base.set)?;
+    // It may come from the environment, where it disturbs nobody who does not need it.
+    let salted = config.anonymize_ips || config.anonymize || config.include_flow_id;
+    if salted && features.anonymization_salt.as_ref().is_some_and(|salt| salt.to_str().is_none()) {
+        let salt = "the salt (--salt or JJ_ANON_SALT) is no UTF-8 text: write it in letters, or as hexadecimal digits";
+        return Err(CliError::Usage(salt.into()));
+    }
     config.validate()?;
     Ok(config)
 }
@@ -137,7 +144,8 @@ impl FeatureArgs {
         c.include_ports &= !self.no_ports;
         c.anonymize_ips |= self.anonymize_ips;
         c.anonymize |= self.anonymize;
-        set_some(&mut c.anonymization_salt, &self.anonymization_salt);
+        let salt = self.anonymization_salt.as_ref().and_then(|salt| salt.to_str());
+        set_some(&mut c.anonymization_salt, &salt.map(str::to_owned));
         c.include_flow_id |= self.include_flow_id;
         c.include_raw_sequences |= self.include_raw_sequences;
         c.include_splt |= self.include_splt;

@@ -1,11 +1,31 @@
 //! Text on standard output: in one piece, and without a panic when the reader has gone (`jj features | head`).
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::CliError;
 
+/// Whether standard output was closed when the process began.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Remembers that standard output was closed when the process began: what is there now leads to nowhere.
+pub fn close() {
+    CLOSED.store(true, Ordering::Relaxed);
+}
+
+/// An error where standard output is closed.
+pub fn check() -> Result<(), CliError> {
+    if CLOSED.load(Ordering::Relaxed) {
+        return Err(CliError::Failed(
+            "standard output is closed: name a file with -o, or send it to /dev/null if it is not wanted".into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Prints text.
 pub fn print(text: &str) -> Result<(), CliError> {
+    check()?;
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;

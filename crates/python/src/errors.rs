@@ -6,7 +6,9 @@ use std::io;
 use joyfuljay::{ConfigError, Error};
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
-use pyo3::exceptions::{PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{
+    PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyPermissionError, PyRuntimeError, PyValueError,
+};
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
@@ -40,7 +42,9 @@ pub fn source_error(error: SourceError) -> PyErr {
         SourceError::NoMatch { .. } | SourceError::EmptyDirectory { .. } => {
             PyFileNotFoundError::new_err(error.to_string())
         }
-        SourceError::NoInput | SourceError::Pattern { .. } => PyValueError::new_err(error.to_string()),
+        SourceError::NoInput | SourceError::Pattern { .. } | SourceError::IsOutput { .. } => {
+            PyValueError::new_err(error.to_string())
+        }
         other => CaptureError::new_err(other.to_string()),
     }
 }
@@ -53,7 +57,9 @@ fn sink_error(error: SinkError) -> PyErr {
         },
         SinkError::NoDirectory { .. } => PyFileNotFoundError::new_err(error.to_string()),
         SinkError::IsDirectory { .. } => PyIsADirectoryError::new_err(error.to_string()),
-        SinkError::UnknownFormat { .. } | SinkError::UnknownCompression { .. } => {
+        SinkError::NotReplaceable { .. } => PyPermissionError::new_err(error.to_string()),
+        SinkError::NotPlaced { .. } => PyOSError::new_err(error.to_string()),
+        SinkError::NoName | SinkError::UnknownFormat { .. } | SinkError::UnknownCompression { .. } => {
             PyValueError::new_err(error.to_string())
         }
         other => JoyfulJayError::new_err(other.to_string()),

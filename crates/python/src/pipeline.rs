@@ -138,13 +138,8 @@ impl Engine {
     ) -> PyResult<Summary> {
         let format = format.map_or_else(|| Format::from_path(&output), str::parse);
         let format = format.map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
-        let source = self.open(py, &inputs)?;
-        if source.reads(&output) {
-            let output = output.display();
-            return Err(PyValueError::new_err(format!(
-                "{output} is one of the captures: name another file for the rows"
-            )));
-        }
+        let mut source = self.open(py, &inputs)?;
+        source.exclude_output(&output).map_err(|e| self.not_begun(py, e.into()))?;
         let options = SinkOptions::default();
         let sink = sink::open_sink(format, Target::File(output), self.plan.schema(), &options)
             .map_err(|e| self.not_begun(py, e.into()))?;

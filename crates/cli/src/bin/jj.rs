@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[path = "../stdout_at_start.rs"]
+mod stdout_at_start;
+
 fn main() -> ExitCode {
-    joyfuljay_cli::main()
+    joyfuljay_cli::main(stdout_at_start::was_closed())
 }

@@ -12,6 +12,7 @@ use joyfuljay_monitoring::rules::{
 };
 
 use crate::error::CliError;
+use crate::out;
 
 /// Write the Grafana dashboard of JoyfulJay's metrics (JSON).
 ///
@@ -152,7 +153,12 @@ impl PrometheusConfig {
 
 impl OutputArgs {
     fn write(self, text: &str) -> Result<(), CliError> {
-        let target = if self.output.as_os_str() == "-" { Target::Stdout } else { Target::File(self.output) };
+        let target = if self.output.as_os_str() == "-" {
+            out::check()?;
+            Target::Stdout
+        } else {
+            Target::File(self.output)
+        };
         Ok(write_whole(&target, text.as_bytes())?)
     }
 }

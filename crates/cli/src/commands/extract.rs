@@ -1,7 +1,7 @@
 //! `jj extract`: the main job.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOpti
 
 use crate::error::CliError;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::out;
 use crate::progress::Bar;
 use crate::say;
 use crate::signals::Interrupt;
@@ -53,7 +54,7 @@ pub struct Extract {
 struct OutputArgs {
     /// Where rows go: a file, or - for standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
-    output: String,
+    output: PathBuf,
     /// Format of the rows: csv, json (one object a line), parquet or arrow [default: by the extension of the output,
     /// else csv].
     #[arg(short, long, value_name = "FORMAT")]
@@ -156,7 +157,8 @@ impl Extract {
         if summary.cancelled {
             return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
         }
-        let report = Report { summary: &summary, output: &self.output.output, format: format.name() };
+        let output = self.output.output.to_string_lossy();
+        let report = Report { summary: &summary, output: &output, format: format.name() };
         match self.how.summary {
             _ if self.how.quiet => {}
             SummaryForm::Text => say::text_as_is(&report.text()),
@@ -177,27 +179,21 @@ impl Extract {
         target: Target,
     ) -> Result<(CaptureSet, Box<dyn RowSink>), CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
-            let source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
-            if let Target::File(path) = &target
-                && source.reads(path)
-            {
-                return Ok(Err(path.display().to_string()));
-            }
+            let mut source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
+            source.exclude_output(match &target {
+                // A redirection may lead to a file among the captures, too.
+                Target::Stdout => Path::new("/dev/stdout"),
+                Target::File(path) => path,
+            })?;
             let mut options = SinkOptions::default();
             options.compression = self.output.compression;
             let sink = sink::open_sink(format, target, pipeline.schema(), &options)?;
-            Ok(Ok((source, sink)))
+            Ok((source, sink))
         };
-        match opened() {
-            Ok(Ok(both)) => Ok(both),
-            Ok(Err(path)) => {
-                Err(CliError::Usage(format!("{path} is one of the captures: name another file for the rows")))
-            }
-            Err(error) => {
-                pipeline.not_begun(&error);
-                Err(error.into())
-            }
-        }
+        opened().map_err(|error| {
+            pipeline.not_begun(&error);
+            error.into()
+        })
     }
 }
 
@@ -205,7 +201,8 @@ const SIGINT: i32 = 2;
 
 impl OutputArgs {
     fn resolve(&self) -> Result<(Format, Target), CliError> {
-        if self.output == "-" {
+        if self.output.as_os_str() == "-" {
+            out::check()?;
             let format = self.format.unwrap_or(Format::Csv);
             if matches!(format, Format::Parquet | Format::Arrow) && std::io::stdout().is_terminal() {
                 return Err(CliError::Usage(format!(
@@ -214,7 +211,7 @@ impl OutputArgs {
             }
             return Ok((format, Target::Stdout));
         }
-        let path = PathBuf::from(&self.output);
+        let path = self.output.clone();
         let format = match self.format {
             Some(format) => format,
             // A device or a pipe has no extension to tell; a file without one gets an error that asks for -f.

@@ -1,22 +1,23 @@
 //! A file that appears under its name only when it is whole; or a device or a pipe, which is written straight into.
 //!
-//! A crash must never leave a file that looks whole. So a regular file is written beside its final name, in the same
-//! directory and thus on the same disk, made durable and then renamed, which replaces an older file in one step.
+//! A crash must never leave a file that looks whole. So a regular file is written without its name, in the same directory and
+//! thus on the same disk, made durable and then renamed, which replaces an older file in one step. That it can be put there is
+//! looked into before the run, not after hours of it.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::BytePlace;
+use super::part::{NotPlaced, Part};
+use super::{BytePlace, access};
 use crate::sink::SinkError;
 
 /// Opens the file, the device or the pipe of this name.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BytePlace>, SinkError> {
     let name = path.display().to_string();
+    if path.as_os_str().is_empty() {
+        return Err(SinkError::NoName);
+    }
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(SinkError::IsDirectory { target: name }),
         // A device or a pipe cannot be replaced, and must not be.
@@ -24,13 +25,32 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn BytePlace>, SinkError> {
             let file = OpenOptions::new().write(true).open(path).map_err(|e| SinkError::io(&name, "open", e))?;
             Ok(Box::new(Pipe { file, name }))
         }
-        _ => {
-            // Through a link to the file that it names, so that the link stays.
-            let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-            let (file, part) = Part::create(place, &name)?;
-            Ok(Box::new(WholeFile { file, part, name }))
+        // Through a link to the file that it names, so that the link stays.
+        Ok(meta) => WholeFile::create(fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()), Some(&meta), name),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => WholeFile::create(behind_links(path, &name)?, None, name),
+        Err(e) => Err(SinkError::io(&name, "write to this place", e)),
+    }
+}
+
+/// The name that a link to nothing leads to, or the path itself.
+fn behind_links(path: &Path, name: &str) -> Result<PathBuf, SinkError> {
+    /// As many as Linux follows; a circle is an error of its own before.
+    const MAX_LINKS: usize = 40;
+
+    let mut place = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&place) {
+            Ok(target) => place = place.parent().map_or_else(|| target.clone(), |directory| directory.join(&target)),
+            Err(_) => break,
         }
     }
+    // `new/` and `new/.`, of which a path tells only its last name.
+    let bytes = place.as_os_str().as_encoded_bytes();
+    let last = bytes.strip_suffix(b".").unwrap_or(bytes).last();
+    if last.is_some_and(|b| std::path::is_separator(char::from(*b))) || place.file_name().is_none() {
+        return Err(SinkError::IsDirectory { target: name.to_owned() });
+    }
+    Ok(place)
 }
 
 /// A device or a pipe.
@@ -63,11 +83,33 @@ impl Write for Pipe {
     }
 }
 
-/// A file in the making. Dropped without [`BytePlace::finish`], it removes its part file.
+/// A file in the making. Dropped without [`BytePlace::finish`], it is gone.
 struct WholeFile {
-    file: File,
     part: Part,
     name: String,
+}
+
+impl WholeFile {
+    /// A file that is to be `place`, where the file of `old` is now.
+    fn create(place: PathBuf, old: Option<&fs::Metadata>, name: String) -> Result<Box<dyn BytePlace>, SinkError> {
+        let directory = place.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+        if let Some(reason) = old.and_then(|old| access::refusal(&place, old, &directory)) {
+            return Err(SinkError::NotReplaceable { target: name, reason: reason.to_owned() });
+        }
+        let part = Part::create(place.clone(), old.is_some()).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                SinkError::NoDirectory { target: name.clone(), directory: directory.display().to_string() }
+            }
+            _ => SinkError::io(&name, "create the file", e),
+        })?;
+        if let Some(old) = old {
+            access::keep(&place, old, part.file()).map_err(|(what, e)| SinkError::NotReplaceable {
+                target: name.clone(),
+                reason: format!("its {what} could not be kept: {e}"),
+            })?;
+        }
+        Ok(Box::new(Self { part, name }))
+    }
 }
 
 impl BytePlace for WholeFile {
@@ -80,106 +122,22 @@ impl BytePlace for WholeFile {
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
-        let Self { file, part, name } = *self;
-        file.sync_all().map_err(|e| SinkError::io(&name, "make the file durable", e))?;
-        part.put_into_place().map_err(|e| SinkError::io(&name, "put the file into place", e))
+        let Self { part, name } = *self;
+        part.file().sync_all().map_err(|e| SinkError::io(&name, "make the file durable", e))?;
+        part.put_into_place().map_err(|NotPlaced { error, kept }| match kept {
+            Some(kept) => SinkError::NotPlaced { target: name, kept: kept.display().to_string(), source: error },
+            None => SinkError::io(&name, "put the file into place", error),
+        })
     }
 }
 
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.part.file().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Removes the part files of every output that is open, for whoever ends the process while a run cannot be stopped: it may wait
-/// for a pipe that says nothing.
-pub fn remove_parts() {
-    for path in std::mem::take(&mut *parts()) {
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// Part files of this process.
-fn parts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    static PARTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A file in the making. Dropped, it is removed.
-#[derive(Debug)]
-struct Part {
-    path: PathBuf,
-    place: PathBuf,
-    placed: bool,
-}
-
-impl Part {
-    fn create(place: PathBuf, target: &str) -> Result<(File, Self), SinkError> {
-        let directory = match place.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        loop {
-            let path = directory.join(part_name(&place));
-            // The mode is 0666 less the umask, as for any file that a command creates.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => {
-                    parts().insert(path.clone());
-                    return Ok((file, Self { path, place, placed: false }));
-                }
-                // Left by a killed process that had our number: the counter moves on.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    let directory = directory.display().to_string();
-                    return Err(SinkError::NoDirectory { target: target.to_owned(), directory });
-                }
-                Err(e) => return Err(SinkError::io(target, "create the part file", e)),
-            }
-        }
-    }
-
-    fn put_into_place(mut self) -> io::Result<()> {
-        fs::rename(&self.path, &self.place)?;
-        self.placed = true;
-        sync_directory(&self.place);
-        Ok(())
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        parts().remove(&self.path);
-        if !self.placed {
-            // Nothing can be done about a failure here; the name says that the file is a part.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// `.NAME.part-PID-N`: hidden, no reader's pattern for the format takes it, and two runs never share one.
-fn part_name(place: &Path) -> OsString {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    /// File systems take names of 255 bytes; the rest of the part's name needs up to 40.
-    const MAX_NAME: usize = 200;
-
-    let mut name = OsString::from(".");
-    match place.file_name() {
-        Some(file) if file.len() <= MAX_NAME => name.push(file),
-        _ => name.push("joyfuljay"),
-    }
-    name.push(format!(".part-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    name
-}
-
-/// Makes the new name itself durable. Best effort: some file systems refuse, and the contents are safe already.
-fn sync_directory(file: &Path) {
-    if let Some(directory) = file.parent().filter(|d| !d.as_os_str().is_empty()) {
-        let _ = File::open(directory).and_then(|d| d.sync_all());
+        self.part.file().flush()
     }
 }
 
@@ -207,7 +165,6 @@ mod tests {
         let mut output = open(&path).unwrap();
         output.append(b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(names(directory.path()).len(), 2);
         assert_eq!(output.finish().unwrap(), 3);
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(directory.path()), ["rows.csv"]);
@@ -218,7 +175,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut output = open(&directory.path().join("rows.csv")).unwrap();
         output.append(b"half").unwrap();
-        assert!(names(directory.path())[0].starts_with(".rows.csv.part-"));
         drop(output);
         assert!(names(directory.path()).is_empty());
     }
@@ -242,6 +198,70 @@ mod tests {
         assert!(matches!(missing, SinkError::NoDirectory { .. }), "{missing}");
         assert!(missing.to_string().contains("none/rows.csv"));
         assert!(matches!(open(directory.path()).map(drop).unwrap_err(), SinkError::IsDirectory { .. }));
+        for name in ["new/", "new/."] {
+            let error = open(&directory.path().join(name)).map(drop).unwrap_err();
+            assert!(matches!(error, SinkError::IsDirectory { .. }), "{error}");
+        }
+        assert!(matches!(open(Path::new("")).map(drop).unwrap_err(), SinkError::NoName));
+        fs::write(directory.path().join("file"), "").unwrap();
+        for name in [format!("{}.csv", "n".repeat(252)), "file/rows.csv".into(), "file/".into()] {
+            let error = open(&directory.path().join(&name)).map(drop).unwrap_err();
+            assert!(matches!(error, SinkError::Io { .. }) && error.to_string().contains(&name), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_gets_its_target() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("sub")).unwrap();
+        symlink("second", at("first")).unwrap();
+        symlink("sub/rows.csv", at("second")).unwrap();
+        open(&at("first")).unwrap().finish().unwrap();
+        assert!(at("sub/rows.csv").is_file());
+        assert!(fs::symlink_metadata(at("first")).unwrap().is_symlink());
+        symlink("nowhere/rows.csv", at("lost")).unwrap();
+        let error = open(&at("lost")).map(drop).unwrap_err();
+        assert!(matches!(error, SinkError::NoDirectory { .. }) && error.to_string().contains("nowhere"), "{error}");
+        symlink("circle", at("circle")).unwrap();
+        assert!(matches!(open(&at("circle")).map(drop).unwrap_err(), SinkError::Io { .. }));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_owner() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.csv");
+        for mode in [0o600, 0o640, 0o666, 0o444] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let other_owner = chown(&path, Some(4321), Some(1234)).is_ok();
+            let mut output = open(&path).unwrap();
+            output.append(b"new").unwrap();
+            output.finish().unwrap();
+            let meta = fs::metadata(&path).unwrap();
+            assert_eq!(meta.mode() & 0o777, mode);
+            if other_owner {
+                assert_eq!((meta.uid(), meta.gid()), (4321, 1234));
+            }
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn rows_that_cannot_be_placed_are_kept_and_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows.csv");
+        let mut output = open(&path).unwrap();
+        output.append(b"rows").unwrap();
+        fs::create_dir(&path).unwrap();
+        let Err(SinkError::NotPlaced { target, kept, source }) = output.finish() else { panic!("placed") };
+        assert_eq!(fs::read(&kept).unwrap(), b"rows");
+        let text = SinkError::NotPlaced { target, kept: kept.clone(), source }.to_string();
+        assert!(text.contains(&kept) && text.contains("rows.csv:"), "{text}");
     }
 
     #[cfg(unix)]

@@ -4,10 +4,12 @@
 //! can be written to it. One that takes a message for each row is a [`MessagePlace`]; formats whose rows are bytes of their
 //! own can. One that takes rows as they are (memory, a channel) is a [`RowSink`](crate::sink::RowSink) itself and has no format.
 
+mod access;
 mod channel;
 mod discard;
 mod file;
 mod memory;
+mod part;
 mod stdout;
 
 use std::io::{self, Write};
@@ -15,8 +17,8 @@ use std::path::PathBuf;
 
 pub use self::channel::ChannelSink;
 pub use self::discard::Discard;
-pub use self::file::remove_parts;
 pub use self::memory::{MemoryRows, MemorySink};
+pub use self::part::remove_parts;
 use crate::encode::RowBytes;
 use crate::sink::SinkError;
 

@@ -35,11 +35,32 @@ pub enum SinkError {
         /// Its directory.
         directory: String,
     },
-    /// The target is a directory.
-    #[error("{target}: is a directory: name a file in it")]
+    /// The target is a directory, or its name is one that only a directory has.
+    #[error("{target}: names a directory: name a file in it")]
     IsDirectory {
         /// The path.
         target: String,
+    },
+    /// An empty name.
+    #[error("the output has no name: name a file")]
+    NoName,
+    /// The file that is there cannot be replaced.
+    #[error("{target}: the file cannot be replaced: {reason}; name another file, or remove this one first")]
+    NotReplaceable {
+        /// The path.
+        target: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file is whole, but could not get its name.
+    #[error("{target}: cannot put the file into place: {source}; the rows are in {kept}")]
+    NotPlaced {
+        /// The path.
+        target: String,
+        /// The file that has the rows.
+        kept: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// The name of a format that does not exist, or a file name that tells none.
     #[error("{given}: no output format is known by this name: use {}", names(|_| true))]
@@ -156,7 +177,7 @@ fn way_out(error: &io::Error) -> &'static str {
             ": free some space, or write to another disk (parquet takes the least)"
         }
         io::ErrorKind::PermissionDenied => {
-            ": the file is written beside its final name, so its directory must be writable; name another directory"
+            ": the file is written in its directory before it gets its name, so that must be writable; name another directory"
         }
         io::ErrorKind::ReadOnlyFilesystem => ": name a file on another disk",
         io::ErrorKind::InvalidFilename => ": name the file by a shorter name",

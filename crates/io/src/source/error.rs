@@ -66,6 +66,12 @@ pub enum SourceError {
         /// The directory.
         path: String,
     },
+    /// The output is one of the captures.
+    #[error("{path} is one of the captures: name another file for the rows")]
+    IsOutput {
+        /// The output as named.
+        path: String,
+    },
     /// Files were found, and none is a capture.
     #[error("{name}: none of its {files} files is a capture; the first: {first}")]
     NoCapture {

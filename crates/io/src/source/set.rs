@@ -88,13 +88,35 @@ impl CaptureSet {
         Ok(set)
     }
 
-    /// Whether this is one of the files that are still to be read: rows written to it would take the place of the capture.
-    pub fn reads(&self, path: &Path) -> bool {
-        let Ok(place) = fs::canonicalize(path) else { return false };
-        let files = self.groups.iter().flat_map(|group| &group.files);
-        files
-            .into_iter()
-            .any(|item| matches!(item, Item::File(file) if fs::canonicalize(file).is_ok_and(|f| f == place)))
+    /// Takes the file that rows will go to out of what is read: in a folder lies the result of the last run.
+    ///
+    /// # Errors
+    /// When it is a capture, or was named as one: rows written to it would take its place.
+    pub fn exclude_output(&mut self, output: &Path) -> Result<(), SourceError> {
+        let Ok(place) = fs::canonicalize(output) else { return Ok(()) };
+        for group in &mut self.groups {
+            let same = |item: &Item| match item {
+                Item::Stdin => is_stdin(&place),
+                Item::File(file) => fs::canonicalize(file).is_ok_and(|file| file == place),
+            };
+            if !group.files.iter().any(same) {
+                continue;
+            }
+            if group.named || CaptureReader::open(&place).is_ok() {
+                return Err(SourceError::IsOutput { path: output.display().to_string() });
+            }
+            let before = group.files.len();
+            group.files.retain(|item| !same(item));
+            let removed = before - group.files.len();
+            group.files_total -= removed;
+            self.files_total -= removed;
+            let size = fs::metadata(&place).map_or(0, |meta| meta.len()) * removed as u64;
+            self.total = self.total.map(|total| total.saturating_sub(size));
+            if group.files.is_empty() {
+                return Err(SourceError::EmptyDirectory { path: group.name.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// Opens the next file that is a capture; `false` where none is left.
@@ -207,6 +229,21 @@ impl Pending {
     }
 }
 
+/// Whether standard input is read from this file. Devices and pipes are not replaced by what is written to them.
+#[cfg(unix)]
+fn is_stdin(place: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let (Ok(stdin), Ok(file)) = (rustix::fs::fstat(io::stdin()), fs::metadata(place)) else { return false };
+    file.is_file() && (file.dev(), file.ino()) == (stdin.st_dev, stdin.st_ino)
+}
+
+/// Not known on this system.
+#[cfg(not(unix))]
+fn is_stdin(_place: &Path) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::Writer;
@@ -236,7 +273,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let inputs = [capture(dir.path(), "b", 3), capture(dir.path(), "empty", 0), capture(dir.path(), "a", 2050)];
         let mut set = CaptureSet::open(&inputs, &CaptureOptions::default()).unwrap();
-        assert!(set.reads(&dir.path().join("./a")) && !set.reads(&dir.path().join("c")));
+        assert!(matches!(set.exclude_output(&dir.path().join("./a")), Err(SourceError::IsOutput { .. })));
+        set.exclude_output(&dir.path().join("c")).unwrap();
         assert_eq!(drain(&mut set).unwrap(), [3, 2048, 2]);
         let position = set.position();
         assert_eq!((position.files_done, position.files_total), (3, 3));
@@ -255,6 +293,25 @@ mod tests {
         let warnings = set.take_warnings();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].message.contains("notes.txt: not a capture"), "{}", warnings[0]);
+    }
+
+    #[test]
+    fn the_output_of_the_last_run_is_no_capture() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = dir.path().join("flows.csv");
+        fs::write(&output, "src_ip").unwrap();
+        let open = || CaptureSet::open(&[dir.path()], &CaptureOptions::default()).unwrap();
+        let alone = open().exclude_output(&output).unwrap_err();
+        assert!(matches!(alone, SourceError::EmptyDirectory { .. }), "{alone}");
+        let capture = capture(dir.path(), "a.pcap", 1);
+        let mut set = open();
+        set.exclude_output(&output).unwrap();
+        assert_eq!(drain(&mut set).unwrap(), [1]);
+        assert_eq!(set.take_warnings(), []);
+        assert_eq!((Some(set.position().read), set.position().files_total), (set.position().total, 1));
+        assert!(matches!(open().exclude_output(Path::new(&capture)), Err(SourceError::IsOutput { .. })));
+        let mut named = CaptureSet::open(&[&capture], &CaptureOptions::default()).unwrap();
+        named.exclude_output(&output).unwrap();
     }
 
     #[test]
