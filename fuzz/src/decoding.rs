@@ -1,7 +1,7 @@
 //! Laws of decoding frames.
 
 use crate::memory::peak_of;
-use joyfuljay_core::decode::{Decoded, Decoder};
+use joyfuljay_core::decode::{DecodeSettings, Decoded, Decoder};
 use joyfuljay_core::frame::{FrameBatch, LinkType};
 use joyfuljay_core::packet::{NO_OFFSET, PacketInfo};
 
@@ -40,7 +40,7 @@ pub fn laws(data: &[u8]) {
 
 /// Decodes a batch under the laws, and gives what came out with the data that offsets point into.
 pub fn decode(batch: &FrameBatch) -> (Decoded, Vec<u8>) {
-    let mut decoder = Decoder::new([1, 2]);
+    let mut decoder = Decoder::new([1, 2], DecodeSettings::default());
     let (mut out, peak) = peak_of(|| {
         let mut out = Decoded::default();
         for (i, frame) in batch.frames.iter().enumerate() {
@@ -57,7 +57,7 @@ pub fn decode(batch: &FrameBatch) -> (Decoded, Vec<u8>) {
     assert_eq!(out.stats.packets, out.packets.len() as u64);
     assert_eq!(
         out.stats.packets + out.stats.skipped.total(),
-        frames,
+        frames + out.stats.subframes,
         "a frame was lost or counted twice: {:?}",
         out.stats
     );

@@ -11,6 +11,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MAC_A, MAC_B = bytes.fromhex("02005e000101"), bytes.fromhex("02005e000102")
@@ -101,6 +102,16 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def crc_x25(data):
+    """The check sequence of HDLC, and of DOCSIS headers."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
+    return crc ^ 0xFFFF
+
+
 def ip4(protocol, payload, src=OUTER_A, dst=OUTER_B, ident=0, flags_offset=0x4000):
     head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), ident, flags_offset, 64, protocol, 0, src, dst)
     return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
@@ -162,7 +173,117 @@ def tunnels(v4_frame, v6_frame):
     yield "pppoe", eth(0x8864, struct.pack(">BBHHH", 0x11, 0, 9, len(inner4) + 2, 0x0021) + inner4)
     yield "vlan", eth(0x8100, struct.pack(">HH", 10, 0x0800) + inner4)
     yield "qinq", eth(0x88A8, struct.pack(">HHHH", 20, 0x8100, 30, 0x86DD) + inner6)
+    gtp_eth = struct.pack(">BBHI", 0x30, 255, len(v4_frame), 0xC0FFEE) + v4_frame
+    yield "gtp-u, ethernet session", eth(0x0800, ip4(17, udp(2152, 2152, gtp_eth)))
+    yield "tzsp", eth(0x0800, ip4(17, udp(40000, 37008, struct.pack(">BBHB", 1, 0, 1, 1) + v4_frame)))
+    yield "capwap", eth(0x0800, ip4(17, udp(40001, 5247, struct.pack(">BBHI", 0, 2 << 3, 0, 0) + v4_frame)))
+    yield "lisp", eth(0x0800, ip4(17, udp(40002, 4341, struct.pack(">II", 8 << 28, 1) + inner4)))
+    yield "gue", eth(0x0800, ip4(17, udp(40003, 6080, struct.pack(">BBH", 0, 4, 0) + inner4)))
+    yield "foo over udp", eth(0x0800, ip4(17, udp(40004, 5555, inner4)))
+    yield "gre in udp", eth(0x0800, ip4(17, udp(40005, 4754, struct.pack(">HH", 0, 0x0800) + inner4)))
+    yield "amt", eth(0x0800, ip4(17, udp(40006, 2268, b"\x06\0" + inner6)))
+    yield "l2tp version 3", eth(0x0800, ip4(115, struct.pack(">I", 7) + v4_frame))
     yield "vxlan in vlan in ip-in-ip", eth(0x8100, struct.pack(">HH", 40, 0x0800) + ip4(4, ip4(17, udp(54323, 4789, vxlan))))
+
+
+# --- link types -----------------------------------------------------------------------------------------------------
+
+
+def link_types():
+    """(link type, frame) around one UDP datagram whose source port is 10000 + the link type."""
+
+    def inner(link):
+        return ip4(17, udp(10000 + link, 53, b"link type", OUTER_A + OUTER_B))
+
+    def snap(packet):
+        return bytes.fromhex("aaaa03000000") + b"\x08\0" + packet
+
+    def frame(packet, checked=False):
+        whole = eth(0x0800, packet)
+        return whole + struct.pack("<I", zlib.crc32(whole)) if checked else whole
+
+    def docsis(packet):
+        body = frame(packet, checked=True)
+        head = struct.pack(">BBH", 0, 0, len(body))
+        return head + struct.pack("<H", crc_x25(head)) + body
+
+    dot11 = bytes.fromhex("08010000") + MAC_A + MAC_B + MAC_A + b"\0\0"
+    erf = struct.pack("<Q", 0) + bytes([2, 4]) + struct.pack(">HHH", 16 + 2 + 74, 0, 74)
+    pktap = struct.pack("<III24sIIIIi20sIHHi20s", 108, 1, 1, b"en0", 2, 2, 14, 0, 1, b"x", 0, 6, 0, 0, b"")
+    pktap2 = bytes([52, 0, 0, 40, 0, 0]) + struct.pack("<HHHHHIIIIII12s", 1, 14, 0, 6, 17, 2, 0, 0, 0, 0, 0x80002, b"en0")
+    prism = struct.pack("<II16s", 0x44, 144, b"wlan0").ljust(144, b"\0")
+    ax25 = bytes(2 * b for b in b"QST   ") + b"\x60" + bytes(2 * b for b in b"N0CALL") + b"\x61\x03\xcc"
+    headers = {
+        0: lambda p: struct.pack("<I", 2) + p,
+        6: lambda p: b"\x10\x40" + MAC_A + MAC_B + snap(p),
+        7: lambda p: bytes([1, 2, 212, 0, 0, 1]) + p,
+        9: lambda p: b"\xff\x03\0\x21" + p,
+        10: lambda p: b"\x50" + MAC_A + MAC_B + snap(p),
+        12: lambda p: p,
+        50: lambda p: b"\xff\x03\0\x21" + p,
+        51: lambda p: struct.pack(">BBHHH", 0x11, 0, 9, len(p) + 2, 0x0021) + p,
+        100: snap,
+        101: lambda p: p,
+        104: lambda p: b"\x0f\0\x08\0" + p,
+        105: lambda p: dot11 + snap(p),
+        107: lambda p: b"\x18\x41\x03\xcc" + p,
+        108: lambda p: struct.pack(">I", 2) + p,
+        109: lambda p: struct.pack("<III", 2, 1, 0) + p,
+        113: lambda p: struct.pack(">HHH8sH", 0, 1, 6, MAC_A, 0x0800) + p,
+        117: lambda p: bytes([61, 2]).ljust(64, b"\0") + p,
+        119: lambda p: prism + dot11 + snap(p),
+        122: lambda p: (b"\x10\0" + MAC_A) * 2 + snap(p),
+        123: lambda p: b"\x02\0\0\x05" + snap(p),
+        127: lambda p: bytes.fromhex("0000090002000000") + b"\x10" + dot11 + snap(p) + b"FCS!",
+        129: lambda p: bytes([1, 2, 0, 0, 212, 0, 0, 1]) + p,
+        138: lambda p: bytes(16) + b"\x08\0" + p,
+        143: docsis,
+        163: lambda p: struct.pack(">II", 0x80211001, 64).ljust(64, b"\0") + dot11 + snap(p),
+        166: lambda p: b"\0\x03\0\x21" + p,
+        182: lambda p: b"\xc0\x01\x18\x41\x03\xcc" + p,
+        192: lambda p: struct.pack("<BBHI", 0, 0, 8, 105) + dot11 + snap(p),
+        196: lambda p: bytes([0, 0, 0, 0, 2]) + frame(p),
+        197: lambda p: erf + b"\0\0" + frame(p, checked=True),
+        202: lambda p: b"\0" + ax25 + p,
+        3: lambda p: ax25 + p,
+        204: lambda p: b"\x01\xff\x03\0\x21" + p,
+        205: lambda p: b"\x01\x0f\0\x08\0" + p,
+        206: lambda p: b"\x01\x18\x41\x03\xcc" + p,
+        171: lambda p: struct.pack(">HHBBH", len(p) + 8, 0, 0, 0x10, 0) + p,
+        178: lambda p: b"MGC\x01" + frame(p),
+        179: lambda p: b"MGC\x80\0\x04\0\0\0\0\xff\x03\0\x21" + p,
+        219: lambda p: struct.pack(">I", 17 << 12 | 1 << 8 | 64) + p,
+        224: lambda p: bytes([6]) + bytes(7) + bytes([5, 0, 0, 0, 0, 0x20, 0, 0]) + bytes(8) + (b"\x10\0" + MAC_A) * 2 + snap(p),
+        226: lambda p: struct.pack(">BBHIIIII", 2, 2, 0, len(p), 1, 1, 0, 0) + p,
+        228: lambda p: p,
+        239: lambda p: struct.pack(">BBH", 2, 0, 0) + struct.pack("<HH", len(p) + 4, 9) + p,
+        240: lambda p: struct.pack("<I", 1 << 10 | (len(p) + 18) << 16) + frame(p, checked=True),
+        241: lambda p: struct.pack("<I", 1 << 9 | 1 << 10 | (len(p) + 26) << 16) + b"\x55" * 7 + b"\xd5" + frame(p, checked=True),
+        242: lambda p: bytes(40) + b"\x08\0\0\0" + p,
+        247: lambda p: bytes([0, 2, 0, 1, 0, 0, 0, 2, 0x64, 0]) + bytes(10) + bytes(8) + b"\x08\0\0\0" + p + bytes(6),
+        252: lambda p: struct.pack(">HH4sHH", 12, 4, b"ip", 0, 0) + p,
+        258: lambda p: pktap + frame(p),
+        259: lambda p: b"\xd5\x55\x55\0\x01\0" + frame(p),
+        274: lambda p: b"\x55" * 7 + b"\xd5" + frame(p, checked=True),
+        276: lambda p: struct.pack(">HHIHBB8s", 0x0800, 0, 1, 1, 0, 6, MAC_A) + p,
+        279: lambda p: struct.pack(">BBHQQQI", 0x50, 0, 0, 0, 0, 0, len(p) + 14) + frame(p),
+        281: lambda p: frame(p)[:12] + b"\x20\0\0\x01" + frame(p)[12:],
+        282: lambda p: b"\x20\0\0\x01" + frame(p),
+        284: lambda p: frame(p)[:12] + b"\xc0\x08\0\x01" + frame(p)[12:],
+        285: lambda p: frame(p)[:12] + b"\xda\xda\0\0\xc0\x08\0\x01" + frame(p)[12:],
+        289: lambda p: struct.pack(">H", len(p)) + p,
+    }
+    yield from ((link, header(inner(link))) for link, header in sorted(headers.items()))
+    yield 258, pktap2 + frame(ip4(17, udp(10258, 54, b"link type", OUTER_A + OUTER_B)))
+
+
+def link_types_pcapng():
+    """One interface of each link type, one frame on each."""
+    frames = list(link_types())
+    out = section("<", *((link, 0, None) for link, _ in frames))
+    for n, (_, frame) in enumerate(frames):
+        out += enhanced("<", n, (START_NS + n * STEP_NS) // 1000, frame)
+    return out
 
 
 # --- fragments ------------------------------------------------------------------------------------------------------
@@ -235,6 +356,7 @@ def main(folder):
         "cut_short.pcap": pcap(small[:50])[:-37],
         "cut_short.pcapng": pcapng(small[:50])[:-61],
         "tunnels.pcap": pcap(spaced([f for _, f in tunnels(v4, v6)])),
+        "link_types.pcapng": link_types_pcapng(),
         "fragments.pcap": pcap(spaced(fragments())),
         "empty.pcap": pcap([]),
     }

@@ -1,5 +1,6 @@
 """Where captures come from, and what is said of bad ones."""
 
+import json
 import os
 import shutil
 
@@ -51,10 +52,18 @@ def test_several_files(rows):
 
 def test_tunnels_give_the_inner_flows(rows):
     found = rows(DATA / "tunnels.pcap")
-    assert packets(found) == 18
+    assert packets(found) == 27
     teredo = [r for r in found if r["dst_port"] == 5001]
     assert len(teredo) == 1
     assert not any(198 == int(r["src_ip"].split(".")[0]) for r in found if "." in r["src_ip"]), "an outer address leads no row"
+
+
+def test_every_link_type_is_read(jj, rows):
+    found = rows(DATA / "link_types.pcapng")
+    links = json.loads(jj("info", "--json", DATA / "link_types.pcapng").out)["captures"][0]["link_types"]
+    assert len(links) > 50
+    assert {r["src_port"] for r in found} == {10000 + n for n in links}
+    assert all((r["src_ip"], r["total_packets"], r["payload_bytes_fwd"]) == ("198.51.100.1", 1, 9) for r in found)
 
 
 def test_fragments_belong_to_the_flow_of_their_datagram(rows):

@@ -67,6 +67,7 @@ pub fn summary_json(s: &Summary) -> Value {
     let stats = &s.stats;
     json!({
         "frames": stats.frames,
+        "subframes": stats.subframes,
         "captured_bytes": stats.captured_bytes,
         "wire_bytes": stats.wire_bytes,
         "ip_packets": stats.ipv4_packets + stats.ipv6_packets,

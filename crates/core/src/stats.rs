@@ -150,6 +150,9 @@ pub struct StatsDelta {
     pub bytes: u64,
     /// Frames that did not become packets of a flow, by [`SkipReason`].
     pub skipped: Counts<7>,
+    /// Subframes beyond the first of their frame (802.11 aggregates): each is a packet or has a [`SkipReason`], as the
+    /// frame has.
+    pub subframes: u64,
     /// Datagrams put together from fragments.
     pub datagrams_reassembled: u64,
     /// Datagrams given up before their time because there was no more room for fragments.
@@ -180,6 +183,7 @@ impl StatsDelta {
         self.packets += d.packets;
         self.bytes += d.bytes;
         self.skipped.add(&d.skipped);
+        self.subframes += d.subframes;
         self.datagrams_reassembled += d.datagrams_reassembled;
         self.datagrams_evicted += d.datagrams_evicted;
         self.malformed_streams += d.malformed_streams;

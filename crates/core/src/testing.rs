@@ -2,7 +2,7 @@
 //!
 //! With the feature `testing`, the tests of other crates use them too.
 
-use crate::decode::{Decoded, Decoder};
+use crate::decode::{DecodeSettings, Decoded, Decoder};
 use crate::frame::{FrameBatch, LinkType, TimeNs};
 use crate::packet::{Endpoint, FlowKey, IpProtocol, Known, Layer, Layers, PacketInfo, Scope, ip_proto};
 
@@ -74,7 +74,7 @@ pub fn batch(frames: &[(LinkType, &[u8])]) -> FrameBatch {
 
 /// Decodes a batch to its end. What was put together from fragments is appended to its data.
 pub fn decode(batch: &mut FrameBatch) -> Decoded {
-    let (mut decoder, mut out) = (Decoder::new([1, 2]), Decoded::default());
+    let (mut decoder, mut out) = (Decoder::new([1, 2], DecodeSettings::default()), Decoded::default());
     for (i, frame) in batch.frames.iter().enumerate() {
         decoder.decode(&batch.data, i as u32, frame, &mut out);
     }

@@ -87,6 +87,8 @@ class Config:
     max_concurrent_flows: int = 2_000_000
     flow_eviction_strategy: Literal["lru", "oldest"] = "lru"
     terminate_on_fin_rst: bool = True
+    flow_key_vlan: bool = True
+    flow_key_tunnel: bool = True
     sampling_rate: float | None = None
     sampling_seed: int = 0
     features: Sequence[str | FeatureGroup] = field(default_factory=lambda: ["all"])

@@ -64,8 +64,14 @@ fn pipeline(bytes: Vec<u8>, settings: Settings) -> Result<Summary, Error> {
 
 fn check(summary: &Summary, settings: Settings) -> Result<(), String> {
     let s = &summary.stats;
-    if s.frames != s.packets + s.skipped.total() {
-        return Err(format!("{} frames, {} packets, {} skipped", s.frames, s.packets, s.skipped.total()));
+    if s.frames + s.subframes != s.packets + s.skipped.total() {
+        return Err(format!(
+            "{} frames, {} further subframes, {} packets, {} skipped",
+            s.frames,
+            s.subframes,
+            s.packets,
+            s.skipped.total()
+        ));
     }
     let ended = s.flows_ended.total();
     if s.flows_created != ended || s.active_flows != 0 {

@@ -93,6 +93,10 @@ config! {
     flow_eviction_strategy: Eviction = Eviction::Lru;
     /// Whether FIN from both sides, or RST, ends a flow; false gives the NFStream definition.
     terminate_on_fin_rst: bool = true;
+    /// Whether VLAN ids are part of a flow's identity; false for networks where they differ by direction (vlan_id is then null).
+    flow_key_vlan: bool = true;
+    /// Whether the id of a VXLAN, Geneve or NVGRE tunnel is part of a flow's identity (else tunnel_id is null).
+    flow_key_tunnel: bool = true;
     /// Share of flows to keep, over 0 and up to 1, chosen by a seeded hash of the flow; null = all.
     sampling_rate: Option<f64> = None;
     /// Seed of the choice that sampling_rate makes.

@@ -69,7 +69,10 @@ struct Ip {
 
 #[inline(always)]
 fn finish(bytes: &[u8], index: u32, frame: &Frame, secret: [u64; 2], wire: u32, ip: &Ip) -> Option<PacketInfo> {
-    let end = (ETHERNET + ip.ip_len).min(wire);
+    let end = ETHERNET + ip.ip_len;
+    if end > wire {
+        return None;
+    }
     let l4_at = ETHERNET + ip.header_len;
     let cap_end = end.min(bytes.len() as u32);
     let upper = bytes.get(l4_at as usize..cap_end as usize)?;

@@ -1,6 +1,7 @@
 //! IPv4 and IPv6 headers.
 //!
-//! Lengths are those of the wire: the header's, bounded by the frame around it, never by the snap length.
+//! Lengths are those of the wire: the header's, bounded by the frame around it, never by the snap length. What a header
+//! claims beyond its frame was not sent.
 
 use super::walk::{Next, Piece, Step, Upper, Walk};
 use crate::packet::{Endpoint, Extension, MAX_EXTENSIONS, ip_proto};
@@ -36,8 +37,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
     if w.is_inside() && usize::from(ip_len) > wire {
         return Err(SkipReason::Malformed);
     }
-    let ip_len = if ip_len == 0 { wire as u32 } else { u32::from(ip_len) };
-    let l3 = w.note_ip(4, ip_len);
+    let l3 = w.note_ip(4, len as u32);
     if len < header_len {
         return Err(SkipReason::Malformed);
     }
@@ -53,7 +53,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
         l3,
         l4: l4.min(end),
         end,
-        ip_len,
+        ip_len: len as u32,
         l4_len: (len - header_len) as u32,
         ah: false,
         piece: None,
@@ -87,10 +87,12 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
     if w.is_inside() && 40 + usize::from(claimed) > wire {
         return Err(SkipReason::Malformed);
     }
-    let ip_len = 40 + u32::from(claimed);
-    let l3 = w.note_ip(6, ip_len);
-    // Payload length 0: a jumbogram (RFC 2675), or a capture before segmentation offload. The frame tells the length.
-    let len = if claimed == 0 && h[6] != ip_proto::IPV6_NONXT { wire } else { (ip_len as usize).min(wire) };
+    let len = match claimed {
+        0 => jumbo_length(h[6], w.rest().get(40..).unwrap_or_default(), wire),
+        _ => 40 + usize::from(claimed),
+    };
+    let len = len.min(wire);
+    let l3 = w.note_ip(6, len as u32);
     let end = (w.at + len).min(w.bytes.len());
     let (mut src, mut dst) = ([0; 16], [0; 16]);
     src.copy_from_slice(&h[8..24]);
@@ -104,8 +106,8 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
         l3,
         l4: w.at + 40,
         end,
-        ip_len,
-        l4_len: (len - 40) as u32,
+        ip_len: len as u32,
+        l4_len: len.saturating_sub(40) as u32,
         ah: false,
         piece: None,
     };
@@ -113,6 +115,29 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
         ip_proto::TCP | ip_proto::UDP | ip_proto::ICMPV6 => Ok(Step::Upper(upper)),
         _ => Ok(Step::Upper(skip_extensions(w, upper))),
     }
+}
+
+/// The length of an IPv6 packet that says 0: of a jumbogram (RFC 2675) by its option; of TCP and UDP before segmentation
+/// offload (BIG TCP of Linux, large sends of Windows) by the frame; else there is no payload.
+fn jumbo_length(next: u8, after: &[u8], wire: usize) -> usize {
+    const JUMBO_PAYLOAD: u8 = 0xc2;
+    const PAD_1: u8 = 0;
+    match next {
+        ip_proto::TCP | ip_proto::UDP => return wire,
+        ip_proto::HOPOPT => {}
+        _ => return 40,
+    }
+    let Some(options) = Extension::at(next, true, after).and_then(|e| e.bytes.get(2..)) else { return wire };
+    let mut rest = options;
+    while let Some((kind, after)) = rest.split_first() {
+        rest = match (*kind, after) {
+            (PAD_1, _) => after,
+            (JUMBO_PAYLOAD, [4, a, b, c, d, ..]) => return 40 + u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+            (_, [len, value @ ..]) => value.get(usize::from(*len)..).unwrap_or_default(),
+            (_, []) => break,
+        };
+    }
+    wire
 }
 
 /// Walks over extension headers up to the upper layer, a fragment header (unless atomic, RFC 6946), or where the bytes

@@ -2,12 +2,13 @@
 //!
 //! The outermost IP header is what an operator counts (bytes on the link), the innermost one is whose flow it is. So the
 //! walk goes through every link layer and tunnel it can prove, notes the first IP header on the way, and falls back to
-//! the last sound IP packet where the inside turns out not to be IP. Every frame ends as exactly one packet or one
-//! [`SkipReason`]; a fragment may do so later than its frame.
+//! the last sound IP packet where the inside turns out not to be IP. Every frame (of an aggregate of 802.11, every
+//! subframe) ends as exactly one packet or one [`SkipReason`]; a fragment may do so later than its frame.
 
 mod fast;
 mod fragments;
 mod ip;
+mod judge;
 mod link;
 mod transport;
 mod tunnel;
@@ -18,11 +19,15 @@ mod wifi;
 mod tests;
 
 use crate::frame::{Frame, LinkType, TimeNs};
-use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo};
+use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo, Scope};
 use crate::stats::{SkipReason, StatsDelta};
 use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
 use transport::Transport;
 use walk::{Upper, Walk};
+
+/// Most subframes of a frame that are looked at. An A-MSDU has at most 11,454 bytes, and a subframe with an IP header at
+/// least 44.
+const MAX_SUBFRAMES: usize = 256;
 
 /// Turns frames into packets: link layers, tunnels, IP, fragments, TCP/UDP/ICMP headers.
 ///
@@ -37,7 +42,31 @@ use walk::{Upper, Walk};
 #[derive(Debug)]
 pub struct Decoder {
     secret: [u64; 2],
+    settings: DecodeSettings,
     reassembly: Reassembly,
+}
+
+/// What belongs to the identity of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeSettings {
+    /// Whether VLAN identifiers do. They do not where each direction has its own.
+    pub key_vlan: bool,
+    /// Whether the identifier of a tunnel does.
+    pub key_tunnel: bool,
+}
+
+impl Default for DecodeSettings {
+    fn default() -> Self {
+        Self { key_vlan: true, key_tunnel: true }
+    }
+}
+
+impl DecodeSettings {
+    fn scope(self, found: Scope) -> Scope {
+        let Scope { vlan, tunnel_kind, tunnel_id } = found;
+        let (tunnel_kind, tunnel_id) = if self.key_tunnel { (tunnel_kind, tunnel_id) } else { (0, 0) };
+        Scope { vlan: if self.key_vlan { vlan } else { 0 }, tunnel_kind, tunnel_id }
+    }
 }
 
 /// Where the decoder puts what it finds.
@@ -59,8 +88,8 @@ pub fn is_supported(link: LinkType) -> bool {
 
 impl Decoder {
     /// A decoder that hashes keys under `secret`.
-    pub fn new(secret: [u64; 2]) -> Self {
-        Self { secret, reassembly: Reassembly::default() }
+    pub fn new(secret: [u64; 2], settings: DecodeSettings) -> Self {
+        Self { secret, settings, reassembly: Reassembly::default() }
     }
 
     /// Decodes one frame, which lies in `data` (the data of its batch).
@@ -93,6 +122,25 @@ impl Decoder {
             return;
         };
         let mut walk = Walk::new(bytes, frame.offset, frame.wire_len as usize);
+        self.follow(data_len, step, index, frame, &mut walk, out);
+        for _ in 1..MAX_SUBFRAMES {
+            let Some(further) = walk.further.take() else { return };
+            walk = Walk::at_further(frame.offset, further);
+            out.stats.subframes += 1;
+            self.follow(data_len, walk::Step::Subframe, index, frame, &mut walk, out);
+        }
+    }
+
+    /// Follows the headers of a frame, or of one of its subframes, to a packet or a reason.
+    fn follow(
+        &mut self,
+        data_len: usize,
+        step: walk::Step,
+        index: u32,
+        frame: &Frame,
+        walk: &mut Walk<'_>,
+        out: &mut Decoded,
+    ) {
         let found = walk.run(step);
         match walk.outermost {
             4 => out.stats.ipv4_packets += 1,
@@ -103,10 +151,10 @@ impl Decoder {
         match found {
             Ok(upper) if upper.piece.is_none() => {
                 let l4 = transport::parse(upper.protocol, walk.upper_bytes(&upper), upper.l4_len);
-                let info = self.info(frame.ts, index, &mut walk, &upper, &l4);
+                let info = self.info(frame.ts, index, walk, &upper, &l4);
                 push(out, info);
             }
-            Ok(upper) => self.fragment(data_len, frame.ts, index, &mut walk, &upper, out),
+            Ok(upper) => self.fragment(data_len, frame.ts, index, walk, &upper, out),
             Err(reason) => out.stats.skipped[reason] += 1,
         }
     }
@@ -118,7 +166,8 @@ impl Decoder {
 
     fn info(&self, ts: TimeNs, frame: u32, walk: &mut Walk<'_>, upper: &Upper, l4: &Transport) -> PacketInfo {
         let (src, dst) = (upper.src.with_port(l4.src_port), upper.dst.with_port(l4.dst_port));
-        let (key, from_lo) = FlowKey::new(upper.v6, upper.protocol, l4.has_ports, src, dst, walk.context.scope);
+        let scope = self.settings.scope(walk.context.scope);
+        let (key, from_lo) = FlowKey::new(upper.v6, upper.protocol, l4.has_ports, src, dst, scope);
         walk.context.layers.push(IpProtocol::layer_of(upper.protocol));
         let at = |n: usize| walk.base.saturating_add(n as u32);
         let payload_start = (upper.l4 + l4.header_len).min(upper.end);
@@ -205,10 +254,10 @@ impl Decoder {
             // IPv6 fragments of one datagram may differ in their next header; only the first one's counts.
             protocol: if upper.v6 { None } else { Some(upper.protocol) },
         };
-        let secret = self.secret;
+        let (secret, scope) = (self.secret, self.settings.scope(outer.scope));
         let name = |mut p: PacketInfo, id: &Identity, offset: u32, len: u32| {
             let (src, dst) = (upper.src.with_port(id.src_port), upper.dst.with_port(id.dst_port));
-            (p.key, p.from_lo) = FlowKey::new(upper.v6, id.protocol, id.has_ports, src, dst, outer.scope);
+            (p.key, p.from_lo) = FlowKey::new(upper.v6, id.protocol, id.has_ports, src, dst, scope);
             p.hash = p.key.keyed_hash(secret);
             if p.fragment == Fragment::Later {
                 let payload = id.payload_in(offset, len);

@@ -32,7 +32,11 @@ pub(super) enum Step {
     Ip4,
     Ip6,
     Wifi,
+    /// 802.11 whose frame control may have its bytes swapped.
+    WifiEitherOrder,
     Radiotap,
+    /// A subframe of an 802.11 aggregate.
+    Subframe,
     /// The first header of a link type.
     Link(LinkType),
     /// An IP payload: done, unless a tunnel begins here.
@@ -107,6 +111,17 @@ pub(super) struct Walk<'a> {
     reassembled: u8,
     /// The IP packet around the tunnel that the walk is in, and the bytes it may use.
     around: Option<(Upper, Context, &'a [u8])>,
+    /// Where the frame's next subframe begins, if it is an aggregate.
+    pub further: Option<Further<'a>>,
+}
+
+/// A subframe that is still to be walked over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Further<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    wire: usize,
+    context: Context,
 }
 
 impl<'a> Walk<'a> {
@@ -130,7 +145,21 @@ impl<'a> Walk<'a> {
             headers: 0,
             reassembled: 0,
             around: None,
+            further: None,
         }
+    }
+
+    /// Remembers that the frame goes on with another subframe at `at`.
+    pub fn note_further(&mut self, at: usize) {
+        self.further = Some(Further { bytes: self.bytes, at, wire: self.wire, context: self.context });
+    }
+
+    /// The walk over the next subframe.
+    pub fn at_further(base: u32, further: Further<'a>) -> Self {
+        let mut walk = Self::new(further.bytes, base, further.wire);
+        walk.at = further.at;
+        walk.context = further.context;
+        walk
     }
 
     /// Goes on in other bytes (a reassembled datagram) where `before` stood.
@@ -191,7 +220,9 @@ impl<'a> Walk<'a> {
             Step::Pppoe => link::pppoe(self),
             Step::Mpls => link::mpls(self),
             Step::Ip => ip::by_version(self),
-            Step::Wifi => wifi::dot11(self, false),
+            Step::Wifi => wifi::dot11(self, wifi::Layout::default()),
+            Step::WifiEitherOrder => wifi::either_order(self),
+            Step::Subframe => wifi::subframe(self),
             Step::Radiotap => wifi::radiotap(self),
             Step::Link(link) => link::other(self, link),
             Step::Ip4 | Step::Ip6 | Step::Upper(_) | Step::Ethernet | Step::EtherType(_) => Ok(step),

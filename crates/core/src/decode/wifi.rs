@@ -6,13 +6,30 @@ use crate::frame::LinkType;
 use crate::packet::Layer;
 use crate::stats::SkipReason;
 
+/// How a capture departs from the standard's layout of a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Layout {
+    /// Padding between header and payload up to a multiple of four bytes.
+    pub padded: bool,
+    /// The two bytes of frame control stand in the other order.
+    pub swapped: bool,
+}
+
+/// A frame whose order of the bytes of frame control is not known: whichever gives a data frame.
+pub(super) fn either_order(w: &mut Walk<'_>) -> Next {
+    const DATA: u8 = 8;
+    let [a, b] = *w.peek::<2>()?;
+    dot11(w, Layout { swapped: a & 15 != DATA && b & 15 == DATA, ..Layout::default() })
+}
+
 /// A MAC frame: only unprotected data frames hold IP that can be read.
-pub(super) fn dot11(w: &mut Walk<'_>, padded: bool) -> Next {
+pub(super) fn dot11(w: &mut Walk<'_>, layout: Layout) -> Next {
     const TO_AND_FROM_DS: u8 = 3;
     const PROTECTED: u8 = 0x40;
     const ORDER: u8 = 0x80;
     let start = w.at;
-    let [control, flags] = *w.peek::<2>()?;
+    let [a, b] = *w.peek::<2>()?;
+    let (control, flags) = if layout.swapped { (b, a) } else { (a, b) };
     w.push(Layer::Wifi);
     let (kind, subtype) = (control >> 2 & 3, control >> 4);
     if kind != 2 || subtype & 4 != 0 || flags & PROTECTED != 0 {
@@ -36,18 +53,28 @@ pub(super) fn dot11(w: &mut Walk<'_>, padded: bool) -> Next {
             w.at += 4;
         }
     }
-    if padded {
+    if layout.padded {
         w.at = start + (w.at - start).next_multiple_of(4);
     }
     if mesh {
         let [mesh_flags, ..] = *w.take::<6>()?;
         w.at += 6 * usize::from(mesh_flags & 3);
     }
-    if aggregate {
-        // A-MSDU: the first of its subframes stands for the frame, for a frame is one packet here.
-        let h = w.take::<14>()?;
-        w.limit(usize::from(u16::from_be_bytes([h[12], h[13]])));
+    if aggregate { Ok(Step::Subframe) } else { Ok(Step::Llc) }
+}
+
+/// A subframe of an A-MSDU (clause 9.3.2.2): addresses, length, payload; all but the last are padded to four bytes. Each is
+/// a packet of its own.
+pub(super) fn subframe(w: &mut Walk<'_>) -> Next {
+    const HEADER: usize = 14;
+    let start = w.at;
+    let h = w.take::<HEADER>()?;
+    let len = usize::from(u16::from_be_bytes([h[12], h[13]]));
+    let next = start + (HEADER + len).next_multiple_of(4);
+    if w.bytes.len() >= next + HEADER {
+        w.note_further(next);
     }
+    w.limit(len);
     Ok(Step::Llc)
 }
 
@@ -136,5 +163,5 @@ fn mac(w: &mut Walk<'_>, has_fcs: bool, padded: bool) -> Next {
     if has_fcs {
         w.drop_trailer(4);
     }
-    dot11(w, padded)
+    dot11(w, Layout { padded, swapped: false })
 }

@@ -58,7 +58,7 @@ impl Front {
     pub fn new(settings: &EngineSettings) -> Self {
         let random = RandomState::new();
         Self {
-            decoder: Decoder::new([random.hash_one(1u8), random.hash_one(2u8) | 1]),
+            decoder: Decoder::new([random.hash_one(1u8), random.hash_one(2u8) | 1], settings.decode),
             decoded: Decoded::default(),
             partitions: settings.partitions,
             sample_below: settings.sample_below,

@@ -12,6 +12,7 @@ pub use collect::{CHUNK_ROWS, Collector, Drain, RowChunk};
 pub use front::{Front, PacketBatch};
 
 use crate::config::Config;
+use crate::decode::DecodeSettings;
 use crate::flow::{FlowSettings, FlowStore, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
@@ -28,6 +29,8 @@ const LEAST_DIVIDED_LIMIT: u64 = 65_536;
 pub struct EngineSettings {
     /// How many partitions there are: a function of the configuration, never of the number of workers.
     pub partitions: usize,
+    /// What belongs to the identity of a flow.
+    pub decode: DecodeSettings,
     /// How flows live, per partition.
     pub flow: FlowSettings,
     /// Rows of a chunk of finished flows: a function of the sink.
@@ -45,6 +48,7 @@ impl EngineSettings {
         let max_flows = config.max_concurrent_flows.div_ceil(partitions as u64).max(1);
         Self {
             partitions,
+            decode: DecodeSettings { key_vlan: config.flow_key_vlan, key_tunnel: config.flow_key_tunnel },
             chunk_rows: CHUNK_ROWS,
             flow: FlowSettings {
                 idle_timeout: nanoseconds(config.flow_timeout),

@@ -40,7 +40,7 @@ pub static GROUP: Group<View> = Group {
     features: &[
         i64("vlan_id", NoUnit, Extended, |v| tag(v.scope.vlan & 0xffff), "VLAN of the flow; of QinQ, the outer one (IEEE 802.1Q)."),
         i64("vlan_inner_id", NoUnit, Extended, |v| tag(v.scope.vlan >> 16), "Inner VLAN of QinQ (IEEE 802.1ad)."),
-        str("tunnel_type", Extended, |v, o| put(o, kind(v.layers)?), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, ipip."),
+        str("tunnel_type", Extended, |v, o| put(o, kind(v.layers)?), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, tzsp, capwap, lisp, gue, fou, amt, ipip."),
         i64("tunnel_id", NoUnit, Extended, |v| (v.scope.tunnel_kind != 0).then(|| v.scope.tunnel_id.into()), "Identifier of the tunnel where both directions share it (VNI)."),
         private(Address, str("outer_src_ip", Extended, |v, o| address(v.src?, o), "Outermost address on the initiator's side of a tunnel.")),
         private(Address, str("outer_dst_ip", Extended, |v, o| address(v.dst?, o), "Outermost address on the responder's side of a tunnel.")),

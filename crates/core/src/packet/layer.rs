@@ -34,6 +34,12 @@ pub enum Layer {
     Cisco,
     Dccp,
     Udplite,
+    Tzsp,
+    Capwap,
+    Lisp,
+    Gue,
+    Fou,
+    Amt,
 }
 
 /// Each layer with its name in `hdr_desc`, and, of a tunnel, its name in `tunnel_type`.
@@ -69,6 +75,12 @@ const NAMES: &[(Layer, &str, Option<&str>)] = &[
     (Layer::Cisco, "CISCO", None),
     (Layer::Dccp, "DCCP", None),
     (Layer::Udplite, "UDPLITE", None),
+    (Layer::Tzsp, "TZSP", Some("tzsp")),
+    (Layer::Capwap, "CAPWAP", Some("capwap")),
+    (Layer::Lisp, "LISP", Some("lisp")),
+    (Layer::Gue, "GUE", Some("gue")),
+    (Layer::Fou, "FOU", Some("fou")),
+    (Layer::Amt, "AMT", Some("amt")),
 ];
 
 impl Layer {

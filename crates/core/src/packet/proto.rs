@@ -56,6 +56,7 @@ ip_protocols! {
     IPIP = 94, Other;
     ETHERIP = 97, Other;
     PIM = 103, Other;
+    L2TP = 115, Other;
     SCTP = 132, Sctp, ports;
     MOBILITY = 135, Other;
     UDPLITE = 136, Udplite, ports;

@@ -1,0 +1,126 @@
+//! Serial lines: PPP, HDLC, LLC, frame relay.
+
+use super::lan;
+use crate::decode::walk::{Next, Step, Walk};
+use crate::packet::Layer;
+use crate::stats::SkipReason;
+
+/// PPPoE session (RFC 2516).
+pub(in crate::decode) fn pppoe(w: &mut Walk<'_>) -> Next {
+    let [_, code, _, _, len @ ..] = *w.take::<6>()?;
+    w.push(Layer::Pppoe);
+    if code != 0 {
+        return Err(SkipReason::NonIp);
+    }
+    w.limit(usize::from(u16::from_be_bytes(len)));
+    Ok(Step::Ppp)
+}
+
+/// PPP (RFC 1661), with or without address and control, protocol field compressed or not.
+pub(in crate::decode) fn ppp(w: &mut Walk<'_>) -> Next {
+    w.push(Layer::Ppp);
+    if w.rest().starts_with(&[0xff, 3]) {
+        w.at += 2;
+    }
+    let first = w.take::<1>()?[0];
+    let protocol = if first & 1 == 1 { u16::from(first) } else { u16::from_be_bytes([first, w.take::<1>()?[0]]) };
+    match protocol {
+        0x0021 => Ok(Step::Ip4),
+        0x0057 => Ok(Step::Ip6),
+        0x0281 | 0x0283 => Ok(Step::Mpls),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+/// PPP in HDLC-like framing (RFC 1662), or Cisco HDLC, by the first byte.
+pub(in crate::decode) fn ppp_hdlc(w: &mut Walk<'_>) -> Next {
+    match w.peek::<2>()? {
+        [0x0f | 0x8f, 0] => Ok(Step::CiscoHdlc),
+        _ => Ok(Step::Ppp),
+    }
+}
+
+/// Cisco HDLC: address, control, EtherType.
+pub(in crate::decode) fn cisco_hdlc(w: &mut Walk<'_>) -> Next {
+    let [_, _, t @ ..] = *w.take::<4>()?;
+    match u16::from_be_bytes(t) {
+        0xfefe => osi(w),
+        t => Ok(Step::EtherType(t)),
+    }
+}
+
+/// LLC (IEEE 802.2), and SNAP in it.
+pub(in crate::decode) fn llc(w: &mut Walk<'_>) -> Next {
+    let [dsap, ssap, control] = *w.take::<3>()?;
+    w.push(Layer::Llc);
+    match (dsap, ssap, control) {
+        (0xaa, 0xaa, 3) => snap(w),
+        (6, 6, 3) => Ok(Step::Ip4),
+        (0xfe, 0xfe, 3) => osi(w),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+fn snap(w: &mut Walk<'_>) -> Next {
+    let [a, b, c, pid @ ..] = *w.take::<5>()?;
+    let pid = u16::from_be_bytes(pid);
+    match [a, b, c] {
+        // Encapsulated Ethernet (RFC 1042), bridge tunnel (IEEE 802.1H), Cisco's own.
+        [0, 0, 0] | [0, 0, 0xf8] if pid >= 0x600 => Ok(Step::EtherType(pid)),
+        // Bridged frames (RFC 2427, RFC 2684).
+        [0, 0x80, 0xc2] => match pid {
+            1 => {
+                w.drop_trailer(4);
+                Ok(Step::Ethernet)
+            }
+            7 => Ok(Step::Ethernet),
+            4 | 10 => lan::fddi(w),
+            _ => Err(SkipReason::NonIp),
+        },
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+/// By network layer protocol identifier (ISO 9577, RFC 2427).
+fn osi(w: &mut Walk<'_>) -> Next {
+    match w.take::<1>()?[0] {
+        0xcc => Ok(Step::Ip4),
+        0x8e => Ok(Step::Ip6),
+        0x80 => snap(w),
+        0xcf => Ok(Step::Ppp),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+/// Frame relay (Q.922, RFC 2427) or Cisco's encapsulation of it.
+pub(super) fn frame_relay(w: &mut Walk<'_>) -> Next {
+    let address = w.rest().iter().take(4).position(|b| b & 1 == 1);
+    w.at += 1 + address.ok_or(SkipReason::Malformed)?;
+    let first = w.peek::<2>()?;
+    if first[0] == 3 {
+        w.at += if first[1] == 0 { 2 } else { 1 };
+        return osi(w);
+    }
+    let t = u16::from_be_bytes(*w.take::<2>()?);
+    if t >= 0x600 { Ok(Step::EtherType(t)) } else { Err(SkipReason::NonIp) }
+}
+
+/// Multilink frame relay (FRF.16.1): two bytes of sequence number and flags. A later fragment says nothing alone.
+pub(super) fn multilink_frame_relay(w: &mut Walk<'_>) -> Next {
+    const BEGIN: u8 = 0x80;
+    const CONTROL: u8 = 0x20;
+    match w.take::<2>()?[0] {
+        flags if flags & CONTROL == 0 && flags & BEGIN != 0 => frame_relay(w),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+/// PPP of pppd, which puts the direction where the address field was, or before it.
+pub(super) fn pppd(w: &mut Walk<'_>) -> Next {
+    if w.rest().get(1) == Some(&3) {
+        w.at += 2;
+        return Ok(Step::Ppp);
+    }
+    w.at += 1;
+    Ok(Step::PppHdlc)
+}
