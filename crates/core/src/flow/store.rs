@@ -8,8 +8,8 @@ use super::FlowBase;
 use crate::packet::tcp_flags::SYN;
 use crate::packet::{Packet, PacketInfo, Side};
 use crate::trackers::{
-    App, Context, KeptPackets, PacketLog, Sizes, TcpFlags, Tracker, TrackerMask, TrackerSettings, Wants,
-    for_each_tracker,
+    App, Context, Entropy, Icmp, IpHeader, KeptPackets, Mac, PacketLog, Sizes, TcpFlags, TcpOptions, TcpSequence,
+    Tracker, TrackerMask, TrackerSettings, Wants, for_each_tracker,
 };
 
 macro_rules! store {

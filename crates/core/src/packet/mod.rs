@@ -7,6 +7,7 @@ mod extensions;
 mod key;
 mod layer;
 mod proto;
+mod tcp_options;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use extensions::{Extension, Extensions};
 pub use key::{Endpoint, FlowKey, Scope, tunnel_kind};
 pub use layer::{Layer, Layers};
 pub use proto::{IpProtocol, ip_proto};
+pub use tcp_options::{TcpOption, TcpOptionList, tcp_option};
 
 /// TCP flag bits as on the wire (RFC 9293 section 3.1, RFC 3168, RFC 3540).
 pub mod tcp_flags {
@@ -281,6 +283,11 @@ impl<'a> Packet<'a> {
     /// The upper-layer header as far as it was captured (for TCP, with its options).
     pub fn l4_header(&self) -> &'a [u8] {
         self.range(self.info.l4, self.info.payload_start)
+    }
+
+    /// The options of its TCP header, as far as captured.
+    pub fn tcp_options(&self) -> TcpOptionList<'a> {
+        TcpOptionList::of(self.l4_header())
     }
 
     /// The captured part of the upper-layer payload; of a fragmented datagram, the whole of it, with the packet that

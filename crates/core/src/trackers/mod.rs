@@ -7,28 +7,42 @@ use crate::packet::{Packet, PacketInfo, Side};
 
 mod app;
 mod context;
+mod distinct;
+mod entropy;
 mod gaps;
+mod icmp;
+mod ip_header;
 mod keep;
 mod lengths;
 mod log;
+mod mac;
 mod order;
 mod record;
 mod sizes;
 mod sketch;
 mod table;
 mod tcp_flags;
+mod tcp_options;
+mod tcp_sequence;
 
 pub use app::{App, AppWants};
 pub use context::{Context, Memory};
+pub use distinct::{Distinct, MAX_DISTINCT};
+pub use entropy::{Entropy, MAX_SAMPLE_BYTES};
 pub use gaps::{GapRun, GapSummary};
+pub use icmp::Icmp;
+pub use ip_header::{IpHeader, SideIpHeader};
 pub use keep::{KeptPacket, KeptPackets};
 pub use lengths::LengthSummary;
 pub use log::{LogScratch, PacketLog};
+pub use mac::{FirstFrame, Mac};
 pub use order::{mean, population_std};
 pub use record::Record;
 pub use sizes::{SideSizes, Sizes};
 pub(crate) use table::for_each_tracker;
 pub use tcp_flags::{TcpFlags, TcpTotals};
+pub use tcp_options::{Clock, FirstSyn, SideTcp, Syn, TcpOptions, Timestamps, Windows};
+pub use tcp_sequence::{Samples, SideSequence, TcpSequence};
 
 /// Most packets that sequences may be asked to hold: 1 MiB a flow.
 pub const MAX_SEQUENCE_LEN: usize = 65_536;
@@ -52,18 +66,21 @@ pub struct TrackerSettings {
     pub log_cap: usize,
     /// Packets that a flow's [`KeptPackets`] holds at most.
     pub keep_cap: usize,
+    /// Bytes of payload of a side that [`Entropy`] looks at (1 to [`MAX_SAMPLE_BYTES`]).
+    pub sample_bytes: usize,
     /// What [`App`] looks for.
     pub app: AppWants,
 }
 
 impl Default for TrackerSettings {
-    /// A burst threshold of 50 ms, no sequences.
+    /// A burst threshold of 50 ms, no sequences, samples of 256 bytes.
     fn default() -> Self {
         Self {
             burst_threshold_ns: 50_000_000,
             sequence_len: 0,
             log_cap: LOG_CAP,
             keep_cap: KEEP_CAP,
+            sample_bytes: 256,
             app: AppWants::NONE,
         }
     }
@@ -166,7 +183,12 @@ mod tests {
 
     /// A million packets of every shape stay within the bound, and the account of memory is that of the tracker.
     fn bounded<T: Tracker>(name: &str) {
-        let settings = TrackerSettings { sequence_len: MAX_SEQUENCE_LEN, ..TrackerSettings::default() };
+        let settings = TrackerSettings {
+            sequence_len: MAX_SEQUENCE_LEN,
+            sample_bytes: MAX_SAMPLE_BYTES,
+            app: AppWants::ALL,
+            ..TrackerSettings::default()
+        };
         for seed in [7, 11] {
             let mut context = Context::new(settings);
             let mut random = Lcg(seed);

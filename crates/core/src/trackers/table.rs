@@ -16,6 +16,18 @@ macro_rules! for_each_tracker {
             LOG log: Inline PacketLog,
             /// The packets themselves. No feature reads them: only who wants the packets asks for them.
             KEEP kept: Boxed KeptPackets,
+            /// Ethernet addresses and VLAN tags.
+            MAC mac: Boxed Mac,
+            /// Fields of IP headers.
+            IP_HEADER ip_header: Inline IpHeader,
+            /// Messages of ICMP.
+            ICMP icmp: Boxed Icmp,
+            /// TCP options and windows.
+            TCP_OPTIONS tcp_options: Boxed TcpOptions,
+            /// Sequence analysis of TCP.
+            TCP_SEQUENCE tcp_sequence: Boxed TcpSequence,
+            /// Samples of payload.
+            ENTROPY entropy: Boxed Entropy,
             /// Application protocols.
             APP app: Boxed App,
         }

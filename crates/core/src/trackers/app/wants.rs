@@ -12,6 +12,9 @@ impl AppWants {
     /// DNS, mDNS, LLMNR.
     pub const DNS: Self = Self(2);
 
+    /// Everything.
+    pub const ALL: Self = Self(u16::MAX);
+
     /// Both sets.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
