@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::{AppWants, Ended, Found, has_dns_port};
 use crate::packet::{FlowKey, Packet, Side};
+use crate::protocols::recognise::{Follow, Stream};
 use crate::protocols::tls::{SEARCHED, TlsSession};
 use crate::streams::{Assembler, Progress, Reader, Run, Streams};
 
@@ -18,6 +19,9 @@ pub(super) struct Connection {
 struct Readers {
     tls: Option<TlsReader>,
     dns: Option<Cursor>,
+    /// Everything else: what each direction begins with, and what follows.
+    stream: Option<Cursor>,
+    follow: Follow,
 }
 
 /// TLS may begin at the start of any segment in the first 64 KiB. There is a session from the first segment on that
@@ -27,6 +31,8 @@ struct TlsReader {
     cursor: Cursor,
     /// Whether a direction is shown to the session.
     open: [bool; 2],
+    /// Whether records are counted to the end of the connection.
+    to_end: bool,
 }
 
 impl Connection {
@@ -35,9 +41,17 @@ impl Connection {
 
     /// Before the first packet, behind `segments` of earlier connections.
     pub fn new(key: &FlowKey, wants: AppWants, segments: u64) -> Self {
-        let tls = wants.has(AppWants::TLS).then(TlsReader::default);
+        let to_end = wants.has(AppWants::TLS_RECORDS);
+        let tls = wants.has(AppWants::TLS).then(|| TlsReader { to_end, ..TlsReader::default() });
         let dns = (wants.has(AppWants::DNS) && has_dns_port(key)).then(Cursor::default);
-        Self { streams: Streams::new(segments), readers: Readers { tls, dns } }
+        let follow = Follow {
+            ssh: wants.has(AppWants::SSH),
+            http1: wants.has(AppWants::HTTP1),
+            http2: wants.has(AppWants::HTTP2),
+            openvpn: wants.has(AppWants::RECOGNISE),
+        };
+        let stream = (follow != Follow::default()).then(Cursor::default);
+        Self { streams: Streams::new(segments), readers: Readers { tls, dns, stream, follow } }
     }
 
     /// Takes in a packet. Whether nothing more is wanted.
@@ -67,12 +81,12 @@ impl Connection {
 impl Readers {
     /// Where the bytes begin that somebody wants; none if nobody does.
     fn keep_from(&self, side: Side) -> Option<u64> {
-        let cursors = [self.tls.as_ref().map(|t| &t.cursor), self.dns.as_ref()];
+        let cursors = [self.tls.as_ref().map(|t| &t.cursor), self.dns.as_ref(), self.stream.as_ref()];
         cursors.into_iter().flatten().filter(|c| !c.is_done(side)).map(|c| c.taken(side)).min()
     }
 
     fn cursors(&mut self) -> impl Iterator<Item = &mut Cursor> {
-        [self.tls.as_mut().map(|t| &mut t.cursor), self.dns.as_mut()].into_iter().flatten()
+        [self.tls.as_mut().map(|t| &mut t.cursor), self.dns.as_mut(), self.stream.as_mut()].into_iter().flatten()
     }
 }
 
@@ -93,6 +107,10 @@ impl Reader for ConnectionReader<'_> {
             let session = found.dns.get_or_insert_default();
             malformed |= cursor.show(session.as_mut(), side, run, scratch);
         }
+        if let Some(cursor) = &mut readers.stream {
+            let session = found.stream.get_or_insert_with(|| Box::new(Stream::new(readers.follow)));
+            malformed |= cursor.show(session.as_mut(), side, run, scratch);
+        }
         found.malformed += u64::from(malformed);
         match readers.keep_from(side) {
             Some(keep_from) => Progress { keep_from, done: false },
@@ -108,6 +126,9 @@ impl Reader for ConnectionReader<'_> {
         }
         if let Some(dns) = &mut self.found.dns {
             Session::lost(dns.as_mut(), side);
+        }
+        if let Some(stream) = &mut self.found.stream {
+            stream.lost(side);
         }
     }
 
@@ -145,7 +166,7 @@ impl TlsReader {
                 return false;
             }
         }
-        let session = session.get_or_insert_with(|| Box::new(TlsSession::new(false)));
+        let session = session.get_or_insert_with(|| Box::new(TlsSession::new(self.to_end)));
         self.cursor.show(session.as_mut(), side, run, scratch)
     }
 }

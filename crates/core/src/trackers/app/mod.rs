@@ -16,8 +16,9 @@ pub use wants::AppWants;
 
 use super::{Context, Tracker, TrackerSettings, Wants};
 use crate::packet::tcp_flags::SYN;
-use crate::packet::{FlowKey, Packet, PacketInfo, Side, ip_proto};
+use crate::packet::{FlowKey, Known, Packet, PacketInfo, Side, ip_proto};
 use crate::protocols::dns;
+use crate::protocols::recognise::{self, Seen, Stream};
 use crate::protocols::tls::{self, TlsSession};
 use connection::Connection;
 use datagrams::Datagrams;
@@ -56,6 +57,10 @@ struct Ended {
 struct Found {
     tls: Option<Box<TlsSession>>,
     dns: Option<Box<dns::Session>>,
+    stream: Option<Box<Stream>>,
+    datagrams: Option<Box<recognise::Datagrams>>,
+    /// Whether packets have an authentication header of IPsec.
+    ah: bool,
     /// Directions that broke the rules of their protocol.
     malformed: u64,
 }
@@ -71,9 +76,30 @@ impl App {
         self.found.dns.as_deref()
     }
 
+    /// A connection: what its directions begin with; SSH, HTTP.
+    pub fn stream(&self) -> Option<&Stream> {
+        self.found.stream.as_deref()
+    }
+
+    /// What was seen of the flow, for the rules that recognise its protocol.
+    pub fn seen(&self, key: &FlowKey, initiator: Side) -> Seen<'_> {
+        Seen {
+            initiator: Some(initiator),
+            stream: self.stream(),
+            datagrams: self.found.datagrams.as_deref(),
+            tls: self.tls().map(TlsSession::facts),
+            quic: None,
+            dns: self.dns().is_some_and(dns::Session::detected),
+            ports: [key.port(true), key.port(false)],
+            esp: key.protocol == ip_proto::ESP,
+            ah: self.found.ah,
+        }
+    }
+
     fn take(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) {
         let p = packet.info;
         let found = &mut self.found;
+        found.ah |= p.known.has(Known::AH);
         if let Work::Done(Ended { begins, segments }) = self.work
             && p.key.protocol == ip_proto::TCP
             && p.tcp_flags & SYN != 0
@@ -85,7 +111,8 @@ impl App {
         if let Work::Nothing(segments) = self.work {
             self.work = match p.key.protocol {
                 ip_proto::TCP => Work::Connection(Box::new(Connection::new(&p.key, context.settings.app, segments))),
-                _ => Work::Datagrams(Box::new(Datagrams::new(&p.key, context.settings.app))),
+                ip_proto::UDP => Work::Datagrams(Box::new(Datagrams::new(&p.key, context.settings.app))),
+                _ => Work::Done(Ended::default()),
             };
         }
         let done = match &mut self.work {
@@ -125,13 +152,18 @@ impl Found {
         if let Some(dns) = &mut self.dns {
             Session::restart(dns.as_mut());
         }
+        if let Some(stream) = &mut self.stream {
+            stream.restart();
+        }
     }
 
     fn heap_bytes(&self) -> usize {
         use crate::protocols::Session;
         let tls = self.tls.as_ref().map_or(0, |t| size_of::<TlsSession>() + t.heap_bytes());
         let dns = self.dns.as_ref().map_or(0, |d| size_of::<dns::Session>() + Session::heap_bytes(d.as_ref()));
-        tls + dns
+        let stream = self.stream.as_ref().map_or(0, |s| size_of::<Stream>() + s.heap_bytes());
+        let datagrams = self.datagrams.as_ref().map_or(0, |_| size_of::<recognise::Datagrams>());
+        tls + dns + stream + datagrams
     }
 
     /// Drops what turned out to be nothing.
@@ -141,6 +173,9 @@ impl Found {
             dns.end();
         }
         self.dns.take_if(|d| !d.detected());
+        if let Some(stream) = &mut self.stream {
+            stream.end();
+        }
     }
 }
 
@@ -157,12 +192,16 @@ impl Tracker for App {
         // A message of each kind is kept at most, as facts: text of which every byte is wrong takes three times its length.
         + 4 * 3 * tls::MAX_MESSAGE
         + size_of::<dns::Session>()
-        + dns::Session::MAX_HEAP;
+        + dns::Session::MAX_HEAP
+        + size_of::<Stream>()
+        + Stream::MAX_HEAP
+        + size_of::<recognise::Datagrams>();
 
     const AGAIN_AT_SYN: bool = true;
 
     fn concerns(first: &PacketInfo) -> bool {
-        matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP)
+        // Of other protocols, only an authentication header is of interest.
+        matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP) || first.known.has(Known::AH)
     }
 
     fn start(_settings: &TrackerSettings) -> Self {

@@ -11,6 +11,16 @@ impl AppWants {
     pub const TLS: Self = Self(1);
     /// DNS, mDNS, LLMNR.
     pub const DNS: Self = Self(2);
+    /// SSH up to its encrypted packets, and these counted.
+    pub const SSH: Self = Self(4);
+    /// Messages of HTTP/1 in clear.
+    pub const HTTP1: Self = Self(8);
+    /// Frames of HTTP/2 in clear; behind an upgrade only together with [`Self::HTTP1`].
+    pub const HTTP2: Self = Self(16);
+    /// Which protocol is spoken, and which tunnel: [`crate::protocols::recognise`].
+    pub const RECOGNISE: Self = Self(32);
+    /// Records of application data of TLS, to the end of the connection.
+    pub const TLS_RECORDS: Self = Self(64);
 
     /// Everything.
     pub const ALL: Self = Self(u16::MAX);
