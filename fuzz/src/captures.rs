@@ -3,9 +3,10 @@
 use crate::memory::peak_of;
 use joyfuljay_core::frame::{BATCH_FRAMES, FrameBatch};
 use joyfuljay_io::source::{
-    CaptureReader, Compression, MAX_BATCH_BYTES, PacketSource, Progress, SourceError, SourceWarning,
+    CaptureReader, Compression, MAX_BATCH_BYTES, PacketSource, Pulled, SourceError, SourceWarning,
 };
 use std::io::{self, Cursor, Read};
+use std::time::Duration;
 
 /// What reading a capture brought.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Reading {
 pub fn read(input: impl Read + Send + 'static) -> Result<Reading, SourceError> {
     let mut reader = CaptureReader::from_reader("fuzz", input)?;
     let (mut batch, mut batches) = (FrameBatch::new(), Vec::new());
-    while reader.next_batch(&mut batch)? == Progress::Frames {
+    while reader.pull(&mut batch, Duration::ZERO)? != Pulled::End {
         let frames = batch.frames.iter().map(|f| {
             let bytes = batch.bytes(f);
             assert_eq!(bytes.len(), f.cap_len as usize, "a frame points outside of its batch");
@@ -31,7 +32,7 @@ pub fn read(input: impl Read + Send + 'static) -> Result<Reading, SourceError> {
         batches.push(frames.collect::<Vec<_>>());
         assert!((1..=BATCH_FRAMES).contains(&batch.frames.len()));
     }
-    assert_eq!(reader.next_batch(&mut batch)?, Progress::End, "the end is final");
+    assert_eq!(reader.pull(&mut batch, Duration::ZERO)?, Pulled::End, "the end is final");
     Ok(Reading {
         batches,
         warnings: reader.take_warnings(),

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import struct
 import subprocess
 
 import pytest
@@ -56,3 +57,16 @@ def parse_lines(text):
 
 def packets(found):
     return sum(r["total_packets"] for r in found)
+
+
+RST, SYN = 4, 2
+
+
+def pcap(*segments):
+    """A capture of TCP segments without payload, given as (time in seconds, source port, flags)."""
+    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)]
+    for at, port, flags in segments:
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0x4000, 64, 6, 0, bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2]))
+        tcp = struct.pack(">HHIIBBHHH", port, 443, 1, 0, 0x50, flags, 1024, 0, 0)
+        out.append(struct.pack("<IIII", int(at), int(at % 1 * 1e6), 40, 40) + ip + tcp)
+    return b"".join(out)

@@ -3,6 +3,7 @@
 import csv
 import os
 import pathlib
+import queue
 import re
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import DATA, FOUR_GROUPS
+from conftest import DATA, FOUR_GROUPS, RST, SYN, pcap
 
 DEMO = DATA / "demo.pcap"
 MAKE = DATA.parent.parent / "benches" / "make_capture.py"
@@ -114,6 +115,72 @@ def test_a_run_that_waits_for_a_quiet_pipe_ends_when_told(feeding, tmp_path, by)
     child.send_signal(by)
     assert child.wait(20) == 128 + by
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def following(jj):
+    """A run over a pipe whose rows are read as they come: the process, and a function that waits for the next line."""
+    started = []
+
+    def start(*arguments):
+        child = subprocess.Popen(
+            [jj.path, "extract", "-", "-f", "csv", "-o", "-", "--no-progress", *map(str, arguments)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        started.append(child)
+        lines = queue.Queue()
+        threading.Thread(target=lambda: [lines.put(line.decode().strip()) for line in child.stdout], daemon=True).start()
+        return child, lambda: lines.get(timeout=60)
+
+    yield start
+    for child in started:
+        if child.poll() is None:
+            child.kill()
+        child.stdin.close()
+        child.wait(10)
+
+
+SHORT = ["--feature", "src_port", "--feature", "end_reason"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_leave_while_the_wire_is_quiet(following, workers):
+    child, line = following("-w", workers, "--timeout", "1", *SHORT)
+    now = time.time()
+    feed(child, pcap((now, 1001, RST), (now, 1002, SYN)))
+    assert [line(), line(), line()] == ["src_port,end_reason", "1001,rst", "1002,idle"]
+    assert child.poll() is None
+    child.stdin.close()
+    assert child.wait(20) == 0
+    assert b"quiet flows end by the clock" in child.stderr.read()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_old_packets_do_not_end_flows_by_the_clock(following, workers):
+    child, line = following("-w", workers, "--timeout", "1", *SHORT)
+    feed(child, pcap((1e9, 1001, SYN), (1e9, 1002, RST)))
+    assert [line(), line()] == ["src_port,end_reason", "1002,rst"], "what has ended leaves"
+    feed(child, pcap((1e9 + 0.5, 1003, RST))[24:])
+    assert line() == "1003,rst"
+    child.stdin.close()
+    assert line() == "1001,end_of_input"
+    assert child.wait(20) == 0
+    assert b"not by the clock" in child.stderr.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_a_pipe(jj, tmp_path):
+    fifo, out = tmp_path / "fifo", tmp_path / "rows.csv"
+    os.mkfifo(fifo)
+    child = subprocess.Popen([jj.path, "extract", fifo, "-q", "-f", "csv", "-o", out], stderr=subprocess.PIPE)
+    try:
+        with fifo.open("wb") as writer:
+            writer.write(DEMO.read_bytes())
+        assert child.wait(60) == 0, child.stderr.read()
+    finally:
+        child.kill()
+        child.communicate()
+    assert out.read_text() == jj("extract", DEMO, "-q", "-f", "csv", "-o", "-").out
 
 
 def test_the_capture_is_never_the_output(jj, tmp_path):

@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use joyfuljay::Progress;
+use joyfuljay_io::source::Clock;
 
-use crate::human;
+use crate::{human, say};
 
 /// A bar, or nothing.
 #[derive(Clone, Debug)]
@@ -46,11 +47,46 @@ impl Bar {
         ));
     }
 
+    /// Takes the bar off the screen while something else is said.
+    fn suspend(&self, what: impl FnOnce()) {
+        match &self.0 {
+            Some(bar) => bar.suspend(what),
+            None => what(),
+        }
+    }
+
     /// Takes the bar off the screen: the summary says it all.
     pub fn finish(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Says once what says the time of a run over a pipe or a device.
+#[derive(Debug)]
+pub struct ClockNote {
+    wanted: bool,
+}
+
+impl ClockNote {
+    /// `wanted`: whether to say it.
+    pub fn new(wanted: bool) -> Self {
+        Self { wanted }
+    }
+
+    /// Says it when it is known, above the bar.
+    pub fn update(&mut self, p: &Progress, bar: &Bar) {
+        let Some(clock) = p.clock.filter(|_| self.wanted) else { return };
+        self.wanted = false;
+        let what = match clock {
+            Clock::Running => "frames arrive as they are captured: while none comes, quiet flows end by the clock",
+            Clock::Packets => {
+                "frames are older than a minute when they arrive: flows end by the times of packets, not by the clock"
+            }
+        };
+        let source = p.position.current.as_deref().unwrap_or("the input");
+        bar.suspend(|| say::line(format_args!("{source}: {what}")));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 #[cfg(unix)]
 use std::time::Duration;
 
-use joyfuljay::CancelToken;
+use joyfuljay::RunControl;
 
 /// How long a run has to stop in good order.
 #[cfg(unix)]
@@ -23,7 +23,7 @@ impl Interrupt {
     ///
     /// Where handlers cannot be installed, the signals keep their default: the process just ends.
     #[cfg(unix)]
-    pub fn watch(cancel: CancelToken) -> Self {
+    pub fn watch(control: RunControl) -> Self {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
         let interrupt = Self::default();
@@ -34,7 +34,7 @@ impl Interrupt {
                 if seen.swap(signal, Ordering::Relaxed) != 0 {
                     leave(signal);
                 }
-                cancel.cancel();
+                control.cancel();
                 std::thread::spawn(move || {
                     std::thread::sleep(PATIENCE);
                     leave(signal);
@@ -46,7 +46,7 @@ impl Interrupt {
 
     /// Signals keep their default: the process just ends.
     #[cfg(not(unix))]
-    pub fn watch(_cancel: CancelToken) -> Self {
+    pub fn watch(_control: RunControl) -> Self {
         Self::default()
     }
 

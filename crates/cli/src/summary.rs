@@ -2,6 +2,7 @@
 
 use joyfuljay::Summary;
 use joyfuljay_core::stats::{EndReason, SkipReason};
+use joyfuljay_io::source::Clock;
 use serde_json::{Map, Value, json};
 
 use crate::{human, say};
@@ -85,6 +86,8 @@ pub fn summary_json(s: &Summary) -> Value {
         "skipped": counts(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))),
         "first_time": s.first_ts.map(human::utc),
         "last_time": s.last_ts.map(human::utc),
+        "clock": s.clock.map(Clock::name),
+        "stopped": s.stopped,
         "elapsed_seconds": s.elapsed.as_secs_f64(),
         "warnings": s.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
@@ -140,6 +143,8 @@ mod tests {
             warnings: vec![],
             first_ts: None,
             last_ts: None,
+            clock: None,
+            stopped: false,
             cancelled: false,
             workers: 1,
         };

@@ -21,6 +21,9 @@ pub enum Error {
     /// Rows could not be made of flows.
     #[error("rows could not be built: {0}")]
     Rows(String),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}; use fewer workers, or raise the limits on threads and memory")]
+    Thread(std::io::Error),
     /// A worker thread died.
     #[error("a worker thread ended unexpectedly; please report this with the capture that caused it")]
     Worker,
@@ -32,7 +35,7 @@ impl Error {
         match self {
             Self::Source(_) => "parsing",
             Self::Sink(_) => "output",
-            Self::Config(_) | Self::Rows(_) | Self::Worker => "extraction",
+            Self::Config(_) | Self::Rows(_) | Self::Thread(_) | Self::Worker => "extraction",
         }
     }
 }

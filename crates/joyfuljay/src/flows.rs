@@ -6,19 +6,20 @@
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Drain, Engine, PacketBatch, RowChunk};
 use joyfuljay_core::metrics::{RunResult, Stage};
-use joyfuljay_io::source::{PacketSource, Position, Progress as Step, SourceWarning};
+use joyfuljay_io::source::{PacketSource, Position, SourceWarning};
 
-use crate::account::Account;
-use crate::{CancelToken, Error, Pipeline};
+use crate::drive::{Drive, Turn};
+use crate::progress::Reporter;
+use crate::recorder::Recorder;
+use crate::{Error, Pipeline};
 
 /// Finished flows of a source in the order of their rows, a chunk at a time. Dropped before its end, the run counts as
 /// cancelled.
 pub struct Flows {
-    source: Box<dyn PacketSource>,
-    stage: State,
+    drive: Drive,
+    state: State,
     batch: PacketBatch,
-    account: Account,
-    cancel: CancelToken,
+    recorder: Recorder,
 }
 
 enum State {
@@ -31,14 +32,12 @@ impl Pipeline {
     /// The flows of a source. To have their packets, make the pipeline [`Pipeline::keeping_packets`].
     pub fn flows(&self, source: Box<dyn PacketSource>) -> Flows {
         let settings = *self.engine_settings();
-        let metrics = self.metrics();
-        let account = Account::open(metrics, source.mode(), &settings);
+        let recorder = Recorder::start(self.metrics(), source.mode(), &settings);
         Flows {
-            source,
-            stage: State::Reading(Box::new(Engine::new(settings))),
+            drive: Drive::new(source, &settings, self.control(), Reporter::new(None)),
+            state: State::Reading(Box::new(Engine::new(&settings))),
             batch: PacketBatch::default(),
-            account,
-            cancel: self.cancel_token(),
+            recorder,
         }
     }
 }
@@ -46,30 +45,31 @@ impl Pipeline {
 impl Flows {
     /// Counts so far.
     pub fn stats(&self) -> StatsDelta {
-        self.account.totals()
+        self.recorder.totals()
     }
 
     /// Where in the input.
     pub fn position(&self) -> Position {
-        self.source.position()
+        self.drive.source().position()
     }
 
     /// What went wrong since the last call without ending the run.
     pub fn take_warnings(&mut self) -> Vec<SourceWarning> {
-        self.account.take_warnings()
+        self.recorder.take_warnings()
     }
 
-    /// Works on one batch of frames, for callers who have other things to look after in between. The chunk is empty
-    /// where no flow ended.
+    /// Works on one batch of frames, for callers who have other things to look after in between: a call takes a second at
+    /// most. The chunk is empty where no flow ended.
     pub fn advance(&mut self) -> Option<Result<RowChunk, Error>> {
-        if self.cancel.is_cancelled() {
-            self.fail(None);
+        if self.drive.is_cancelled() {
+            self.end(RunResult::Cancelled);
             return None;
         }
         match self.step() {
             Ok(chunk) => chunk.map(Ok),
             Err(e) => {
-                self.fail(Some(&e));
+                self.recorder.failed(&e);
+                self.end(RunResult::Failure);
                 Some(Err(e))
             }
         }
@@ -77,58 +77,50 @@ impl Flows {
 
     /// One batch of frames, or one chunk of what was open at the end. None when there is nothing left.
     fn step(&mut self) -> Result<Option<RowChunk>, Error> {
-        let account = &self.account;
-        let _worker = account.worker("main");
-        match &mut self.stage {
+        let recorder = &self.recorder;
+        let _time = recorder.thread("main");
+        match std::mem::replace(&mut self.state, State::Done) {
             State::Done => Ok(None),
-            State::Draining(drain) => {
+            State::Draining(mut drain) => {
                 let chunk = drain.next();
-                account.record(&drain.take_stats());
-                if chunk.is_none() {
-                    self.stage = State::Done;
-                    account.close(RunResult::Success);
+                recorder.record(&drain.take_stats());
+                match chunk {
+                    Some(_) => self.state = State::Draining(drain),
+                    None => recorder.close(RunResult::Success),
                 }
                 Ok(chunk)
             }
-            State::Reading(engine) => {
-                match self.source.next_batch(&mut self.batch.frames)? {
-                    Step::Frames => {
-                        account.timed(Stage::Decode, || engine.front_mut().decode(&mut self.batch));
-                        account.timed(Stage::Track, || engine.track(&self.batch));
-                    }
-                    Step::Idle(now) => engine.tick(now),
-                    Step::End => {
-                        let State::Reading(engine) = std::mem::replace(&mut self.stage, State::Done) else {
-                            return Ok(None);
-                        };
-                        let (stats, drain) = engine.finish(&mut self.batch);
-                        account.record(&stats);
-                        account.after_read(&mut *self.source, None);
-                        self.stage = State::Draining(Box::new(drain));
-                        return Ok(Some(RowChunk::default()));
-                    }
+            State::Reading(mut engine) => {
+                let turn = self.drive.next(recorder, &mut self.batch)?;
+                if turn == Turn::Cancelled {
+                    recorder.close(RunResult::Cancelled);
+                    return Ok(None);
                 }
-                account.record(&engine.take_stats());
-                account.after_read(&mut *self.source, engine.front_mut().last_ts());
-                Ok(Some(engine.flush().unwrap_or_default()))
+                recorder.timed(Stage::Track, || engine.track(&self.batch));
+                recorder.record(&engine.take_stats());
+                if turn == Turn::Last {
+                    let drain = engine.finish(self.drive.last_ts().unwrap_or_default());
+                    self.state = State::Draining(Box::new(drain));
+                    return Ok(Some(RowChunk::default()));
+                }
+                let chunk = engine.flush().unwrap_or_default();
+                self.state = State::Reading(engine);
+                Ok(Some(chunk))
             }
         }
     }
 
-    fn fail(&mut self, error: Option<&Error>) {
-        if let Some(e) = error {
-            self.account.failed(e);
-        }
-        self.stage = State::Done;
-        self.account.close(error.map_or(RunResult::Cancelled, |_| RunResult::Failure));
+    fn end(&mut self, result: RunResult) {
+        self.state = State::Done;
+        self.recorder.close(result);
     }
 }
 
 impl Drop for Flows {
     fn drop(&mut self) {
-        // By a thread that dies it is no decision.
+        // A panic is no decision to leave.
         if !std::thread::panicking() {
-            self.account.close(RunResult::Cancelled);
+            self.recorder.close(RunResult::Cancelled);
         }
     }
 }
@@ -189,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_told_of_a_run_that_was_left() {
+    fn a_run_that_was_left_is_counted_as_cancelled() {
         let registry = crate::monitoring::Registry::new();
         let metrics = crate::monitoring::PrometheusMetrics::new(&registry, "jj").unwrap();
         let pipeline = pipeline().with_metrics(Arc::new(metrics));

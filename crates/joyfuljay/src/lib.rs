@@ -20,20 +20,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod account;
-mod cancel;
 pub mod config_file;
+mod control;
+mod drive;
 mod error;
 mod flows;
 pub mod monitoring;
 mod parallel;
 mod pipeline;
 mod progress;
+mod recorder;
 mod run;
 mod serial;
 mod summary;
 
-pub use cancel::CancelToken;
+pub use control::RunControl;
 pub use error::Error;
 pub use flows::Flows;
 pub use joyfuljay_core::{self as core, Config, ConfigError};

@@ -1,52 +1,46 @@
 //! A run on several threads.
 //!
-//! The caller's thread reads and decodes. Every tracker sees every batch and tracks the partitions that it owns. The
+//! The caller's thread reads and decodes. Every flow worker sees every batch and tracks the partitions that it owns. The
 //! writer puts what ended into order, batch by batch, and gives chunks of rows to encoders; when they are behind, it
-//! encodes itself. There are as many trackers and as many encoders as workers were asked for: encoding a chunk takes
-//! as long as tracking a hundred batches, so a thread that did both would keep every other tracker waiting for the
-//! batches it holds. All queues are bounded: by the number of batches in circulation, and by [`Writer::MOST_ENCODING`].
+//! encodes itself. There are as many flow workers and as many encoders as workers were asked for: encoding a chunk takes
+//! as long as tracking a hundred batches, so a thread that did both would keep every other flow worker waiting for the
+//! batches it holds. All queues are bounded: by the number of batches in the pool, and by [`Writer::MOST_ENCODING`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
 use joyfuljay_core::StatsDelta;
-use joyfuljay_core::engine::{Collector, Drain, Front, PacketBatch, RowChunk};
+use joyfuljay_core::engine::{Collector, Drain, PacketBatch, RowChunk};
 use joyfuljay_core::flow::{FlowStore, FlowTable};
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::Stage;
 use joyfuljay_core::rows::RowScratch;
 use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink};
-use joyfuljay_io::source::{PacketSource, Progress as Step};
 
 use crate::Error;
-use crate::progress::Reporter;
-use crate::run::{Done, Run};
+use crate::drive::{Drive, Turn};
+use crate::run::{Outcome, Run};
 
-/// Batches in circulation beyond one for each worker: what the reader may be ahead.
+/// Batches in the pool beyond one for each worker: what the reader may be ahead.
 const AHEAD: usize = 4;
 
 /// Names of the queues in metrics.
 const BATCHES: &str = "batches";
 const CHUNKS: &str = "chunks";
 
-/// How often a reader that waits for a batch looks whether there is anybody to wait for.
+/// How often a reader that waits for a batch of the pool looks whether the flow workers are still there.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-pub(crate) fn run(
-    run: &Run<'_>,
-    mut source: Box<dyn PacketSource>,
-    sink: Box<dyn RowSink>,
-    mut reporter: Reporter,
-) -> Result<Done, Error> {
+pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> Result<Outcome, Error> {
     let workers = run.workers;
-    let circulating = workers + AHEAD;
-    let (to_writer, from_all) = bounded::<News>(circulating * workers);
+    let pool_size = workers + AHEAD;
+    let (to_writer, events) = bounded::<Event>(pool_size * workers);
     let (to_encode, encode_tasks) = unbounded::<(u64, RowChunk)>();
     let (encoded_out, encoded_in) = unbounded::<(u64, Result<Encoded, Error>)>();
-    let (give_back, recycled) = unbounded::<PacketBatch>();
+    let (to_pool, pool) = unbounded::<PacketBatch>();
     let encoder = sink.encoder();
     let mut tables: Vec<Vec<(usize, FlowTable)>> = (0..workers).map(|_| Vec::new()).collect();
     for (i, table) in run.settings.tables().into_iter().enumerate() {
@@ -56,15 +50,16 @@ pub(crate) fn run(
     }
     thread::scope(|scope| {
         let mut to_workers = Vec::with_capacity(workers);
-        let mut working = Vec::with_capacity(workers);
+        let mut working = Vec::with_capacity(2 * workers);
         let alive = Arc::new(());
         for (number, tables) in tables.into_iter().enumerate() {
-            let (to_worker, batches) = bounded::<(u64, Arc<Loan>)>(circulating);
+            let (to_worker, tasks) = bounded::<Task>(pool_size);
             to_workers.push(to_worker);
-            let tracker = Tracker { run, number, tables, to_writer: to_writer.clone(), _alive: Arc::clone(&alive) };
-            working.push(scope.spawn(move || tracker.track_all(batches)));
+            let worker = FlowWorker { run, number, tables, to_writer: to_writer.clone(), _alive: Arc::clone(&alive) };
+            working.push(spawn(scope, format!("jj-flows-{number}"), move || worker.track_all(tasks))?);
             let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
-            working.push(scope.spawn(move || encode_all(run, number, &tasks, &encoded, &*encoder)));
+            let encode = move || encode_all(run, number, &tasks, &encoded, &*encoder);
+            working.push(spawn(scope, format!("jj-encode-{number}"), encode)?);
         }
         drop((encoded_out, encode_tasks));
         let writer = Writer {
@@ -76,124 +71,116 @@ pub(crate) fn run(
             next_chunk: 0,
             next_write: 0,
             ready: BTreeMap::new(),
+            flush_at: None,
             scratch: RowScratch::default(),
         };
-        let writing = scope.spawn(move || writer.write_all(from_all));
-        let reader = Reader { run, to_workers, recycled, room: circulating, home: give_back, alive, next_batch: 0 };
-        let read = reader.read(&mut *source, &mut reporter, &to_writer);
+        let writing = spawn(scope, "jj-writer".to_owned(), move || writer.write_all(&events))?;
+        let reader = Reader { run, to_workers, pool, unused: pool_size, to_pool, alive, next_batch: 0 };
+        let read = reader.read(drive, &to_writer);
         drop(to_writer);
         let mut written = writing.join().unwrap_or(Err(Error::Worker));
-        // Joined one by one, as a scope would panic itself for a worker that did.
+        // Joined one by one, as a scope would panic itself for a thread that did.
         for worker in working {
-            written = written.and(worker.join().map_err(|_| Error::Worker));
+            written = written.and_then(|outcome| worker.join().map(|()| outcome).map_err(|_| Error::Worker));
         }
         // What is left in the queues of a run that failed is gone with it.
-        run.account.metrics().queue(BATCHES, 0, circulating as u64);
-        run.account.metrics().queue(CHUNKS, 0, Writer::MOST_ENCODING * workers as u64);
-        reporter.last(|| run.progress(source.position()));
+        run.recorder.metrics().queue(BATCHES, 0, pool_size as u64);
+        run.recorder.metrics().queue(CHUNKS, 0, Writer::MOST_ENCODING * workers as u64);
         // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
-        written.and(read)
+        written.and_then(|outcome| read.map(|()| outcome))
     })
 }
 
-/// A batch on loan from the reader. Whoever lets go of it last sends it home, also when that is a thread that dies.
-struct Loan {
-    batch: PacketBatch,
-    home: Sender<PacketBatch>,
+/// A thread of the run. On failure those that were started before end by themselves, as what feeds them is dropped.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: String,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, Error> {
+    thread::Builder::new().name(name).spawn_scoped(scope, work).map_err(Error::Thread)
 }
 
-impl Drop for Loan {
+/// A batch of the pool. It goes back when the last of its users drops it, also when that is a thread that panics.
+struct Pooled {
+    batch: PacketBatch,
+    pool: Sender<PacketBatch>,
+}
+
+impl Drop for Pooled {
     fn drop(&mut self) {
         // Without a reader nobody needs it.
-        let _ = self.home.send(std::mem::take(&mut self.batch));
+        let _ = self.pool.send(std::mem::take(&mut self.batch));
     }
 }
 
-/// What the writer hears.
-enum News {
-    /// A worker's part of what ended in a batch.
-    Ended { batch: u64, flows: Vec<FlowStore> },
+/// A batch for a flow worker.
+#[derive(Clone)]
+struct Task {
+    number: u64,
+    flush: bool,
+    batch: Arc<Pooled>,
+}
+
+/// What the writer is sent.
+enum Event {
+    /// A worker's part of what ended in a batch; `flush` is that of the batch.
+    Ended { batch: u64, flush: bool, flows: Vec<FlowStore> },
     /// A worker has tracked the last batch.
     Tables(Vec<FlowTable>),
-    /// The input is at its end: the latest packet time. Not said when the run fails or is cancelled.
+    /// The input is at its end: the latest packet time. Not sent when the run fails or is cancelled.
     End(TimeNs),
 }
 
 struct Reader<'a, 'r> {
     run: &'a Run<'r>,
-    to_workers: Vec<Sender<(u64, Arc<Loan>)>>,
-    recycled: Receiver<PacketBatch>,
-    room: usize,
-    home: Sender<PacketBatch>,
-    /// One share for each tracker that is at work, and ours.
+    to_workers: Vec<Sender<Task>>,
+    pool: Receiver<PacketBatch>,
+    to_pool: Sender<PacketBatch>,
+    /// Batches that have not been made yet.
+    unused: usize,
+    /// One share for each flow worker that is at work, and ours.
     alive: Arc<()>,
     next_batch: u64,
 }
 
 impl Reader<'_, '_> {
-    fn read(
-        mut self,
-        source: &mut dyn PacketSource,
-        reporter: &mut Reporter,
-        to_writer: &Sender<News>,
-    ) -> Result<Done, Error> {
-        let run = self.run;
-        let account = &run.account;
-        let mut worker = account.worker("reader");
-        let mut front = Front::new(&run.settings);
-        let mut whole = true;
-        while !run.cancel.is_cancelled() {
-            let Some(mut batch) = self.blank() else {
-                whole = false;
-                break;
-            };
-            match source.next_batch(&mut batch.frames)? {
-                Step::Frames => account.timed(Stage::Decode, || front.decode(&mut batch)),
-                Step::Idle(now) => front.idle(now, &mut batch),
-                Step::End => {
-                    if front.finish(&mut batch) {
-                        account.record(&batch.stats);
-                        self.send(batch);
-                    }
-                    break;
-                }
-            }
-            account.record(&batch.stats);
-            if !self.send(batch) {
-                whole = false;
+    fn read(mut self, drive: &mut Drive, to_writer: &Sender<Event>) -> Result<(), Error> {
+        let recorder = &self.run.recorder;
+        let mut time = recorder.thread("reader");
+        while let Some(mut batch) = self.take_batch() {
+            let turn = drive.next(recorder, &mut batch)?;
+            if turn == Turn::Cancelled || !self.send(batch, turn == Turn::Batch { flush: true }) {
                 break;
             }
-            run.after_read(source, front.last_ts(), reporter);
-            self.tell_queue();
-            worker.settle();
+            self.report_queue();
+            time.report();
+            if turn == Turn::Last {
+                // A writer that is gone says itself why.
+                let _ = to_writer.send(Event::End(drive.last_ts().unwrap_or_default()));
+                break;
+            }
         }
-        run.after_read(source, front.last_ts(), reporter);
-        let cancelled = run.cancel.is_cancelled();
-        if whole && !cancelled {
-            // A writer that is gone says itself why.
-            let _ = to_writer.send(News::End(front.last_ts().unwrap_or_default()));
-        }
-        Ok(Done { first_ts: front.first_ts(), last_ts: front.last_ts(), cancelled })
+        Ok(())
     }
 
-    /// Batches that are with the trackers, of all that circulate.
-    fn tell_queue(&self) {
-        let capacity = self.to_workers.len() + AHEAD;
-        let away = capacity.saturating_sub(self.room + self.recycled.len());
-        self.run.account.metrics().queue(BATCHES, away as u64, capacity as u64);
+    /// Batches that are with the flow workers, of all in the pool.
+    fn report_queue(&self) {
+        let size = self.to_workers.len() + AHEAD;
+        let away = size.saturating_sub(self.unused + self.pool.len());
+        self.run.recorder.metrics().queue(BATCHES, away as u64, size as u64);
     }
 
-    /// A batch to fill; none when a worker is gone, as batches in the queue of a dead worker may not come home.
-    fn blank(&mut self) -> Option<PacketBatch> {
-        if let Ok(batch) = self.recycled.try_recv() {
+    /// A batch to fill; none when a worker is gone, as batches in the queue of a dead worker may not come back.
+    fn take_batch(&mut self) -> Option<PacketBatch> {
+        if let Ok(batch) = self.pool.try_recv() {
             return Some(batch);
         }
-        if self.room > 0 {
-            self.room -= 1;
+        if self.unused > 0 {
+            self.unused -= 1;
             return Some(PacketBatch::default());
         }
         loop {
-            match self.recycled.recv_timeout(LOOK_UP) {
+            match self.pool.recv_timeout(LOOK_UP) {
                 Ok(batch) => return Some(batch),
                 Err(RecvTimeoutError::Timeout) if Arc::strong_count(&self.alive) > self.to_workers.len() => {}
                 Err(_) => return None,
@@ -203,39 +190,41 @@ impl Reader<'_, '_> {
 
     /// Whether all workers are there to take the batch. They go when the sink fails; what is read then is of no use,
     /// and there may be no end of it.
-    fn send(&mut self, batch: PacketBatch) -> bool {
-        let batch = Arc::new(Loan { batch, home: self.home.clone() });
+    fn send(&mut self, batch: PacketBatch, flush: bool) -> bool {
+        let batch = Arc::new(Pooled { batch, pool: self.to_pool.clone() });
+        let task = Task { number: self.next_batch, flush, batch };
         let mut all = true;
         for to_worker in &self.to_workers {
-            all &= to_worker.send((self.next_batch, Arc::clone(&batch))).is_ok();
+            all &= to_worker.send(task.clone()).is_ok();
         }
         self.next_batch += 1;
         all
     }
 }
 
-struct Tracker<'a, 'r> {
+/// A thread that tracks the flows of some partitions.
+struct FlowWorker<'a, 'r> {
     run: &'a Run<'r>,
     number: usize,
     tables: Vec<(usize, FlowTable)>,
-    to_writer: Sender<News>,
+    to_writer: Sender<Event>,
     _alive: Arc<()>,
 }
 
-impl Tracker<'_, '_> {
-    fn track_all(mut self, batches: Receiver<(u64, Arc<Loan>)>) {
-        let account = &self.run.account;
-        let mut worker = account.worker(format!("tracker-{}", self.number));
-        for (number, batch) in batches {
-            let flows = account.timed(Stage::Track, || self.track(&batch.batch));
+impl FlowWorker<'_, '_> {
+    fn track_all(mut self, tasks: Receiver<Task>) {
+        let recorder = &self.run.recorder;
+        let mut time = recorder.thread(format!("tracker-{}", self.number));
+        for Task { number, flush, batch } in tasks {
+            let flows = recorder.timed(Stage::Track, || self.track(&batch.batch));
             drop(batch);
-            worker.settle();
-            if self.to_writer.send(News::Ended { batch: number, flows }).is_err() {
+            time.report();
+            if self.to_writer.send(Event::Ended { batch: number, flush, flows }).is_err() {
                 return; // the writer is gone, and says why
             }
         }
         let tables = self.tables.into_iter().map(|(_, table)| table).collect();
-        let _ = self.to_writer.send(News::Tables(tables));
+        let _ = self.to_writer.send(Event::Tables(tables));
     }
 
     fn track(&mut self, batch: &PacketBatch) -> Vec<FlowStore> {
@@ -247,7 +236,7 @@ impl Tracker<'_, '_> {
             stats.add(&table.take_stats());
             flows.push(out);
         }
-        self.run.account.record(&stats);
+        self.run.recorder.record(&stats);
         flows
     }
 }
@@ -259,13 +248,14 @@ fn encode_all(
     encoded: &Sender<(u64, Result<Encoded, Error>)>,
     encoder: &dyn RowEncoder,
 ) {
-    let mut worker = run.account.worker(format!("encoder-{number}"));
+    let mut time = run.recorder.thread(format!("encoder-{number}"));
     let mut scratch = RowScratch::default();
     for (number, chunk) in tasks {
-        if encoded.send((number, run.encode(&chunk, encoder, &mut scratch))).is_err() {
+        // Rows of a cancelled run are of no use; the writer does not wait for them.
+        if run.control.is_cancelled() || encoded.send((number, run.encode(&chunk, encoder, &mut scratch))).is_err() {
             return;
         }
-        worker.settle();
+        time.report();
     }
 }
 
@@ -278,57 +268,101 @@ struct Writer<'a, 'r> {
     next_chunk: u64,
     next_write: u64,
     ready: BTreeMap<u64, Encoded>,
+    /// The sink is to be flushed when the chunks before this one have been written.
+    flush_at: Option<u64>,
     scratch: RowScratch,
+}
+
+/// What the workers have sent of one batch.
+#[derive(Default)]
+struct Part {
+    workers: usize,
+    flush: bool,
+    flows: Vec<FlowStore>,
 }
 
 impl Writer<'_, '_> {
     /// Chunks that may be with each encoder before the writer encodes the next one itself.
     const MOST_ENCODING: u64 = 2;
 
-    fn write_all(mut self, news: Receiver<News>) -> Result<(), Error> {
+    fn write_all(mut self, events: &Receiver<Event>) -> Result<Outcome, Error> {
         let run = self.run;
-        let mut worker = run.account.worker("writer");
-        let mut collector = Collector::new(self.run.settings.chunk_rows);
-        let mut partial: BTreeMap<u64, (usize, Vec<FlowStore>)> = BTreeMap::new();
+        let mut time = run.recorder.thread("writer");
+        let mut collector = Collector::new(run.settings.chunk_rows);
+        let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
         let mut next_batch = 0;
         let mut tables = Vec::new();
         let mut end = None;
-        for item in news {
-            match item {
-                News::Ended { batch, mut flows } => {
-                    let entry = partial.entry(batch).or_default();
-                    entry.0 += 1;
-                    entry.1.append(&mut flows);
+        while let Some(event) = self.next_event(events)? {
+            match event {
+                Event::Ended { batch, flush, mut flows } => {
+                    let part = parts.entry(batch).or_default();
+                    part.workers += 1;
+                    part.flush = flush;
+                    part.flows.append(&mut flows);
                 }
-                News::Tables(mut more) => tables.append(&mut more),
-                News::End(now) => end = Some(now),
+                Event::Tables(mut more) => tables.append(&mut more),
+                Event::End(now) => end = Some(now),
             }
-            while partial.get(&next_batch).is_some_and(|(parts, _)| *parts == self.run.workers) {
-                collector.add(partial.remove(&next_batch).unwrap_or_default().1);
+            while let Some(part) = parts.remove(&next_batch) {
+                if part.workers < run.workers {
+                    parts.insert(next_batch, part);
+                    break;
+                }
+                collector.add(part.flows);
                 next_batch += 1;
-                if let Some(chunk) = collector.ready() {
-                    self.dispatch(chunk)?;
+                let flush = run.flushes && part.flush;
+                let chunk = if flush { collector.flush() } else { collector.ready() };
+                chunk.map_or(Ok(()), |chunk| self.dispatch(chunk))?;
+                if flush {
+                    self.flush_at = Some(self.next_chunk);
                 }
             }
-            self.collect_encoded(false)?;
-            worker.settle();
+            self.take_encoded()?;
+            time.report();
         }
-        // Without the news of the end the run has failed or was cancelled: the sink is dropped as it is.
-        let Some(now) = end else { return Ok(()) };
-        if tables.len() != self.run.settings.partitions {
+        // Without the event of the end the run has failed or was cancelled: the sink is dropped as it is.
+        let Some(now) = end.filter(|_| !run.control.is_cancelled()) else { return Ok(Outcome::Cancelled) };
+        if tables.len() != run.settings.partitions {
             return Err(Error::Worker);
         }
         let mut drain = Drain::new(tables, collector, now);
         while let Some(chunk) = drain.next() {
-            self.run.account.record(&drain.take_stats());
+            if run.control.is_cancelled() {
+                return Ok(Outcome::Cancelled);
+            }
+            run.recorder.record(&drain.take_stats());
             self.dispatch(chunk)?;
         }
         self.to_encode = None;
-        while self.next_write < self.next_chunk {
-            self.collect_encoded(true)?;
-            self.tell_queue();
+        while self.next_write < self.next_chunk && !run.control.is_cancelled() {
+            match self.encoded_in.recv() {
+                Ok((number, encoded)) => self.write_encoded(number, encoded)?,
+                Err(_) if run.control.is_cancelled() => break,
+                Err(_) => return Err(Error::Worker),
+            }
+            self.report_queue();
         }
-        self.run.close(self.sink)
+        if run.control.is_cancelled() {
+            return Ok(Outcome::Cancelled);
+        }
+        run.close(self.sink)?;
+        Ok(Outcome::Written)
+    }
+
+    /// The next event, while chunks that are encoded meanwhile are written. None when there will be no more events.
+    fn next_event(&mut self, events: &Receiver<Event>) -> Result<Option<Event>, Error> {
+        loop {
+            select! {
+                recv(events) -> event => return Ok(event.ok()),
+                recv(self.encoded_in) -> encoded => match encoded {
+                    Ok((number, encoded)) => self.write_encoded(number, encoded)?,
+                    // All encoders are gone: with a run that was cancelled, or by a panic.
+                    Err(_) if self.run.control.is_cancelled() => return Ok(None),
+                    Err(_) => return Err(Error::Worker),
+                },
+            }
+        }
     }
 
     fn dispatch(&mut self, chunk: RowChunk) -> Result<(), Error> {
@@ -344,31 +378,40 @@ impl Writer<'_, '_> {
                 self.ready.insert(number, encoded);
             }
         }
-        self.tell_queue();
-        self.collect_encoded(false)
+        self.report_queue();
+        self.take_encoded()
     }
 
     fn most_encoding(&self) -> u64 {
         Self::MOST_ENCODING * self.run.workers as u64
     }
 
-    fn tell_queue(&self) {
+    fn report_queue(&self) {
         let waiting = (self.next_chunk - self.next_write).min(self.most_encoding());
-        self.run.account.metrics().queue(CHUNKS, waiting, self.most_encoding());
+        self.run.recorder.metrics().queue(CHUNKS, waiting, self.most_encoding());
     }
 
-    /// Takes what workers have encoded and writes what is next in order. `wait` for one more if need be.
-    fn collect_encoded(&mut self, wait: bool) -> Result<(), Error> {
-        if wait && !self.ready.contains_key(&self.next_write) {
-            let (number, encoded) = self.encoded_in.recv().map_err(|_| Error::Worker)?;
+    /// Takes what has been encoded meanwhile, and writes what is next in order.
+    fn take_encoded(&mut self) -> Result<(), Error> {
+        while let Ok((number, encoded)) = self.encoded_in.try_recv() {
             self.ready.insert(number, encoded?);
         }
-        for (number, encoded) in self.encoded_in.try_iter() {
-            self.ready.insert(number, encoded?);
-        }
+        self.write_ready()
+    }
+
+    fn write_encoded(&mut self, number: u64, encoded: Result<Encoded, Error>) -> Result<(), Error> {
+        self.ready.insert(number, encoded?);
+        self.write_ready()
+    }
+
+    fn write_ready(&mut self) -> Result<(), Error> {
         while let Some(encoded) = self.ready.remove(&self.next_write) {
             self.run.write(&mut *self.sink, encoded)?;
             self.next_write += 1;
+        }
+        if self.flush_at.is_some_and(|at| at <= self.next_write) {
+            self.flush_at = None;
+            self.run.flush(&mut *self.sink)?;
         }
         Ok(())
     }

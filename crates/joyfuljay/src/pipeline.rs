@@ -11,10 +11,11 @@ use joyfuljay_core::trackers::TrackerMask;
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::PacketSource;
 
-use crate::account::Account;
+use crate::drive::Drive;
 use crate::progress::{Listener, Reporter};
+use crate::recorder::Recorder;
 use crate::run::Run;
-use crate::{CancelToken, Error, Progress, Summary, parallel, serial};
+use crate::{Error, Progress, RunControl, Summary, parallel, serial};
 
 /// Packets in, rows out. See the crate's first page for an example.
 pub struct Pipeline {
@@ -23,7 +24,7 @@ pub struct Pipeline {
     settings: EngineSettings,
     metrics: Arc<dyn MetricsSink>,
     listener: Option<Listener>,
-    cancel: CancelToken,
+    control: RunControl,
 }
 
 impl Pipeline {
@@ -35,7 +36,7 @@ impl Pipeline {
         config.validate()?;
         let plan = RowPlan::new(&config)?;
         let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
-        Ok(Self { config, plan, settings, metrics: Arc::new(NoMetrics), listener: None, cancel: CancelToken::new() })
+        Ok(Self { config, plan, settings, metrics: Arc::new(NoMetrics), listener: None, control: RunControl::new() })
     }
 
     /// Reports to a metrics sink, batch by batch.
@@ -52,10 +53,10 @@ impl Pipeline {
         self
     }
 
-    /// Stops runs when the token is pulled.
+    /// Lets a control end the runs.
     #[must_use]
-    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
-        self.cancel = cancel;
+    pub fn with_control(mut self, control: RunControl) -> Self {
+        self.control = control;
         self
     }
 
@@ -72,9 +73,9 @@ impl Pipeline {
         Arc::clone(&self.metrics)
     }
 
-    /// The token that stops runs.
-    pub fn cancel_token(&self) -> CancelToken {
-        self.cancel.clone()
+    /// What ends the runs from outside.
+    pub fn control(&self) -> RunControl {
+        self.control.clone()
     }
 
     /// The configuration.
@@ -105,14 +106,15 @@ impl Pipeline {
         }
     }
 
-    /// Tells the metrics of a run that could not begin, as its input or its output could not be opened: a failed run like any other.
-    pub fn not_begun(&self, error: &Error) {
-        let account = Account::open(Arc::clone(&self.metrics), Mode::Pcap, &self.settings);
-        account.failed(error);
-        account.close(RunResult::Failure);
+    /// Reports a run over a source of this mode that could not begin, as its input or its output could not be opened: a
+    /// failed run like any other.
+    pub fn not_begun(&self, mode: Mode, error: &Error) {
+        let recorder = Recorder::start(Arc::clone(&self.metrics), mode, &self.settings);
+        recorder.failed(error);
+        recorder.close(RunResult::Failure);
     }
 
-    /// Runs a source to its end.
+    /// Runs a source to its end, or until the run's [`RunControl`] says otherwise.
     ///
     /// Rows and their order do not depend on the number of workers. A run that fails or is cancelled leaves no output
     /// file.
@@ -121,14 +123,14 @@ impl Pipeline {
     /// When the source cannot be read or the sink cannot be written.
     pub fn run(mut self, source: Box<dyn PacketSource>, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
         let workers = self.workers().min(self.settings.partitions);
+        let metrics = Arc::clone(&self.metrics);
+        let run = Run::start(&self.plan, self.settings, metrics, &self.control, source.mode(), &*sink, workers);
         let reporter = Reporter::new(self.listener.take());
-        let settings = EngineSettings { chunk_rows: sink.chunk_rows(), ..self.settings };
-        let run = Run::start(&self.plan, settings, Arc::clone(&self.metrics), &self.cancel, source.mode(), workers);
-        run.announce(sink.name());
-        let done = match workers {
-            1 => serial::run(&run, source, sink, reporter),
-            _ => parallel::run(&run, source, sink, reporter),
+        let mut drive = Drive::new(source, &run.settings, self.control.clone(), reporter);
+        let outcome = match workers {
+            1 => serial::run(&run, &mut drive, sink),
+            _ => parallel::run(&run, &mut drive, sink),
         };
-        run.finish(done)
+        run.finish(outcome, &mut drive)
     }
 }

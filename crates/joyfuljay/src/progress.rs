@@ -1,15 +1,17 @@
-//! News of a run while it goes on.
+//! How far a run has come, while it goes on.
 
 use std::time::{Duration, Instant};
 
 use joyfuljay_core::StatsDelta;
-use joyfuljay_io::source::Position;
+use joyfuljay_io::source::{Clock, Position};
 
 /// How far a run has come.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// Where in the input.
     pub position: Position,
+    /// What says the time where frames arrive one by one (pipes, devices) and the run has had to wait for some.
+    pub clock: Option<Clock>,
     /// Totals so far. Workers may be a few batches behind the reader.
     pub stats: StatsDelta,
     /// Rows written so far.
@@ -18,7 +20,7 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-/// Whoever wants to hear of a run's progress.
+/// Called with a run's progress.
 pub(crate) type Listener = Box<dyn FnMut(&Progress) + Send>;
 
 /// Calls the listener now and then.
@@ -35,20 +37,20 @@ impl Reporter {
         Self { listener, next: Instant::now() }
     }
 
-    /// Calls the listener, as it will hear nothing more.
-    pub(crate) fn last(&mut self, news: impl FnOnce() -> Progress) {
+    /// Calls the listener for the last time.
+    pub(crate) fn last(&mut self, progress: impl FnOnce() -> Progress) {
         if let Some(listener) = &mut self.listener {
-            listener(&news());
+            listener(&progress());
         }
     }
 
-    /// Calls the listener if it is time, with what `news` makes.
-    pub(crate) fn tick(&mut self, news: impl FnOnce() -> Progress) {
+    /// Calls the listener if it is time.
+    pub(crate) fn tick(&mut self, progress: impl FnOnce() -> Progress) {
         if let Some(listener) = &mut self.listener {
             let now = Instant::now();
             if now >= self.next {
                 self.next = now + Self::EVERY;
-                listener(&news());
+                listener(&progress());
             }
         }
     }

@@ -4,21 +4,15 @@ use joyfuljay_core::engine::{Engine, PacketBatch, RowChunk};
 use joyfuljay_core::metrics::Stage;
 use joyfuljay_core::rows::RowScratch;
 use joyfuljay_io::sink::RowSink;
-use joyfuljay_io::source::{PacketSource, Progress as Step};
 
 use crate::Error;
-use crate::progress::Reporter;
-use crate::run::{Done, Run};
+use crate::drive::{Drive, Turn};
+use crate::run::{Outcome, Run};
 
-pub(crate) fn run(
-    run: &Run<'_>,
-    mut source: Box<dyn PacketSource>,
-    mut sink: Box<dyn RowSink>,
-    mut reporter: Reporter,
-) -> Result<Done, Error> {
-    let account = &run.account;
-    let mut worker = account.worker("main");
-    let mut engine = Engine::new(run.settings);
+pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) -> Result<Outcome, Error> {
+    let recorder = &run.recorder;
+    let mut time = recorder.thread("main");
+    let mut engine = Engine::new(&run.settings);
     let mut batch = PacketBatch::default();
     let mut scratch = RowScratch::default();
     let encoder = sink.encoder();
@@ -26,39 +20,36 @@ pub(crate) fn run(
         let encoded = run.encode(&chunk, &*encoder, &mut scratch)?;
         run.write(sink, encoded)
     };
-    while !run.cancel.is_cancelled() {
-        match source.next_batch(&mut batch.frames)? {
-            Step::Frames => {
-                account.timed(Stage::Decode, || engine.front_mut().decode(&mut batch));
-                account.timed(Stage::Track, || engine.track(&batch));
-            }
-            Step::Idle(now) => {
-                engine.tick(now);
-                // On a quiet wire nobody should have to wait for a full chunk.
-                engine.flush().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
-                run.flush(&mut *sink)?;
-            }
-            Step::End => break,
+    loop {
+        let turn = drive.next(recorder, &mut batch)?;
+        if turn == Turn::Cancelled {
+            return Ok(Outcome::Cancelled);
         }
-        account.record(&engine.take_stats());
-        run.after_read(&mut *source, engine.front_mut().last_ts(), &mut reporter);
-        engine.ready().map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
-        worker.settle();
+        recorder.timed(Stage::Track, || engine.track(&batch));
+        recorder.record(&engine.take_stats());
+        let flush = run.flushes && turn == Turn::Batch { flush: true };
+        let chunk = if flush { engine.flush() } else { engine.ready() };
+        chunk.map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
+        if flush {
+            run.flush(&mut *sink)?;
+        }
+        time.report();
+        if turn == Turn::Last {
+            break;
+        }
     }
-    let (first_ts, last_ts) = (engine.front_mut().first_ts(), engine.front_mut().last_ts());
-    run.after_read(&mut *source, last_ts, &mut reporter);
-    let done = Done { first_ts, last_ts, cancelled: run.cancel.is_cancelled() };
-    if done.cancelled {
-        return Ok(done);
-    }
-    let (stats, mut drain) = engine.finish(&mut batch);
-    account.record(&stats);
+    let mut drain = engine.finish(drive.last_ts().unwrap_or_default());
     while let Some(chunk) = drain.next() {
-        account.record(&drain.take_stats());
+        if drive.is_cancelled() {
+            return Ok(Outcome::Cancelled);
+        }
+        recorder.record(&drain.take_stats());
         emit(chunk, &mut *sink)?;
-        worker.settle();
+        time.report();
+    }
+    if drive.is_cancelled() {
+        return Ok(Outcome::Cancelled);
     }
     run.close(sink)?;
-    reporter.last(|| run.progress(source.position()));
-    Ok(done)
+    Ok(Outcome::Written)
 }

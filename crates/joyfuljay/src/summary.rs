@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_io::source::SourceWarning;
+use joyfuljay_io::source::{Clock, SourceWarning};
 
 /// What a run did, in exact totals.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,11 @@ pub struct Summary {
     pub first_ts: Option<TimeNs>,
     /// Latest packet time.
     pub last_ts: Option<TimeNs>,
-    /// Whether the run was stopped before the end of the input.
+    /// What said the time where frames arrived one by one (pipes, devices) and the run had to wait for some.
+    pub clock: Option<Clock>,
+    /// Whether the input was ended by [`crate::RunControl::stop`]: the output is that of what was read until then.
+    pub stopped: bool,
+    /// Whether the run was cancelled: there is no output.
     pub cancelled: bool,
     /// Worker threads.
     pub workers: usize,

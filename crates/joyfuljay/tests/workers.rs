@@ -15,10 +15,8 @@ use joyfuljay::core::testing::{self, Lcg};
 use joyfuljay::sink::{
     Encoded, Format, MemorySink, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, open_sink,
 };
-use joyfuljay::source::{
-    CaptureInfo, CaptureReader, CaptureSet, PacketSource, Position, Progress, SourceError, SourceWarning,
-};
-use joyfuljay::{CancelToken, Config, Error, Pipeline, Summary};
+use joyfuljay::source::{CaptureReader, CaptureSet, PacketSource, Position, Pulled, SourceError, SourceWarning};
+use joyfuljay::{Config, Error, Pipeline, RunControl, Summary};
 
 /// Everything that there is a column for.
 fn config(workers: u32) -> Config {
@@ -184,11 +182,11 @@ impl<F: FnMut(u64) -> Result<(), SourceError> + Send> PacketSource for Endless<F
         Mode::Pcap
     }
 
-    fn next_batch(&mut self, out: &mut FrameBatch) -> Result<Progress, SourceError> {
+    fn pull(&mut self, out: &mut FrameBatch, _wait: Duration) -> Result<Pulled, SourceError> {
         let n = self.batches.fetch_add(1, Ordering::SeqCst);
         (self.at)(n)?;
         if n >= self.most {
-            return Ok(Progress::End);
+            return Ok(Pulled::End);
         }
         out.clear();
         let mut rng = Lcg(n);
@@ -196,7 +194,11 @@ impl<F: FnMut(u64) -> Result<(), SourceError> + Send> PacketSource for Endless<F
             let bytes = packet(&mut rng);
             out.push(n as i64 * 1_000_000_000, LinkType::RAW, bytes.len() as u32, &bytes);
         }
-        Ok(Progress::Frames)
+        Ok(Pulled::Frames { waited: false })
+    }
+
+    fn stop(&mut self) {
+        self.most = 0;
     }
 
     fn position(&self) -> Position {
@@ -205,10 +207,6 @@ impl<F: FnMut(u64) -> Result<(), SourceError> + Send> PacketSource for Endless<F
 
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         Vec::new()
-    }
-
-    fn info(&self) -> CaptureInfo {
-        CaptureInfo::default()
     }
 }
 
@@ -275,11 +273,11 @@ fn a_sink_that_cannot_finish_is_an_error() {
 fn left_behind(
     workers: u32,
     format: Format,
-    cancel: CancelToken,
+    control: RunControl,
     source: Box<dyn PacketSource>,
 ) -> (Result<Summary, Error>, usize) {
     let folder = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::new(config(workers)).unwrap().with_cancel(cancel);
+    let pipeline = Pipeline::new(config(workers)).unwrap().with_control(control);
     let target = Target::File(folder.path().join("out"));
     let sink = open_sink(format, target, pipeline.schema(), &SinkOptions::default()).unwrap();
     let result = ends(move || pipeline.run(source, sink));
@@ -290,16 +288,16 @@ fn left_behind(
 fn a_cancelled_run_ends_and_leaves_no_file() {
     for workers in [1, 2, 7] {
         for (at, format) in [(0, Format::Csv), (1, Format::Json), (300, Format::Parquet), (700, Format::Csv)] {
-            let cancel = CancelToken::new();
-            let pull = cancel.clone();
+            let control = RunControl::new();
+            let same = control.clone();
             let at_batch = move |n| {
                 if n == at {
-                    pull.cancel();
+                    same.cancel();
                 }
                 Ok(())
             };
             let source = Endless { batches: Arc::default(), most: 100_000, at: at_batch };
-            let (result, files) = left_behind(workers, format, cancel, Box::new(source));
+            let (result, files) = left_behind(workers, format, control, Box::new(source));
             let summary = result.unwrap();
             assert!(summary.cancelled && summary.stats.frames <= (at + 1) * Endless::<()>::FRAMES);
             assert_eq!(files, 0);
@@ -312,7 +310,7 @@ fn a_source_that_fails_ends_the_run_and_leaves_no_file() {
     for workers in [1, 2, 7] {
         let fail = |n| if n == 300 { Err(SourceError::NoInput) } else { Ok(()) };
         let source = Endless { batches: Arc::default(), most: 100_000, at: fail };
-        let (result, files) = left_behind(workers, Format::Csv, CancelToken::new(), Box::new(source));
+        let (result, files) = left_behind(workers, Format::Csv, RunControl::new(), Box::new(source));
         assert!(matches!(result, Err(Error::Source(SourceError::NoInput))));
         assert_eq!(files, 0);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use joyfuljay::core::engine::RowChunk;
-use joyfuljay::{CancelToken, Error, Flows};
+use joyfuljay::{Error, Flows, RunControl};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -22,7 +22,7 @@ pub struct FlowIterator {
     /// To ask for more, and what comes of it.
     run: Option<(Sender<()>, Receiver<News>)>,
     done: Receiver<()>,
-    cancel: CancelToken,
+    cancel: RunControl,
     tracked: Arc<Tracked>,
     sink: Option<Arc<UserSink>>,
     ended: Option<Arc<Ended>>,
@@ -42,7 +42,7 @@ impl FlowIterator {
     /// Flows that were tracked like this. `cancel` is that of the run.
     pub fn new(
         mut flows: Flows,
-        cancel: CancelToken,
+        cancel: RunControl,
         tracked: Arc<Tracked>,
         sink: Option<Arc<UserSink>>,
     ) -> PyResult<Self> {

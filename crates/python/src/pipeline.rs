@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use joyfuljay::{CancelToken, Config, Pipeline};
-use joyfuljay_core::metrics::MetricsSink;
+use joyfuljay::{Config, Pipeline, RunControl};
+use joyfuljay_core::metrics::{MetricsSink, Mode};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_io::sink::{self, ChannelSink, Format, MemorySink, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::{CaptureOptions, CaptureSet};
@@ -42,7 +42,7 @@ enum Metrics {
 
 impl Engine {
     fn pipeline(&self) -> PyResult<Pipeline> {
-        let pipeline = Pipeline::new(self.config.clone()).map_err(run_error)?.with_cancel(CancelToken::new());
+        let pipeline = Pipeline::new(self.config.clone()).map_err(run_error)?.with_control(RunControl::new());
         Ok(match &self.metrics {
             Metrics::None => pipeline,
             Metrics::Native(sink) => pipeline.with_metrics(Arc::clone(sink)),
@@ -64,7 +64,7 @@ impl Engine {
 
     /// Tells the metrics of a run that could not begin.
     fn not_begun(&self, py: Python<'_>, error: joyfuljay::Error) -> PyErr {
-        let told = self.pipeline().map(|pipeline| pipeline.not_begun(&error));
+        let told = self.pipeline().map(|pipeline| pipeline.not_begun(Mode::Pcap, &error));
         let told = told.and_then(|()| self.user_sink().map_or(Ok(()), |sink| sink.deliver(py)));
         told.err().unwrap_or_else(|| run_error(error))
     }
@@ -150,10 +150,10 @@ impl Engine {
     fn stream(&self, py: Python<'_>, inputs: Vec<PathBuf>) -> PyResult<TableIterator> {
         let source = self.open(py, &inputs)?;
         let pipeline = self.pipeline()?;
-        let cancel = pipeline.cancel_token();
+        let control = pipeline.control();
         let (sink, rows) = ChannelSink::new("python", AHEAD);
         let done = run::spawn(move || pipeline.run(Box::new(source), Box::new(sink)))?;
-        Ok(TableIterator::new(self.plan.schema(), rows, done, cancel, self.user_sink()))
+        Ok(TableIterator::new(self.plan.schema(), rows, done, control, self.user_sink()))
     }
 
     /// Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
@@ -165,7 +165,7 @@ impl Engine {
             pipeline = pipeline.keeping_packets(most);
         }
         let flows = pipeline.flows(Box::new(source));
-        FlowIterator::new(flows, pipeline.cancel_token(), Arc::clone(&self.tracked), self.user_sink())
+        FlowIterator::new(flows, pipeline.control(), Arc::clone(&self.tracked), self.user_sink())
     }
 
     /// The features of one flow, None for what is not known.

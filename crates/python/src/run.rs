@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use joyfuljay::{CancelToken, Error, Pipeline};
+use joyfuljay::{Error, Pipeline, RunControl};
 use joyfuljay_core::{EndReason, SkipReason, StatsDelta};
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{PacketSource, SourceWarning};
@@ -35,7 +35,7 @@ pub fn run(
     sink: Box<dyn RowSink>,
     audience: &Audience,
 ) -> PyResult<Summary> {
-    let cancel = pipeline.cancel_token();
+    let cancel = pipeline.control();
     let latest: Latest = Arc::default();
     if audience.progress.is_some() {
         let latest = Arc::clone(&latest);
@@ -81,7 +81,7 @@ pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Py
 }
 
 /// Asks a run to stop, and waits until it has, if that does not take long.
-pub fn stop<T: Send>(py: Python<'_>, cancel: &CancelToken, done: &Receiver<T>) {
+pub fn stop<T: Send>(py: Python<'_>, cancel: &RunControl, done: &Receiver<T>) {
     cancel.cancel();
     // Whether it ended or did not in time: nobody waits for its result any more.
     let _ = py.detach(|| done.recv_timeout(PATIENCE));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crossbeam_channel::Receiver;
-use joyfuljay::{CancelToken, Error, Summary};
+use joyfuljay::{Error, RunControl, Summary};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
@@ -24,7 +24,7 @@ pub struct TableIterator {
     schema: SchemaRef,
     rows: Option<Receiver<RecordBatch>>,
     done: Receiver<Result<Summary, Error>>,
-    cancel: CancelToken,
+    cancel: RunControl,
     sink: Option<Arc<UserSink>>,
     warnings: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl TableIterator {
         schema: SchemaRef,
         rows: Receiver<RecordBatch>,
         done: Receiver<Result<Summary, Error>>,
-        cancel: CancelToken,
+        cancel: RunControl,
         sink: Option<Arc<UserSink>>,
     ) -> Self {
         Self { schema, rows: Some(rows), done, cancel, sink, warnings: Vec::new() }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use joyfuljay::{CancelToken, Pipeline};
+use joyfuljay::{Pipeline, RunControl};
+use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::{self, Compression, Format, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
@@ -14,7 +15,7 @@ use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOpti
 use crate::error::CliError;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::out;
-use crate::progress::Bar;
+use crate::progress::{Bar, ClockNote};
 use crate::say;
 use crate::signals::Interrupt;
 use crate::summary::{self, Report};
@@ -121,9 +122,9 @@ impl Extract {
     pub fn run(self) -> Result<(), CliError> {
         let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
         let (format, target) = self.output.resolve()?;
-        let cancel = CancelToken::new();
-        let mut pipeline = Pipeline::new(config)?.with_cancel(cancel.clone());
-        let interrupt = Interrupt::watch(cancel);
+        let control = RunControl::new();
+        let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
+        let interrupt = Interrupt::watch(control);
         let server = match self.metrics.start(self.how.quiet)? {
             Some((server, metrics)) => {
                 pipeline = pipeline.with_metrics(Arc::new(metrics));
@@ -133,7 +134,11 @@ impl Extract {
         };
         let bar = Bar::new(self.how.wants_progress());
         let shown = bar.clone();
-        pipeline = pipeline.with_progress(Box::new(move |p| shown.update(p)));
+        let mut clock = ClockNote::new(!self.how.quiet);
+        pipeline = pipeline.with_progress(Box::new(move |p| {
+            clock.update(p, &shown);
+            shown.update(p);
+        }));
 
         let result = match self.open(&pipeline, format, target) {
             Ok((source, sink)) => pipeline.run(Box::new(source), sink).map_err(CliError::from),
@@ -191,7 +196,7 @@ impl Extract {
             Ok((source, sink))
         };
         opened().map_err(|error| {
-            pipeline.not_begun(&error);
+            pipeline.not_begun(Mode::Pcap, &error);
             error.into()
         })
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::Args;
 use joyfuljay::{Pipeline, Summary};
@@ -11,7 +12,7 @@ use joyfuljay_core::metrics::Mode;
 use joyfuljay_core::stats::SkipReason;
 use joyfuljay_io::sink::Discard;
 use joyfuljay_io::source::{
-    CaptureInfo, CaptureOptions, CaptureSet, PacketSource, Position, Progress, SourceError, SourceWarning,
+    CaptureInfo, CaptureOptions, CaptureSet, Clock, Drops, PacketSource, Position, Pulled, SourceError, SourceWarning,
 };
 use serde_json::{Value, json};
 
@@ -186,8 +187,8 @@ impl PacketSource for Watched {
         self.inner.mode()
     }
 
-    fn next_batch(&mut self, out: &mut FrameBatch) -> Result<Progress, SourceError> {
-        let progress = self.inner.next_batch(out)?;
+    fn pull(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
+        let pulled = self.inner.pull(out, wait)?;
         let info = self.inner.info();
         let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
         // A batch never holds frames of two captures, so each is seen while it is the current one.
@@ -195,18 +196,26 @@ impl PacketSource for Watched {
             Some(last) if last.name == info.name => *last = info,
             _ => captures.push(info),
         }
-        Ok(progress)
+        Ok(pulled)
+    }
+
+    fn stop(&mut self) {
+        self.inner.stop();
     }
 
     fn position(&self) -> Position {
         self.inner.position()
     }
 
-    fn take_warnings(&mut self) -> Vec<SourceWarning> {
-        self.inner.take_warnings()
+    fn clock(&self) -> Option<Clock> {
+        self.inner.clock()
     }
 
-    fn info(&self) -> CaptureInfo {
-        self.inner.info()
+    fn drops(&self) -> Drops {
+        self.inner.drops()
+    }
+
+    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+        self.inner.take_warnings()
     }
 }

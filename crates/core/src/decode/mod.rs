@@ -164,6 +164,11 @@ impl Decoder {
         self.reassembly.flush(|info| push(out, info));
     }
 
+    /// Gives out the fragments whose first sibling has not come in time at `now`, where no frame says so.
+    pub fn expire(&mut self, now: TimeNs, out: &mut Decoded) {
+        self.give_up(now, out);
+    }
+
     fn info(&self, ts: TimeNs, frame: u32, walk: &mut Walk<'_>, upper: &Upper, l4: &Transport) -> PacketInfo {
         let (src, dst) = (upper.src.with_port(l4.src_port), upper.dst.with_port(l4.dst_port));
         let scope = self.settings.scope(walk.context.scope);

@@ -40,7 +40,7 @@ impl PacketBatch {
     }
 }
 
-/// Decoder, sampler and dealer.
+/// Decodes, samples, and shares packets out to partitions.
 #[derive(Debug)]
 pub struct Front {
     decoder: Decoder,
@@ -71,7 +71,7 @@ impl Front {
 
     /// Decodes the frames of a batch and shares the packets out.
     pub fn decode(&mut self, batch: &mut PacketBatch) {
-        self.blank(batch);
+        self.take_memory(batch);
         let FrameBatch { data, frames } = &batch.frames;
         let mut low = TimeNs::MAX;
         let mut high = TimeNs::MIN;
@@ -85,24 +85,28 @@ impl Front {
             self.first_ts = Some(self.first_ts.map_or(low, |t| t.min(low)));
             self.last_ts = Some(self.last_ts.map_or(high, |t| t.max(high)));
         }
-        self.deal(batch);
+        self.share_out(batch);
     }
 
-    /// Makes a batch without frames that only says that the time is now `now`, for a live source that is quiet.
-    pub fn idle(&mut self, now: TimeNs, batch: &mut PacketBatch) {
+    /// Makes a batch without frames, for a source that is quiet. Where the time goes on meanwhile, it is `now`: fragments
+    /// and flows that have waited for too long are given up.
+    pub fn idle(&mut self, now: Option<TimeNs>, batch: &mut PacketBatch) {
         batch.frames.clear();
-        self.blank(batch);
-        self.deal(batch);
-        batch.watermark = Some(now);
+        self.take_memory(batch);
+        if let Some(now) = now {
+            self.decoder.expire(now, &mut self.decoded);
+        }
+        self.share_out(batch);
+        batch.watermark = now;
     }
 
     /// Gives out the fragments that still wait, as a last batch without frames. Whether there were any.
     pub fn finish(&mut self, batch: &mut PacketBatch) -> bool {
         batch.frames.clear();
         batch.watermark = None;
-        self.blank(batch);
+        self.take_memory(batch);
         self.decoder.flush(&mut self.decoded);
-        self.deal(batch);
+        self.share_out(batch);
         !batch.packets.is_empty() || batch.stats != StatsDelta::default()
     }
 
@@ -117,12 +121,12 @@ impl Front {
     }
 
     /// Takes the memory of the batch's packets to decode into.
-    fn blank(&mut self, batch: &mut PacketBatch) {
+    fn take_memory(&mut self, batch: &mut PacketBatch) {
         std::mem::swap(&mut self.decoded.packets, &mut batch.packets);
         self.decoded.packets.clear();
     }
 
-    fn deal(&mut self, batch: &mut PacketBatch) {
+    fn share_out(&mut self, batch: &mut PacketBatch) {
         batch.frames.data.extend_from_slice(&self.decoded.extra);
         self.decoded.extra.clear();
         std::mem::swap(&mut self.decoded.packets, &mut batch.packets);

@@ -2,8 +2,8 @@
 //!
 //! Work is split into a fixed number of partitions by a hash of the flow that is the same in every run. [`Front`]
 //! decodes and shares out, one [`FlowTable`] per partition tracks, [`Collector`] puts what the partitions ended back
-//! into one order. [`Engine`] runs the three one after the other; a threaded driver runs the same three side by side
-//! and, as no partition sees another's packets, gets the same flows in the same order.
+//! into one order. [`Engine`] is the second and third on one thread; a threaded driver runs the same side by side and,
+//! as no partition sees another's packets, gets the same flows in the same order.
 
 mod collect;
 mod front;
@@ -13,7 +13,7 @@ pub use front::{Front, PacketBatch};
 
 use crate::config::Config;
 use crate::decode::DecodeSettings;
-use crate::flow::{FlowSettings, FlowStore, FlowTable};
+use crate::flow::{FlowSettings, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
 use crate::trackers::{TrackerMask, TrackerSettings};
@@ -78,11 +78,9 @@ fn nanoseconds(seconds: f64) -> i64 {
     (seconds * 1e9) as i64
 }
 
-/// The engine on one thread.
+/// Tracking on one thread: the tables of all partitions, and what they ended.
 #[derive(Debug)]
 pub struct Engine {
-    settings: EngineSettings,
-    front: Front,
     tables: Vec<FlowTable>,
     collector: Collector,
     stats: StatsDelta,
@@ -90,47 +88,17 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without flows.
-    pub fn new(settings: EngineSettings) -> Self {
-        Self {
-            front: Front::new(&settings),
-            tables: settings.tables(),
-            collector: Collector::new(settings.chunk_rows),
-            stats: StatsDelta::default(),
-            settings,
-        }
+    pub fn new(settings: &EngineSettings) -> Self {
+        Self { tables: settings.tables(), collector: Collector::new(settings.chunk_rows), stats: StatsDelta::default() }
     }
 
-    /// Decodes the frames of a batch and tracks their packets. Finished flows wait in the engine, see [`Engine::ready`].
-    pub fn push(&mut self, batch: &mut PacketBatch) {
-        self.front.decode(batch);
-        self.track(batch);
-    }
-
-    /// The second half of [`Engine::push`], for a batch that [`Engine::front_mut`] has decoded.
+    /// Tracks the packets of a batch that [`Front`] has decoded. Finished flows wait in the engine, see
+    /// [`Engine::ready`].
     pub fn track(&mut self, batch: &PacketBatch) {
-        let trackers = self.settings.flow.trackers;
         let mut ended = Vec::with_capacity(self.tables.len());
-        self.stats.add(&batch.stats);
         for (i, table) in self.tables.iter_mut().enumerate() {
-            let mut out = FlowStore::new(trackers);
+            let mut out = table.ended_store();
             batch.track(i, table, &mut out);
-            self.stats.add(&table.take_stats());
-            ended.push(out);
-        }
-        self.collector.add(ended);
-    }
-
-    /// The decoding half.
-    pub fn front_mut(&mut self) -> &mut Front {
-        &mut self.front
-    }
-
-    /// Ends flows that are quiet at `now`, for a live source on which no packet comes.
-    pub fn tick(&mut self, now: TimeNs) {
-        let mut ended = Vec::with_capacity(self.tables.len());
-        for table in &mut self.tables {
-            let mut out = FlowStore::new(self.settings.flow.trackers);
-            table.expire(now, &mut out);
             self.stats.add(&table.take_stats());
             ended.push(out);
         }
@@ -142,25 +110,20 @@ impl Engine {
         self.collector.ready()
     }
 
-    /// Whatever finished flows there are.
+    /// The finished flows that wait for a full chunk.
     pub fn flush(&mut self) -> Option<RowChunk> {
         self.collector.flush()
     }
 
-    /// What was counted since the last call.
+    /// What tracking has counted since the last call.
     pub fn take_stats(&mut self) -> StatsDelta {
         std::mem::take(&mut self.stats)
     }
 
-    /// Ends the input: fragments that wait are given out, and all flows end. The rest of the rows comes from the
+    /// Ends all flows, as the input has ended and the latest packet time is `now`. The rest of the rows comes from the
     /// result, in chunks.
-    pub fn finish(mut self, batch: &mut PacketBatch) -> (StatsDelta, Drain) {
-        if self.front.finish(batch) {
-            self.track(batch);
-        }
-        let now = self.front.last_ts().unwrap_or_default();
-        let stats = self.take_stats();
-        (stats, Drain::new(self.tables, self.collector, now))
+    pub fn finish(self, now: TimeNs) -> Drain {
+        Drain::new(self.tables, self.collector, now)
     }
 }
 

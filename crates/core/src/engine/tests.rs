@@ -31,7 +31,7 @@ struct Outcome {
 }
 
 fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Outcome {
-    let mut engine = Engine::new(settings);
+    let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
     let mut batch = PacketBatch::default();
     let mut out = Outcome { flows: Vec::new(), stats: StatsDelta::default(), chunks: Vec::new() };
     let keep = |chunk: &RowChunk, out: &mut Outcome| {
@@ -44,12 +44,17 @@ fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Out
         for (ms, flow) in part {
             batch.frames.push(ms * 1_000_000, LinkType::RAW, 32, &udp(*flow));
         }
-        engine.push(&mut batch);
+        front.decode(&mut batch);
+        out.stats.add(&batch.stats);
+        engine.track(&batch);
         engine.ready().iter().for_each(|chunk| keep(chunk, &mut out));
     }
-    out.stats = engine.take_stats();
-    let (stats, mut drain) = engine.finish(&mut batch);
-    out.stats.add(&stats);
+    if front.finish(&mut batch) {
+        out.stats.add(&batch.stats);
+        engine.track(&batch);
+    }
+    out.stats.add(&engine.take_stats());
+    let mut drain = engine.finish(front.last_ts().unwrap_or_default());
     while let Some(chunk) = drain.next() {
         out.stats.add(&drain.take_stats());
         keep(&chunk, &mut out);
@@ -138,13 +143,32 @@ fn batches_of_any_size_give_the_same_flows() {
 
 #[test]
 fn a_quiet_wire_gives_flows_out_by_the_clock() {
-    let mut engine = Engine::new(settings(&Config::default()));
+    let settings = settings(&Config::default());
+    let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
     let mut batch = PacketBatch::default();
     batch.frames.push(0, LinkType::RAW, 32, &udp(1));
-    engine.push(&mut batch);
-    engine.tick(60_000_000_000);
-    assert!(engine.flush().is_none());
-    engine.tick(60_000_000_001);
-    assert_eq!(engine.flush().map(|c| c.len()), Some(1));
+    front.decode(&mut batch);
+    engine.track(&batch);
+    for (now, rows) in [(None, None), (Some(60_000_000_000), None), (Some(60_000_000_001), Some(1))] {
+        front.idle(now, &mut batch);
+        engine.track(&batch);
+        assert_eq!(engine.flush().map(|c| c.len()), rows, "{now:?}");
+    }
     assert_eq!(engine.take_stats().flows_ended[EndReason::Idle], 1);
+}
+
+#[test]
+fn a_quiet_wire_gives_up_fragments_that_wait() {
+    let settings = settings(&Config::default());
+    let (mut front, mut batch) = (Front::new(&settings), PacketBatch::default());
+    let mut fragment = udp(1);
+    // The second fragment of a datagram whose first one never comes.
+    (fragment[6], fragment[7]) = (0, 8);
+    batch.frames.push(0, LinkType::RAW, 32, &fragment);
+    front.decode(&mut batch);
+    assert_eq!(batch.packets().len(), 0);
+    for (now, packets) in [(None, 0), (Some(30_000_000_000), 0), (Some(30_000_000_001), 1)] {
+        front.idle(now, &mut batch);
+        assert_eq!(batch.packets().len(), packets, "{now:?}");
+    }
 }

@@ -37,6 +37,12 @@ pub trait RowSink: Send {
         Arc::new(AsIs::default())
     }
 
+    /// Whether rows may be read while the run goes on. Then those that have ended leave on a quiet or slow wire though they
+    /// make no good chunk.
+    fn is_followed(&self) -> bool {
+        true
+    }
+
     /// Appends a chunk. After an error the sink is of no more use and will not put its file into place.
     fn write(&mut self, chunk: Encoded) -> Result<(), SinkError>;
 
@@ -131,8 +137,10 @@ fn byte_sink(
     options: &SinkOptions,
 ) -> Result<Box<dyn RowSink>, SinkError> {
     let place = output.name().to_owned();
+    // Of Parquet nothing can be read before its end.
+    let followed = output.is_followed() && format != Format::Parquet;
     let Opened { encoder, writer } = encode::open(format, output, schema, options)?;
-    Ok(Box::new(ByteSink { format, encoder, writer, place, rows: 0, failed: false }))
+    Ok(Box::new(ByteSink { format, encoder, writer, place, followed, rows: 0, failed: false }))
 }
 
 /// A format to a place that takes bytes.
@@ -141,6 +149,7 @@ struct ByteSink {
     encoder: Arc<dyn RowEncoder>,
     writer: Box<dyn FormatWriter>,
     place: String,
+    followed: bool,
     rows: u64,
     failed: bool,
 }
@@ -152,6 +161,10 @@ impl RowSink for ByteSink {
 
     fn chunk_rows(&self) -> usize {
         if self.format.is_text() { TEXT_CHUNK_ROWS } else { CHUNK_ROWS }
+    }
+
+    fn is_followed(&self) -> bool {
+        self.followed
     }
 
     fn encoder(&self) -> Arc<dyn RowEncoder> {

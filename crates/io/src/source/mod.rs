@@ -1,4 +1,5 @@
-//! Where frames come from. The engine pulls: one trait, batches of frames, blocking, never async.
+//! Where frames come from. The engine pulls: one trait, batches of frames, never async; a source that has nothing to give
+//! says so when the wait that it was given is over.
 //!
 //! [`CaptureSet`] reads files, directories, globs and standard input one after the other; [`CaptureReader`] reads one
 //! capture from anything that is [`std::io::Read`].
@@ -19,6 +20,7 @@ mod testing;
 use joyfuljay_core::frame::{FrameBatch, LinkType, TimeNs};
 use joyfuljay_core::metrics::Mode;
 use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use compressed::Compression;
 pub use error::{SourceError, SourceWarning};
@@ -30,34 +32,98 @@ pub trait PacketSource: Send {
     /// What kind of supply this is: the `mode` label of metrics.
     fn mode(&self) -> Mode;
 
+    /// What metrics call the source: the name of the interface or the sensor; captures go by their mode.
+    fn label(&self) -> &str {
+        self.mode().label()
+    }
+
     /// Replaces the contents of `out` by the next frames, [`joyfuljay_core::frame::BATCH_FRAMES`] at most.
+    ///
+    /// Where the frames are stored, batches are full up to the last. Where they arrive one by one, a batch is given out
+    /// when it is full or `wait` after its first frame; and [`Pulled::Idle`] is said when none came within `wait`. So a
+    /// call takes twice `wait` at most.
     ///
     /// A batch that comes back for reuse need not be cleared: what is left in `out.data` is memory that the source
     /// reads into, and clearing it makes the source zero it again.
     ///
     /// # Errors
     /// When no further frame can be had from what the user named. Damage within a capture is no error but a warning.
-    fn next_batch(&mut self, out: &mut FrameBatch) -> Result<Progress, SourceError>;
+    fn pull(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError>;
+
+    /// No more input is wanted. A stream may still give what has been sent already, for a second at most; then
+    /// [`PacketSource::pull`] says [`Pulled::End`].
+    fn stop(&mut self);
 
     /// How far the input has been read.
     fn position(&self) -> Position;
 
+    /// What says the time while frames arrive one by one. `None` for stored frames, and before the first one has come.
+    fn clock(&self) -> Option<Clock> {
+        None
+    }
+
+    /// Frames that were lost before they could be read, since the start.
+    fn drops(&self) -> Drops {
+        Drops::default()
+    }
+
     /// What went wrong since the last call without ending the run.
     fn take_warnings(&mut self) -> Vec<SourceWarning>;
-
-    /// What is known of the capture being read, or of the last one.
-    fn info(&self) -> CaptureInfo;
 }
 
-/// What a call of [`PacketSource::next_batch`] brought.
+/// What a call of [`PacketSource::pull`] brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum Pulled {
     /// At least one frame.
-    Frames,
-    /// No frame, and the time is now this: live sources only.
-    Idle(TimeNs),
+    Frames {
+        /// Whether the batch is not full because no more frames came in time.
+        waited: bool,
+    },
+    /// No frame came in time. The packet time by now, where the time goes on without packets (see [`Clock::Running`]).
+    Idle(Option<TimeNs>),
     /// No frame, and none will come.
     End,
+}
+
+/// What says the time of a source whose frames arrive one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Its packets alone: they were captured long ago, or with another clock.
+    Packets,
+    /// Frames arrive when they are captured: while none comes, the time goes on, and quiet flows end.
+    Running,
+}
+
+impl Clock {
+    /// How far a first frame's time may be from the clock of this machine for [`Clock::Running`]: as much as buffers on
+    /// the way and clocks that are not set may make, and less than the age of any capture that was kept.
+    pub const TOLERANCE: Duration = Duration::from_secs(60);
+
+    /// The clock of a source whose first frame bears this time and has just arrived.
+    pub fn of_first_frame(ts: TimeNs) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let distance = u128::from(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX).abs_diff(ts));
+        if distance <= Self::TOLERANCE.as_nanos() { Self::Running } else { Self::Packets }
+    }
+
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Packets => "packets",
+            Self::Running => "running",
+        }
+    }
+}
+
+/// Frames lost before they could be read, by the place where that happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// In the kernel, whose buffer was full.
+    pub kernel: u64,
+    /// In the interface or its driver.
+    pub interface: u64,
+    /// In a queue of our own.
+    pub queue: u64,
 }
 
 /// How far a source has come.

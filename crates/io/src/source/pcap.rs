@@ -158,7 +158,7 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Writer, frames, read_all};
-    use super::super::{CaptureFormat, CaptureReader, PacketSource, Resolution};
+    use super::super::{CaptureFormat, CaptureReader, Resolution};
     use std::io::Cursor;
 
     #[test]

@@ -326,7 +326,7 @@ mod tests {
         let section = [(5_000_000_007, 113, 60, b"first".to_vec()), (3_000, 1, 2, b"ab".to_vec())];
         assert_eq!(frames(file.clone()), [section.clone(), section].concat());
         let mut reader = CaptureReader::from_reader("x", Cursor::new(file)).unwrap();
-        reader.next_batch(&mut joyfuljay_core::FrameBatch::new()).unwrap();
+        reader.pull(&mut joyfuljay_core::FrameBatch::new(), std::time::Duration::ZERO).unwrap();
         let info = reader.info();
         assert_eq!((info.sections, info.interfaces, info.link_types), (2, 4, vec![LinkType(1), LinkType(113)]));
     }

@@ -2,14 +2,15 @@
 
 use super::error::{SourceError, SourceWarning};
 use super::expand::{Group, Item, expand};
+use super::input;
 use super::reader::CaptureReader;
-use super::{CaptureInfo, PacketSource, Position, Progress};
+use super::{CaptureInfo, Clock, PacketSource, Position, Pulled};
 use joyfuljay_core::frame::FrameBatch;
 use joyfuljay_core::metrics::Mode;
 use std::collections::VecDeque;
 use std::fs;
-use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// How inputs are looked for.
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub struct CaptureSet {
     total: Option<u64>,
     files_done: usize,
     files_total: usize,
+    streams: bool,
 }
 
 /// A group with files that have not been read.
@@ -69,13 +71,18 @@ impl CaptureSet {
             total: Some(0),
             files_done: 0,
             files_total: 0,
+            streams: false,
         };
         for input in inputs {
             let group = expand(input.as_ref(), options.recursive)?;
             for item in &group.files {
                 let size = match item {
-                    Item::Stdin => None,
+                    Item::Stdin => input::stdin().ok().and_then(|opened| opened.size()),
                     Item::File(path) => fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len()),
+                };
+                set.streams |= match item {
+                    Item::Stdin => size.is_none(),
+                    Item::File(path) => fs::metadata(path).is_ok_and(|meta| !meta.is_file()),
                 };
                 if let (Item::File(path), true, Some(_)) = (item, group.named, size) {
                     drop(CaptureReader::open(path)?);
@@ -119,6 +126,16 @@ impl CaptureSet {
         Ok(())
     }
 
+    /// Whether a pipe or a device is among the inputs, whose end need not come by itself.
+    pub fn has_streams(&self) -> bool {
+        self.streams
+    }
+
+    /// What is known of the capture being read, or of the last one.
+    pub fn info(&self) -> CaptureInfo {
+        self.current.as_ref().map_or_else(|| self.last_info.clone(), CaptureReader::info)
+    }
+
     /// Opens the next file that is a capture; `false` where none is left.
     fn advance(&mut self) -> Result<bool, SourceError> {
         while let Some(group) = self.groups.front_mut() {
@@ -131,7 +148,7 @@ impl CaptureSet {
                 }
             };
             let opened = match &item {
-                Item::Stdin => CaptureReader::from_reader("standard input", io::stdin()),
+                Item::Stdin => CaptureReader::stdin(),
                 Item::File(path) => CaptureReader::open(path),
             };
             match opened {
@@ -140,20 +157,29 @@ impl CaptureSet {
                     self.current = Some(reader);
                     return Ok(true);
                 }
-                Err(error) if !group.named && error.is_no_capture() => {
-                    let message = error.to_string();
-                    group.first_refusal.get_or_insert_with(|| message.clone());
-                    self.files_done += 1;
+                Err(error) => {
                     if let Item::File(path) = &item {
+                        self.refuse(error, path.display().to_string())?;
                         self.read += fs::metadata(path).map_or(0, |meta| meta.len());
-                        let path = path.display().to_string();
-                        self.warnings.push(SourceWarning { path, offset: 0, message: format!("{message}; skipped") });
+                    } else {
+                        return Err(error);
                     }
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(false)
+    }
+
+    /// Passes over a file that is no capture where the user did not name it; else that is an error.
+    fn refuse(&mut self, error: SourceError, path: String) -> Result<(), SourceError> {
+        let Some(group) = self.groups.front_mut().filter(|group| !group.named && error.is_no_capture()) else {
+            return Err(error);
+        };
+        let message = error.to_string();
+        group.first_refusal.get_or_insert_with(|| message.clone());
+        self.files_done += 1;
+        self.warnings.push(SourceWarning { path, offset: 0, message: format!("{message}; skipped") });
+        Ok(())
     }
 
     fn close_current(&mut self) {
@@ -171,18 +197,32 @@ impl PacketSource for CaptureSet {
         Mode::Pcap
     }
 
-    fn next_batch(&mut self, out: &mut FrameBatch) -> Result<Progress, SourceError> {
+    fn pull(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
         out.frames.clear();
         loop {
             if let Some(reader) = &mut self.current {
-                if reader.next_batch(out)? == Progress::Frames {
-                    return Ok(Progress::Frames);
+                match reader.pull(out, wait) {
+                    Ok(Pulled::End) => self.close_current(),
+                    Ok(pulled) => return Ok(pulled),
+                    // Of a stream it shows only now that it is no capture.
+                    Err(error) => {
+                        let path = reader.name().to_owned();
+                        self.refuse(error, path)?;
+                        self.current = None;
+                        self.groups.front_mut().into_iter().for_each(|group| group.captures -= 1);
+                    }
                 }
-                self.close_current();
             }
             if !self.advance()? {
-                return Ok(Progress::End);
+                return Ok(Pulled::End);
             }
+        }
+    }
+
+    fn stop(&mut self) {
+        self.groups.clear();
+        if let Some(reader) = &mut self.current {
+            reader.stop();
         }
     }
 
@@ -197,16 +237,16 @@ impl PacketSource for CaptureSet {
         }
     }
 
+    fn clock(&self) -> Option<Clock> {
+        self.current.as_ref().and_then(CaptureReader::clock)
+    }
+
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         let mut warnings = std::mem::take(&mut self.warnings);
         if let Some(reader) = &mut self.current {
             warnings.append(&mut reader.take_warnings());
         }
         warnings
-    }
-
-    fn info(&self) -> CaptureInfo {
-        self.current.as_ref().map_or_else(|| self.last_info.clone(), CaptureReader::info)
     }
 }
 
@@ -234,7 +274,7 @@ impl Pending {
 fn is_stdin(place: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
-    let (Ok(stdin), Ok(file)) = (rustix::fs::fstat(io::stdin()), fs::metadata(place)) else { return false };
+    let (Ok(stdin), Ok(file)) = (rustix::fs::fstat(std::io::stdin()), fs::metadata(place)) else { return false };
     file.is_file() && (file.dev(), file.ino()) == (stdin.st_dev, stdin.st_ino)
 }
 
@@ -262,7 +302,7 @@ mod tests {
 
     fn drain(set: &mut CaptureSet) -> Result<Vec<usize>, SourceError> {
         let (mut batch, mut sizes) = (FrameBatch::new(), Vec::new());
-        while set.next_batch(&mut batch)? == Progress::Frames {
+        while set.pull(&mut batch, Duration::ZERO)? != Pulled::End {
             sizes.push(batch.frames.len());
         }
         Ok(sizes)

@@ -1,8 +1,9 @@
 //! Captures built byte by byte, for tests.
 
-use super::{CaptureReader, PacketSource, Progress, SourceWarning};
+use super::{CaptureReader, PacketSource, Pulled, SourceWarning};
 use joyfuljay_core::frame::FrameBatch;
 use std::io::{self, Read};
+use std::time::Duration;
 
 /// A frame with its bytes: time, link type, length on the wire, bytes.
 pub(super) type Owned = (i64, u16, u32, Vec<u8>);
@@ -102,7 +103,7 @@ impl Read for Chunks {
 pub(super) fn read_all(input: impl Read + Send + 'static) -> (Vec<Vec<Owned>>, Vec<SourceWarning>) {
     let mut reader = CaptureReader::from_reader("test", input).unwrap();
     let (mut batch, mut batches) = (FrameBatch::new(), Vec::new());
-    while reader.next_batch(&mut batch).unwrap() == Progress::Frames {
+    while reader.pull(&mut batch, Duration::ZERO).unwrap() != Pulled::End {
         let owned = |f: &joyfuljay_core::Frame| (f.ts, f.link.0, f.wire_len, batch.bytes(f).to_vec());
         batches.push(batch.frames.iter().map(owned).collect());
     }

@@ -1,4 +1,4 @@
-//! The account of a run: what it has counted, kept for its summary and told to the metrics sink.
+//! What a run counts: kept for its summary, and passed on to the metrics sink.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,19 +9,19 @@ use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::EngineSettings;
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
-use joyfuljay_io::source::{PacketSource, Position, SourceWarning};
+use joyfuljay_io::source::{PacketSource, SourceWarning};
 
 use crate::Error;
 
-/// What a run has counted. Open until it is closed; one that is dropped open is that of a thread that died.
-pub(crate) struct Account {
+/// What a run has counted. Open until it is closed; one that is dropped open is that of a run that panicked.
+pub(crate) struct Recorder {
     metrics: Arc<dyn MetricsSink>,
     mode: Mode,
     capacity: u64,
     started: Instant,
     totals: Mutex<StatsDelta>,
     warnings: Mutex<Vec<SourceWarning>>,
-    /// As last told: bytes read of the input and its size.
+    /// As last passed on: bytes read of the input and its size.
     read: AtomicU64,
     size: AtomicU64,
     rows: AtomicU64,
@@ -29,8 +29,8 @@ pub(crate) struct Account {
     open: AtomicBool,
 }
 
-impl Account {
-    pub(crate) fn open(metrics: Arc<dyn MetricsSink>, mode: Mode, settings: &EngineSettings) -> Self {
+impl Recorder {
+    pub(crate) fn start(metrics: Arc<dyn MetricsSink>, mode: Mode, settings: &EngineSettings) -> Self {
         let capacity = (settings.flow.max_flows * settings.partitions) as u64;
         metrics.run_started(mode, capacity);
         Self {
@@ -53,7 +53,7 @@ impl Account {
         &*self.metrics
     }
 
-    /// Adds counts to the totals and tells the metrics sink.
+    /// Adds counts to the totals and passes them on.
     pub(crate) fn record(&self, delta: &StatsDelta) {
         self.metrics.record(delta);
         lock(&self.totals).add(delta);
@@ -67,15 +67,15 @@ impl Account {
         result
     }
 
-    /// The calling thread, from now on: its processor time is told under this name.
-    pub(crate) fn worker(&self, name: impl Into<Cow<'static, str>>) -> Worker<'_> {
-        let mut worker = Worker { metrics: self.metrics(), name: name.into(), told: thread_time() };
-        worker.settle();
-        worker
+    /// The calling thread, from now on: its processor time is reported under this name.
+    pub(crate) fn thread(&self, name: impl Into<Cow<'static, str>>) -> ThreadTime<'_> {
+        let mut time = ThreadTime { metrics: self.metrics(), name: name.into(), reported: thread_time() };
+        time.report();
+        time
     }
 
-    /// After every batch that was read: progress, the time reached, warnings.
-    pub(crate) fn after_read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>) -> Position {
+    /// After every pull: how far the source has come, the time reached, warnings, losses.
+    pub(crate) fn read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>) {
         let warnings = source.take_warnings();
         if !warnings.is_empty() {
             warnings.iter().for_each(|_| self.metrics.error("parsing"));
@@ -88,9 +88,8 @@ impl Account {
         let grown = |now: u64, before: u64| now.wrapping_sub(before) as i64;
         self.metrics.input_grew(grown(position.read, read_before), grown(size, size_before));
         if let Some(ts) = last_ts {
-            self.metrics.watermark(self.mode.label(), ts);
+            self.metrics.watermark(source.label(), ts);
         }
-        position
     }
 
     /// `rows` more rows went into the sink, which has written so many bytes in all.
@@ -130,7 +129,7 @@ impl Account {
         self.metrics.error(error.stage());
     }
 
-    /// Settles: later calls change nothing.
+    /// Ends the record; later calls change nothing.
     pub(crate) fn close(&self, result: RunResult) {
         if !self.open.swap(false, Ordering::Relaxed) {
             return;
@@ -143,33 +142,33 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for Recorder {
     fn drop(&mut self) {
         self.close(RunResult::Failure);
     }
 }
 
 /// A thread at work for a run. What it waits for costs no processor time and so does not count.
-pub(crate) struct Worker<'a> {
+pub(crate) struct ThreadTime<'a> {
     metrics: &'a dyn MetricsSink,
     name: Cow<'static, str>,
-    told: Option<Duration>,
+    reported: Option<Duration>,
 }
 
-impl Worker<'_> {
-    /// Tells the processor time since the last call.
-    pub(crate) fn settle(&mut self) {
+impl ThreadTime<'_> {
+    /// Reports the processor time since the last call.
+    pub(crate) fn report(&mut self) {
         let now = thread_time();
-        if let (Some(now), Some(told)) = (now, self.told) {
-            self.metrics.worker_busy(&self.name, now.saturating_sub(told).as_secs_f64());
+        if let (Some(now), Some(before)) = (now, self.reported) {
+            self.metrics.worker_busy(&self.name, now.saturating_sub(before).as_secs_f64());
         }
-        self.told = now;
+        self.reported = now;
     }
 }
 
-impl Drop for Worker<'_> {
+impl Drop for ThreadTime<'_> {
     fn drop(&mut self) {
-        self.settle();
+        self.report();
     }
 }
 
@@ -185,7 +184,7 @@ fn thread_time() -> Option<Duration> {
     None
 }
 
-/// Locks a mutex; a thread that died while it held it has at worst left a count short.
+/// Locks a mutex; a thread that panicked while it held it has at worst left a count short.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

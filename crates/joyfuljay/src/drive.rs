@@ -1,0 +1,149 @@
+//! The loop over a source: pull, decode, say when rows must leave. There is no other; serial and parallel runs and
+//! [`crate::Flows`] differ in what they do with a decoded batch.
+//!
+//! Rows leave in chunks, and nobody should wait for a full chunk on a quiet wire. Full chunks depend on the input alone,
+//! as the bytes of some formats depend on them; so a chunk is cut short only where the source itself was slower than a
+//! batch, or where frames arrive as they are captured, which no second run can repeat.
+
+use std::time::{Duration, Instant};
+
+use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
+use joyfuljay_core::frame::TimeNs;
+use joyfuljay_core::metrics::Stage;
+use joyfuljay_io::source::{Clock, PacketSource, Pulled};
+
+use crate::progress::Reporter;
+use crate::recorder::Recorder;
+use crate::{Error, Progress, RunControl};
+
+/// How long a source may wait for frames: the time within which a run hears that it is to end, and half of the time that
+/// rows wait on a slow wire.
+const PULL_WAIT: Duration = Duration::from_millis(500);
+
+/// How often rows leave while frames arrive as they are captured, however many there are.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// What is to be done with the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Track it.
+    Batch {
+        /// Then hand on the rows that have ended, though they make no full chunk.
+        flush: bool,
+    },
+    /// Track it, it holds what had waited. Then all flows end, as the input has.
+    Last,
+    /// Nothing: the run was cancelled.
+    Cancelled,
+}
+
+/// A source on its way through a run.
+pub(crate) struct Drive {
+    source: Box<dyn PacketSource>,
+    front: Front,
+    control: RunControl,
+    reporter: Reporter,
+    flushed: Instant,
+    stopped: bool,
+    clock: Option<Clock>,
+}
+
+impl Drive {
+    pub(crate) fn new(
+        source: Box<dyn PacketSource>,
+        settings: &EngineSettings,
+        control: RunControl,
+        reporter: Reporter,
+    ) -> Self {
+        let front = Front::new(settings);
+        Self { source, front, control, reporter, flushed: Instant::now(), stopped: false, clock: None }
+    }
+
+    /// Makes the next batch, in the memory of an old one.
+    pub(crate) fn next(&mut self, recorder: &Recorder, batch: &mut PacketBatch) -> Result<Turn, Error> {
+        if self.control.is_cancelled() {
+            return Ok(Turn::Cancelled);
+        }
+        if self.control.is_stopped() && !self.stopped {
+            self.stopped = true;
+            self.source.stop();
+        }
+        let turn = match self.source.pull(&mut batch.frames, PULL_WAIT)? {
+            Pulled::Frames { waited } => {
+                recorder.timed(Stage::Decode, || self.front.decode(batch));
+                Turn::Batch { flush: self.flush_is_due(waited) }
+            }
+            Pulled::Idle(now) => {
+                self.front.idle(now, batch);
+                Turn::Batch { flush: self.flush_is_due(true) }
+            }
+            Pulled::End => {
+                self.front.finish(batch);
+                Turn::Last
+            }
+        };
+        recorder.record(&batch.stats);
+        recorder.read(&mut *self.source, self.front.last_ts());
+        self.reporter.tick(|| progress(&*self.source, self.clock, recorder));
+        Ok(turn)
+    }
+
+    /// Whether rows must leave after a batch, which may be short because no more frames came in time.
+    fn flush_is_due(&mut self, waited: bool) -> bool {
+        let clock = self.source.clock();
+        // That a source brings old packets matters to nobody before it has kept a run waiting.
+        if waited || clock == Some(Clock::Running) {
+            self.clock = clock.or(self.clock);
+        }
+        let due = waited || (clock == Some(Clock::Running) && self.flushed.elapsed() >= FLUSH_EVERY);
+        if due {
+            self.flushed = Instant::now();
+        }
+        due
+    }
+
+    /// Tells the listener of progress where the run is when everything is done.
+    pub(crate) fn report_end(&mut self, recorder: &Recorder) {
+        self.reporter.last(|| progress(&*self.source, self.clock, recorder));
+    }
+
+    /// The source.
+    pub(crate) fn source(&self) -> &dyn PacketSource {
+        &*self.source
+    }
+
+    /// Whether the run was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.control.is_cancelled()
+    }
+
+    /// Whether the input was ended by [`RunControl::stop`].
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What says the time where frames arrive one by one and the run has had to wait for some.
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        self.clock
+    }
+
+    /// The earliest packet time.
+    pub(crate) fn first_ts(&self) -> Option<TimeNs> {
+        self.front.first_ts()
+    }
+
+    /// The latest packet time.
+    pub(crate) fn last_ts(&self) -> Option<TimeNs> {
+        self.front.last_ts()
+    }
+}
+
+fn progress(source: &dyn PacketSource, clock: Option<Clock>, recorder: &Recorder) -> Progress {
+    Progress {
+        position: source.position(),
+        clock,
+        stats: recorder.totals(),
+        rows: recorder.rows(),
+        elapsed: recorder.elapsed(),
+    }
+}
