@@ -107,14 +107,57 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(jj, feeding, tmp_path, for
     assert list(tmp_path.iterdir()) == [out]
 
 
+def read_all_of(child, port, data):
+    """Feeds a run that serves its metrics, and waits until it has read everything."""
+    feed(child, data)
+    wait_for(lambda: value(scrape(port), "joyfuljay_input_read_bytes") == len(data))
+
+
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_waits_for_a_quiet_pipe_ends_when_told(feeding, tmp_path, by):
-    child = feeding("-f", "parquet", "-o", tmp_path / "out.parquet")
-    feed(child, DEMO.read_bytes())
-    wait_for(lambda: is_writing(child, tmp_path))
+def test_a_run_over_a_pipe_is_stopped_by_a_signal_and_finishes(jj, feeding, tmp_path, by):
+    out, port = tmp_path / "out.csv", free_port()
+    child = feeding("-f", "csv", "-o", out, "--prometheus-port", port)
+    read_all_of(child, port, DEMO.read_bytes())
     child.send_signal(by)
-    assert child.wait(20) == 128 + by
+    assert child.wait(60) == 0
+    assert out.read_text() == jj("extract", DEMO, "-q", "-f", "csv", "-o", "-").out
+    assert list(tmp_path.iterdir()) == [out]
+    assert b"stopped by a signal" in child.stderr.read()
+
+
+def test_a_second_signal_cancels_a_run_over_a_pipe(feeding, tmp_path):
+    port = free_port()
+    child = feeding("-f", "csv", "-o", tmp_path / "out.csv", "--prometheus-port", port)
+    read_all_of(child, port, DEMO.read_bytes())
+    # Both are there when it goes on: it cannot have ended by the first.
+    child.send_signal(signal.SIGSTOP)
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
+    child.send_signal(signal.SIGCONT)
+    assert child.wait(60) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_waits_for_the_first_byte_ends_when_told(feeding, tmp_path):
+    port = free_port()
+    child = feeding("-f", "csv", "-o", tmp_path / "out.csv", "--prometheus-port", port)
+    wait_for(lambda: list(tmp_path.iterdir()) and scrape(port))
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_run_over_files_is_cancelled_by_the_first_signal(jj, tmp_path):
+    capture = tmp_path / "many.pcap"
+    with capture.open("wb") as to:
+        subprocess.run([sys.executable, MAKE, "-", "--packets", "60000"], stdout=to, check=True)
+    child = subprocess.Popen([jj.path, "extract", capture, "-q", "-f", "csv", "-o", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # It waits for its rows to be read: there are more of them than a pipe holds.
+    child.stdout.read(1)
+    child.send_signal(signal.SIGINT)
+    time.sleep(2)  # until it has heard, however busy the machine is
+    _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (128 + signal.SIGINT, b"interrupted: no output file was written\n")
 
 
 @pytest.fixture

@@ -1,64 +1,86 @@
-//! Ctrl-C and its kin: the first asks the run to stop in good order, the second does not wait.
+//! Ctrl-C and its kin. A run over files is cancelled by the first signal; a run over a pipe is stopped by it, as that is how
+//! a live capture ends, and cancelled by the second. One more ends the process: something holds the run up that only its
+//! other end can let go of, such as a pipe for rows that nobody reads.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
-#[cfg(unix)]
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use joyfuljay::RunControl;
 
-/// How long a run has to stop in good order.
-#[cfg(unix)]
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What the process is at, which decides what a signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Inputs and outputs are being opened: the signal ends the process.
+    Opening,
+    /// A run over stored captures.
+    Files,
+    /// A run over a pipe or a device, whose end need not come by itself.
+    Stream,
+    /// The run is over, its metrics are still served: the signal ends that.
+    Over,
+}
 
-/// What was asked for from outside while a run goes on.
-#[derive(Clone, Debug, Default)]
+/// What was asked for from outside.
+#[derive(Clone, Debug)]
 pub struct Interrupt {
     signal: Arc<AtomicI32>,
+    phase: Arc<AtomicU8>,
 }
 
 impl Interrupt {
-    /// Pulls the token at SIGINT, SIGTERM or SIGHUP; a second signal ends the process at once, and so does a run that does not stop
-    /// in time because it waits for a pipe that says nothing.
+    /// Watches for SIGINT, SIGTERM and SIGHUP.
     ///
-    /// Where handlers cannot be installed, the signals keep their default: the process just ends.
+    /// # Errors
+    /// When handlers cannot be installed, or the thread that waits for signals cannot be started.
+    pub fn watch(control: RunControl) -> io::Result<Self> {
+        let interrupt =
+            Self { signal: Arc::new(AtomicI32::new(0)), phase: Arc::new(AtomicU8::new(Phase::Opening as u8)) };
+        interrupt.install(control)?;
+        Ok(interrupt)
+    }
+
     #[cfg(unix)]
-    pub fn watch(control: RunControl) -> Self {
+    fn install(&self, control: RunControl) -> io::Result<()> {
         use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-        let interrupt = Self::default();
-        let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return interrupt };
-        let seen = Arc::clone(&interrupt.signal);
-        std::thread::spawn(move || {
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let this = self.clone();
+        let watch = move || {
             for signal in signals.forever() {
-                if seen.swap(signal, Ordering::Relaxed) != 0 {
-                    leave(signal);
+                this.signal.store(signal, Ordering::Relaxed);
+                let phase = this.phase.load(Ordering::Relaxed);
+                if phase == Phase::Over as u8 {
+                    continue;
                 }
-                control.cancel();
-                std::thread::spawn(move || {
-                    std::thread::sleep(PATIENCE);
-                    leave(signal);
-                });
+                if phase == Phase::Opening as u8 || control.is_cancelled() {
+                    // Does not fail for these three; if it did, the next signal would try again.
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                } else if phase == Phase::Stream as u8 && !control.is_stopped() {
+                    control.stop();
+                } else {
+                    control.cancel();
+                }
             }
-        });
-        interrupt
+        };
+        std::thread::Builder::new().name("jj-signals".into()).spawn(watch).map(drop)
     }
 
     /// Signals keep their default: the process just ends.
     #[cfg(not(unix))]
-    pub fn watch(_control: RunControl) -> Self {
-        Self::default()
+    fn install(&self, _control: RunControl) -> io::Result<()> {
+        Ok(())
     }
 
-    /// The signal that came, if one did.
+    /// From now on signals do what is right in this phase; those of the last one are forgotten.
+    pub fn enter(&self, phase: Phase) {
+        self.signal.store(0, Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The signal that came in this phase, if one did.
     pub fn signal(&self) -> Option<i32> {
         Some(self.signal.load(Ordering::Relaxed)).filter(|s| *s != 0)
     }
-}
-
-/// Ends the process as the signal would have, without leaving half a file.
-#[cfg(unix)]
-fn leave(signal: i32) -> ! {
-    joyfuljay_io::sink::remove_parts();
-    std::process::exit(128 + signal);
 }

@@ -43,6 +43,9 @@ impl Report<'_> {
         if let Some(list) = list(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))) {
             out.push_str(&format!("skipped {} packets: {list}\n", human::count(stats.skipped.total())));
         }
+        if s.stopped {
+            out.push_str("stopped by a signal: these are the flows of what had been sent until then\n");
+        }
         let output = if self.output == "-" { "standard output".to_owned() } else { say::printable(self.output) };
         out.push_str(&format!("{output}: {} of {}\n", human::bytes(s.output_bytes), self.format));
         out

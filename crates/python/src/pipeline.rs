@@ -165,7 +165,7 @@ impl Engine {
             pipeline = pipeline.keeping_packets(most);
         }
         let flows = pipeline.flows(Box::new(source));
-        FlowIterator::new(flows, pipeline.control(), Arc::clone(&self.tracked), self.user_sink())
+        Ok(FlowIterator::new(flows, Arc::clone(&self.tracked), self.user_sink()))
     }
 
     /// The features of one flow, None for what is not known.

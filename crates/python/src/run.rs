@@ -1,4 +1,4 @@
-//! A run on a thread of its own, while the caller's thread looks for Ctrl-C and hands news to Python.
+//! A run on a thread of its own, while the caller's thread looks for Ctrl-C and calls back into Python.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,10 +16,7 @@ use crate::errors::run_error;
 use crate::sink::UserSink;
 
 /// How often Python gets its turn.
-const TURN: Duration = Duration::from_millis(50);
-
-/// How long an interrupted run is waited for; one that hangs in a read of a pipe is left to itself.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub const TURN: Duration = Duration::from_millis(50);
 
 /// Who in Python is told of a run.
 pub struct Audience {
@@ -35,7 +32,7 @@ pub fn run(
     sink: Box<dyn RowSink>,
     audience: &Audience,
 ) -> PyResult<Summary> {
-    let cancel = pipeline.control();
+    let control = pipeline.control();
     let latest: Latest = Arc::default();
     if audience.progress.is_some() {
         let latest = Arc::clone(&latest);
@@ -50,7 +47,7 @@ pub fn run(
             result.ok_or_else(died)?.map(Summary::new).map_err(run_error)
         }
         Err(e) => {
-            stop(py, &cancel, &done);
+            cancel(py, &control, &done)?;
             Err(e)
         }
     }
@@ -80,11 +77,11 @@ pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Py
     Ok(done)
 }
 
-/// Asks a run to stop, and waits until it has, if that does not take long.
-pub fn stop<T: Send>(py: Python<'_>, cancel: &RunControl, done: &Receiver<T>) {
-    cancel.cancel();
-    // Whether it ended or did not in time: nobody waits for its result any more.
-    let _ = py.detach(|| done.recv_timeout(PATIENCE));
+/// Cancels a run and waits until it has ended, so that nothing of it is left afterwards: a second at most, but for an output
+/// whose other end holds it up. Another Ctrl-C ends the wait.
+pub fn cancel<T: Send>(py: Python<'_>, control: &RunControl, done: &Receiver<T>) -> PyResult<()> {
+    control.cancel();
+    wait(py, done, || Ok(())).map(drop)
 }
 
 /// The run's thread ended without a result.

@@ -11,7 +11,7 @@ use joyfuljay::{Error, RunControl, Summary};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
-use crate::run::{stop, wait};
+use crate::run::{cancel, wait};
 use crate::sink::UserSink;
 use crate::table::Table;
 
@@ -24,7 +24,7 @@ pub struct TableIterator {
     schema: SchemaRef,
     rows: Option<Receiver<RecordBatch>>,
     done: Receiver<Result<Summary, Error>>,
-    cancel: RunControl,
+    control: RunControl,
     sink: Option<Arc<UserSink>>,
     warnings: Vec<String>,
 }
@@ -35,10 +35,10 @@ impl TableIterator {
         schema: SchemaRef,
         rows: Receiver<RecordBatch>,
         done: Receiver<Result<Summary, Error>>,
-        cancel: RunControl,
+        control: RunControl,
         sink: Option<Arc<UserSink>>,
     ) -> Self {
-        Self { schema, rows: Some(rows), done, cancel, sink, warnings: Vec::new() }
+        Self { schema, rows: Some(rows), done, control, sink, warnings: Vec::new() }
     }
 
     fn tell(&self, py: Python<'_>) -> PyResult<()> {
@@ -57,7 +57,7 @@ impl TableIterator {
 
 impl Drop for TableIterator {
     fn drop(&mut self) {
-        self.cancel.cancel();
+        self.control.cancel();
     }
 }
 
@@ -88,9 +88,9 @@ impl TableIterator {
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
         if let Some(rows) = self.rows.take() {
             // In this order: a run that finds nobody to take its rows must know that it was stopped.
-            self.cancel.cancel();
+            self.control.cancel();
             drop(rows);
-            stop(py, &self.cancel, &self.done);
+            cancel(py, &self.control, &self.done)?;
             self.tell(py)?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::out;
 use crate::progress::{Bar, ClockNote};
 use crate::say;
-use crate::signals::Interrupt;
+use crate::signals::{Interrupt, Phase};
 use crate::summary::{self, Report};
 
 /// Captures in, one row of features per flow out.
@@ -28,7 +28,8 @@ use crate::summary::{self, Report};
                         file\n  jj extract captures/ --features flow_meta,tcp -o -     a directory with all below it\n  \
                         tcpdump -w - | jj extract - -f json                    from a pipe\n  jj extract big.pcap -o \
                         f.arrow --prometheus-port 9090  metrics at http://127.0.0.1:9090/metrics\n\nA file appears under \
-                        its name when it is whole; an interrupted run leaves none."
+                        its name when it is whole; a run that is interrupted leaves none. A run over a pipe is ended by \
+                        Ctrl-C: it writes what it has read; a second one throws that away."
 )]
 pub struct Extract {
     /// Captures: files, directories (with all below them), globs, or - for standard input.
@@ -124,7 +125,8 @@ impl Extract {
         let (format, target) = self.output.resolve()?;
         let control = RunControl::new();
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
-        let interrupt = Interrupt::watch(control);
+        let interrupt =
+            Interrupt::watch(control).map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))?;
         let server = match self.metrics.start(self.how.quiet)? {
             Some((server, metrics)) => {
                 pipeline = pipeline.with_metrics(Arc::new(metrics));
@@ -141,7 +143,10 @@ impl Extract {
         }));
 
         let result = match self.open(&pipeline, format, target) {
-            Ok((source, sink)) => pipeline.run(Box::new(source), sink).map_err(CliError::from),
+            Ok((source, sink)) => {
+                interrupt.enter(if source.has_streams() { Phase::Stream } else { Phase::Files });
+                pipeline.run(Box::new(source), sink).map_err(CliError::from)
+            }
             Err(error) => Err(error),
         };
         // Off the screen before anything else is said, also an error.
@@ -270,6 +275,7 @@ impl MetricsArgs {
     fn linger(&self, server: Option<ServerHandle>, interrupt: &Interrupt) {
         const STEP: Duration = Duration::from_millis(50);
         let Some(server) = server else { return };
+        interrupt.enter(Phase::Over);
         let mut left = Duration::from_secs_f64(self.prometheus_linger);
         while !left.is_zero() && interrupt.signal().is_none() {
             let step = left.min(STEP);
