@@ -60,7 +60,7 @@ pub fn configuration() -> Result<String, serde_json::Error> {
     for key in KEYS {
         let default = defaults.get(key.name).map(ToString::to_string).unwrap_or_default();
         let option = option(key.name).unwrap_or_else(|| format!("--set {}=…", key.name));
-        let (kind, help) = (key.file_type(), cell(key.help));
+        let (kind, help) = (key.kind, cell(key.help));
         put(&mut page, &format!("| `{}` | {kind} | `{default}` | `{option}` | {help} |\n", key.name));
     }
     page.push_str(

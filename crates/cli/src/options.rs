@@ -3,11 +3,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use joyfuljay::config_file;
 use joyfuljay_core::Config;
-use joyfuljay_core::config::{Eviction, Key, Missing};
+use joyfuljay_core::config::{Eviction, Key, Kind, Missing};
 use serde_json::Value;
 
 use crate::error::CliError;
@@ -55,8 +57,8 @@ pub struct FeatureArgs {
     pub max_sequence_length: Option<u32>,
     #[arg(long = "bidir-split", help = help("bidirectional_split"))]
     pub bidirectional_split: bool,
-    #[arg(long, value_enum, help = help("missing"))]
-    pub missing: Option<MissingArg>,
+    #[arg(long, value_parser = one_of::<Missing>(Missing::NAMES), help = help("missing"))]
+    pub missing: Option<Missing>,
 }
 
 /// What a flow is.
@@ -69,8 +71,8 @@ pub struct FlowArgs {
     pub active_timeout: Option<f64>,
     #[arg(long = "max-flows", value_name = "FLOWS", help = help("max_concurrent_flows"))]
     pub max_concurrent_flows: Option<u64>,
-    #[arg(long = "eviction", value_enum, help = help("flow_eviction_strategy"))]
-    pub flow_eviction_strategy: Option<EvictionArg>,
+    #[arg(long = "eviction", value_parser = one_of::<Eviction>(Eviction::NAMES), help = help("flow_eviction_strategy"))]
+    pub flow_eviction_strategy: Option<Eviction>,
     #[arg(
         id = "terminate_on_fin_rst",
         long = "no-fin-rst",
@@ -91,18 +93,12 @@ pub struct RunArgs {
     pub num_workers: Option<u32>,
 }
 
-/// [`Eviction`] on the command line.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum EvictionArg {
-    Lru,
-    Oldest,
-}
-
-/// [`Missing`] on the command line.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum MissingArg {
-    Null,
-    Zero,
+/// One of the names of an enumeration.
+fn one_of<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
 /// The doc comment of a key, without the full stop, as help texts have it.
@@ -151,12 +147,7 @@ impl FeatureArgs {
         c.include_splt |= self.include_splt;
         set(&mut c.max_sequence_length, &self.max_sequence_length);
         c.bidirectional_split |= self.bidirectional_split;
-        if let Some(missing) = self.missing {
-            c.missing = match missing {
-                MissingArg::Null => Missing::Null,
-                MissingArg::Zero => Missing::Zero,
-            };
-        }
+        set(&mut c.missing, &self.missing);
     }
 }
 
@@ -165,12 +156,7 @@ impl FlowArgs {
         set(&mut c.flow_timeout, &self.flow_timeout);
         set_some(&mut c.active_timeout, &self.active_timeout);
         set(&mut c.max_concurrent_flows, &self.max_concurrent_flows);
-        if let Some(eviction) = self.flow_eviction_strategy {
-            c.flow_eviction_strategy = match eviction {
-                EvictionArg::Lru => Eviction::Lru,
-                EvictionArg::Oldest => Eviction::Oldest,
-            };
-        }
+        set(&mut c.flow_eviction_strategy, &self.flow_eviction_strategy);
         c.terminate_on_fin_rst &= !self.no_fin_rst;
         set_some(&mut c.sampling_rate, &self.sampling_rate);
         set(&mut c.sampling_seed, &self.sampling_seed);
@@ -212,17 +198,16 @@ fn set_keys(config: Config, pairs: &[String]) -> Result<Config, CliError> {
         }
         // Each pair is judged by itself, so that the error names it.
         serde_json::from_value::<Config>(value.clone())
-            .map_err(|e| usage(format!("--set {pair}: {e}; {} takes {}", key.name, key.file_type())))?;
+            .map_err(|e| usage(format!("--set {pair}: {e}; {} takes {}", key.name, key.kind)))?;
     }
     serde_json::from_value(value).map_err(|e| usage(e.to_string()))
 }
 
 fn json_value(key: &Key, text: &str) -> Value {
-    let list = key.rust_type.contains("Vec<");
     match serde_json::from_str(text) {
         Ok(value @ (Value::Null | Value::Array(_))) => value,
-        Ok(value) if !list && !key.rust_type.contains("String") && key.name != "missing" => value,
-        _ if list => text.split(',').map(|s| Value::from(s.trim())).collect(),
+        Ok(value) if matches!(key.kind, Kind::Bool | Kind::Number | Kind::Whole | Kind::Size) => value,
+        _ if key.kind == Kind::Names => text.split(',').map(|s| Value::from(s.trim())).collect(),
         _ => Value::from(text),
     }
 }
@@ -247,7 +232,7 @@ mod tests {
         let features = FeatureArgs {
             features: Some(vec!["timing".into()]),
             no_ports: true,
-            missing: Some(MissingArg::Zero),
+            missing: Some(Missing::Zero),
             ..FeatureArgs::default()
         };
         let flows = FlowArgs { flow_timeout: Some(5.0), no_fin_rst: true, ..FlowArgs::default() };

@@ -33,7 +33,6 @@ impl Pipeline {
     /// # Errors
     /// When a value is out of range or a name does not exist; the error names the option and the way out.
     pub fn new(config: Config) -> Result<Self, Error> {
-        config.validate()?;
         let plan = RowPlan::new(&config)?;
         let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
         Ok(Self { config, plan, settings, metrics: Arc::new(NoMetrics), listener: None, control: RunControl::new() })

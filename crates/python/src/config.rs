@@ -51,8 +51,8 @@ pub fn config_validate(json: &str) -> PyResult<()> {
 
 /// Every option: name, type in a configuration file, what it does.
 #[pyfunction]
-pub fn config_keys() -> Vec<(&'static str, &'static str, &'static str)> {
-    KEYS.iter().map(|k| (k.name, k.file_type(), k.help)).collect()
+pub fn config_keys() -> Vec<(&'static str, String, &'static str)> {
+    KEYS.iter().map(|k| (k.name, k.kind.to_string(), k.help)).collect()
 }
 
 /// Reads a configuration file (TOML, YAML or JSON) as JSON.

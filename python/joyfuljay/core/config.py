@@ -84,6 +84,12 @@ class Config:
 
     flow_timeout: float = 60.0
     active_timeout: float | None = None
+    close_timeout: float | None = None
+    initiator_by_port: bool = False
+    flow_key_vlan: bool = True
+    flow_key_tunnel: bool = True
+    #: Bytes, or a size such as "2GB".
+    max_memory: int | str | None = None
     max_concurrent_flows: int = 2_000_000
     flow_eviction_strategy: Literal["lru", "oldest"] = "lru"
     terminate_on_fin_rst: bool = True

@@ -127,6 +127,9 @@ impl Extract {
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
         let interrupt =
             Interrupt::watch(control).map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))?;
+        for note in pipeline.plan().notes() {
+            say::line(format_args!("note: {note}"));
+        }
         let server = match self.metrics.start(self.how.quiet)? {
             Some((server, metrics)) => {
                 pipeline = pipeline.with_metrics(Arc::new(metrics));

@@ -1,9 +1,7 @@
 //! `jj features`: what can be selected, straight from the table that the rows are made from.
 
 use clap::{Args, ValueEnum};
-use joyfuljay_core::ConfigError;
-use joyfuljay_core::features::{FeatureInfo, GROUPS, Profile};
-use joyfuljay_core::nearest::nearest;
+use joyfuljay_core::features::{self, FeatureInfo, GROUPS, Profile};
 use serde_json::json;
 
 use crate::error::CliError;
@@ -36,21 +34,10 @@ enum Form {
 
 impl Features {
     pub fn run(self) -> Result<(), CliError> {
-        let profile = self.profile.as_deref().map(find_profile).transpose()?;
-        for name in &self.group {
-            if !GROUPS.iter().any(|g| g.id() == name) {
-                return Err(ConfigError::Unknown {
-                    kind: "feature group",
-                    name: name.clone(),
-                    nearest: nearest(name, GROUPS.iter().map(|g| g.id())).map(str::to_owned),
-                }
-                .into());
-            }
-        }
-        let wanted = |f: &FeatureInfo| {
-            (self.group.is_empty() || self.group.iter().any(|g| g == f.group)) && profile.is_none_or(|p| f.profile <= p)
-        };
-        let features: Vec<_> = GROUPS.iter().flat_map(|g| g.features()).filter(wanted).collect();
+        let profile = self.profile.as_deref().map(Profile::find).transpose()?;
+        let groups = if self.group.is_empty() { GROUPS.to_vec() } else { features::groups(&self.group)? };
+        let wanted = |f: &FeatureInfo| profile.is_none_or(|p| f.profile <= p);
+        let features: Vec<_> = groups.iter().flat_map(|g| g.features()).filter(wanted).collect();
         match self.format {
             Form::Table => out::print(&table(&features)),
             Form::Json => out::print_json(&features.iter().map(feature_json).collect()),
@@ -58,15 +45,6 @@ impl Features {
             Form::Markdown => out::print(&markdown(&features)),
         }
     }
-}
-
-/// The profile of this name.
-pub fn find_profile(name: &str) -> Result<Profile, ConfigError> {
-    Profile::ALL.into_iter().find(|p| p.name().eq_ignore_ascii_case(name)).ok_or_else(|| ConfigError::Unknown {
-        kind: "profile",
-        name: name.to_owned(),
-        nearest: nearest(name, Profile::ALL.iter().map(|p| p.name())).map(str::to_owned),
-    })
 }
 
 /// A feature as a JSON object.

@@ -5,11 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use joyfuljay_core::features::{GROUPS, Profile};
+use joyfuljay_core::features::{GROUPS, Profile, all};
 use joyfuljay_core::nearest::nearest;
 use serde_json::Value;
 
-use super::features::{feature_json, find_profile};
+use super::features::feature_json;
 use crate::error::CliError;
 use crate::out;
 use crate::summary::plural;
@@ -59,7 +59,7 @@ impl Profiles {
 }
 
 fn list() -> Result<(), CliError> {
-    let features: Vec<_> = GROUPS.iter().flat_map(|g| g.features()).collect();
+    let features: Vec<_> = all().collect();
     let mut rows = vec![["PROFILE", "FEATURES", "GROUPS", "INCLUDES"].map(str::to_owned).to_vec()];
     for (i, profile) in Profile::ALL.into_iter().enumerate() {
         let inside: Vec<_> = features.iter().filter(|f| f.profile <= profile).collect();
@@ -71,17 +71,17 @@ fn list() -> Result<(), CliError> {
 }
 
 fn show(name: &str, json: bool) -> Result<(), CliError> {
-    let profile = find_profile(name)?;
+    let profile = Profile::find(name)?;
     if json {
         return out::print_json(&profile_json(profile));
     }
-    let names = GROUPS.iter().flat_map(|g| g.features()).filter(|f| f.profile <= profile);
+    let names = all().filter(|f| f.profile <= profile);
     out::print(&names.map(|f| format!("{}\n", f.name)).collect::<String>())
 }
 
 /// A profile with its features, as it is shipped for other tools to read.
 pub fn profile_json(profile: Profile) -> Value {
-    let features = GROUPS.iter().flat_map(|g| g.features()).filter(|f| f.profile <= profile);
+    let features = all().filter(|f| f.profile <= profile);
     serde_json::json!({
         "profile": profile.name(),
         "features": features.map(|f| feature_json(&f)).collect::<Vec<_>>(),
@@ -92,9 +92,9 @@ pub fn profile_json(profile: Profile) -> Value {
 const OWN_COLUMNS: [&str; 2] = ["flow_id", "direction"];
 
 fn validate(file: &Path, profile: Option<&str>) -> Result<(), CliError> {
-    let profile = profile.map(find_profile).transpose()?;
+    let profile = profile.map(Profile::find).transpose()?;
     let names = column_names(file)?;
-    let features: Vec<_> = GROUPS.iter().flat_map(|g| g.features()).collect();
+    let features: Vec<_> = all().collect();
     let mut problems = Vec::new();
     for name in &names {
         if !OWN_COLUMNS.contains(&name.as_str()) && !features.iter().any(|f| f.name == name) {

@@ -3,14 +3,17 @@
 //! A key is declared once, below, with its type, default and doc comment. From the one declaration come the struct,
 //! `Default`, and [`KEYS`], which the command's help, the reference page and error messages read.
 
+mod kind;
 mod nesting;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
-use crate::nearest::nearest;
+use crate::nearest::unknown;
+use kind::Value;
 
+pub use kind::{ByteSize, Community, Eviction, Kind, Missing};
 pub use nesting::nests_deeply;
 
 /// A key of [`Config`], for help texts and reference pages.
@@ -18,8 +21,8 @@ pub use nesting::nests_deeply;
 pub struct Key {
     /// The name in files and in Python.
     pub name: &'static str,
-    /// The Rust type, as written in the declaration.
-    pub rust_type: &'static str,
+    /// What it takes.
+    pub kind: Kind,
     /// What it does: the doc comment of the field.
     pub help: &'static str,
 }
@@ -32,26 +35,7 @@ impl Key {
 
     /// The key of this name, or an error that names the nearest one.
     pub fn require(name: &str) -> Result<&'static Self, ConfigError> {
-        Self::find(name).ok_or_else(|| ConfigError::Unknown {
-            kind: "option",
-            name: name.to_owned(),
-            nearest: nearest(name, KEYS.iter().map(|k| k.name)).map(str::to_owned),
-        })
-    }
-
-    /// The type in the words of a configuration file.
-    pub fn file_type(&self) -> &'static str {
-        match self.rust_type.strip_prefix("Option<").and_then(|t| t.strip_suffix('>')).unwrap_or(self.rust_type) {
-            "bool" => "true or false",
-            "f64" => "number",
-            "u64" | "u32" => "whole number",
-            "String" => "text",
-            "Vec<String>" => "list of names",
-            "Eviction" => "lru or oldest",
-            "Missing" => "null or zero",
-            "Community" => "louvain, greedy or label_propagation",
-            other => other,
-        }
+        Self::find(name).ok_or_else(|| unknown("option", name, KEYS.iter().map(|k| k.name)))
     }
 }
 
@@ -71,11 +55,25 @@ macro_rules! config {
             }
         }
 
+        impl Config {
+            /// The keys that are not at their default, and their values as text.
+            pub fn changed(&self) -> Vec<(&'static str, String)> {
+                let default = Self::default();
+                let mut changed = Vec::new();
+                $(
+                    if self.$name != default.$name {
+                        changed.push((stringify!($name), self.$name.text()));
+                    }
+                )+
+                changed
+            }
+        }
+
         /// Every key of [`Config`], in the order of the reference page.
         pub const KEYS: &[Key] = &[
             $(Key {
                 name: stringify!($name),
-                rust_type: stringify!($ty),
+                kind: <$ty as Value>::KIND,
                 help: concat!($($doc),+).trim_ascii(),
             },)+
         ];
@@ -87,6 +85,18 @@ config! {
     flow_timeout: f64 = 60.0;
     /// Seconds after which a flow is ended although packets still come; null = never.
     active_timeout: Option<f64> = None;
+    /// Seconds of quiet after FIN or RST after which a closed flow ends; null = flow_timeout. Not supported yet.
+    close_timeout: Option<f64> = None;
+    /// Whether a flow without SYN begins at the end without a service's port, where one end has such a port (below 1024, or
+    /// of a known service). Not supported yet.
+    initiator_by_port: bool = false;
+    /// Whether VLAN ids tell flows apart; false for networks where they differ by direction. Not supported yet.
+    flow_key_vlan: bool = true;
+    /// Whether the identifier of a tunnel tells flows apart; false where it differs by direction. Not supported yet.
+    flow_key_tunnel: bool = true;
+    /// Most memory for the state of flows; null = a share of the machine's. The rows may depend on it: when it is full,
+    /// flows are evicted (and counted). Not supported yet.
+    max_memory: Option<ByteSize> = None;
     /// Most flows open at a time; beyond, flows are evicted (and counted).
     max_concurrent_flows: u64 = 2_000_000;
     /// Which flow goes when the table is full: the one idle the longest (lru) or the one that began first (oldest).
@@ -131,70 +141,20 @@ config! {
     include_flow_id: bool = false;
     /// Milliseconds between packets from which on a gap ends a burst.
     burst_threshold_ms: f64 = 50.0;
-    /// Bytes of payload per direction that entropy is taken of.
+    /// Bytes of payload per direction that entropy is taken of. Not supported yet.
     entropy_sample_bytes: u32 = 256;
     /// Worker threads; null = as many as there are processors. The rows do not depend on it.
     num_workers: Option<u32> = None;
     /// What stands for a value that is not known: null, or zero (0, false, empty text) as older versions wrote it.
     missing: Missing = Missing::Null;
-    /// Whether ports are part of a node in the connection graph.
+    /// Whether ports are part of a node in the connection graph. Not supported yet.
     connection_use_ports: bool = false;
-    /// Whether graph metrics are computed.
+    /// Whether graph metrics are computed. Not supported yet.
     connection_include_graph_metrics: bool = true;
-    /// Whether temporal connection features are computed.
+    /// Whether temporal connection features are computed. Without effect: taken, as files of older versions have it.
     connection_include_temporal: bool = true;
-    /// How communities of the connection graph are found.
+    /// How communities of the connection graph are found. Not supported yet.
     connection_community_algorithm: Community = Community::Louvain;
-}
-
-/// Which flow goes when the table is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Eviction {
-    /// The one whose last packet is the longest ago.
-    #[default]
-    Lru,
-    /// The one that began first.
-    Oldest,
-}
-
-/// What stands for a value that is not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", from = "Option<MissingName>")]
-pub enum Missing {
-    /// Null: an empty CSV field, JSON null, an Arrow null.
-    #[default]
-    Null,
-    /// 0, false or the empty string, as older versions wrote it.
-    Zero,
-}
-
-/// [`Missing`] as it is written: the word `null` is a null of its own in YAML and JSON.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum MissingName {
-    Null,
-    Zero,
-}
-
-impl From<Option<MissingName>> for Missing {
-    fn from(name: Option<MissingName>) -> Self {
-        match name {
-            Some(MissingName::Zero) => Self::Zero,
-            Some(MissingName::Null) | None => Self::Null,
-        }
-    }
-}
-
-/// How communities of the connection graph are found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Community {
-    #[default]
-    Louvain,
-    Greedy,
-    LabelPropagation,
 }
 
 #[cfg(test)]

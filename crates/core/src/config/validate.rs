@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::error::ConfigError;
+use crate::trackers::MAX_SEQUENCE_LEN;
 
 impl Config {
     /// Checks every value against its range. The first that is out of it is returned, with what is allowed.
@@ -14,7 +15,13 @@ impl Config {
         if let Some(rate) = self.sampling_rate {
             ensure(rate > 0.0 && rate <= 1.0, "sampling_rate", rate, || "must be over 0 and at most 1".into())?;
         }
-        whole("max_sequence_length", u64::from(self.max_sequence_length), 1, 65_535)?;
+        if let Some(s) = self.close_timeout {
+            seconds("close_timeout", s)?;
+        }
+        if let Some(size) = self.max_memory {
+            whole("max_memory", size.0, LEAST_MEMORY, u64::MAX)?;
+        }
+        whole("max_sequence_length", u64::from(self.max_sequence_length), 1, MAX_SEQUENCE_LEN as u64)?;
         let burst = self.burst_threshold_ms;
         ensure((0.0..=MAX_SECONDS * 1e3).contains(&burst), "burst_threshold_ms", burst, || {
             format!("must be a number of milliseconds from 0 to {:e}", MAX_SECONDS * 1e3)
@@ -30,14 +37,41 @@ impl Config {
              environment), because pseudonyms without a key can be undone by trying every address"
                 .into()
         })?;
-        if let Some(filter) = &self.bpf_filter {
-            ensure(false, "bpf_filter", filter, || {
-                "is not supported yet; filter beforehand: tcpdump -r IN -w OUT FILTER".into()
-            })?;
+        // Better no run than one that does not do what it was told.
+        for (key, value) in self.changed() {
+            if let Some((option, way_out)) = NOT_YET.iter().find(|(option, _)| *option == key) {
+                ensure(false, option, value, || format!("is not supported yet{way_out}"))?;
+            }
         }
         Ok(())
     }
+
+    /// What is taken, but does not do what one might expect of it.
+    pub fn notes(&self) -> Vec<String> {
+        let ineffective = self.changed().into_iter().filter(|(key, _)| WITHOUT_EFFECT.contains(key));
+        ineffective.map(|(key, value)| format!("{key} = {value} has no effect in this version")).collect()
+    }
 }
+
+/// Keys that do nothing yet, each refused when not at its default, with the way out.
+const NOT_YET: &[(&str, &str)] = &[
+    ("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER"),
+    ("close_timeout", ""),
+    ("initiator_by_port", ""),
+    ("flow_key_vlan", ""),
+    ("flow_key_tunnel", ""),
+    ("max_memory", "; max_concurrent_flows bounds the number of flows"),
+    ("entropy_sample_bytes", ""),
+    ("connection_use_ports", ""),
+    ("connection_include_graph_metrics", ""),
+    ("connection_community_algorithm", ""),
+];
+
+/// Keys that old files have, and that do nothing.
+const WITHOUT_EFFECT: &[&str] = &["connection_include_temporal"];
+
+/// Less than this holds no useful number of flows beside the buffers of one partition.
+const LEAST_MEMORY: u64 = 16 << 20;
 
 /// Times are 64-bit nanoseconds inside, which reach 292 years.
 const MAX_SECONDS: f64 = 9e9;
@@ -105,7 +139,24 @@ mod tests {
         assert!(refused(|c| c.burst_threshold_ms = f64::NAN).starts_with("burst_threshold_ms"));
         assert!(refused(|c| c.entropy_sample_bytes = 0).starts_with("entropy_sample_bytes"));
         assert!(refused(|c| c.num_workers = Some(0)).starts_with("num_workers"));
-        assert!(refused(|c| c.bpf_filter = Some("tcp".into())).contains("tcpdump"));
+    }
+
+    #[test]
+    fn keys_that_do_nothing_yet_are_refused_unless_at_their_default() {
+        let filter = refused(|c| c.bpf_filter = Some("tcp".into()));
+        assert!(filter.starts_with("bpf_filter = tcp: is not supported yet; filter beforehand: tcpdump"), "{filter}");
+        assert_eq!(refused(|c| c.connection_use_ports = true), "connection_use_ports = true: is not supported yet");
+        assert_eq!(refused(|c| c.entropy_sample_bytes = 1), "entropy_sample_bytes = 1: is not supported yet");
+        assert!(NOT_YET.iter().all(|(key, _)| super::super::Key::find(key).is_some()));
+        assert_eq!(Config::default().notes(), [""; 0]);
+        let c = Config { connection_include_temporal: false, ..Config::default() };
+        assert_eq!((c.validate(), c.notes().len()), (Ok(()), 1));
+    }
+
+    #[test]
+    fn a_limit_of_memory_has_a_least() {
+        let small = refused(|c| c.max_memory = Some(crate::config::ByteSize(1)));
+        assert_eq!(small, "max_memory = 1: must be from 16777216 to 18446744073709551615");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::{RowSettings, Scratch};
 use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Texts};
+use crate::error::ConfigError;
 use crate::flow::FlowRef;
+use crate::nearest::{find, same};
 use crate::privacy::Privacy;
 use crate::trackers::TrackerMask;
 
@@ -152,6 +154,15 @@ impl Profile {
             Self::Core => "JJ-CORE",
             Self::Extended => "JJ-EXTENDED",
             Self::Experimental => "JJ-EXPERIMENTAL",
+        }
+    }
+
+    /// The profile of this name, with or without `JJ-`.
+    pub fn find(name: &str) -> Result<Self, ConfigError> {
+        let short = |p: &Self| p.name().strip_prefix("JJ-").is_some_and(|n| same(n, name));
+        match Self::ALL.into_iter().find(short) {
+            Some(profile) => Ok(profile),
+            None => find("profile", name, Self::ALL, |p| p.name()),
         }
     }
 }

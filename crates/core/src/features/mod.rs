@@ -22,6 +22,9 @@ pub use group::{
 };
 pub use settings::{RowSettings, Scratch};
 
+use crate::error::ConfigError;
+use crate::nearest::{find, same};
+
 /// Every group. The order is the order of columns.
 pub static GROUPS: &[&dyn AnyGroup] =
     &[&flow_meta::GROUP, &timing::GROUP, &size::GROUP, &tcp::GROUP, &tunnel::GROUP, &sequences::RAW, &sequences::SPLT];
@@ -52,4 +55,27 @@ pub const LATER_GROUPS: &[&str] = &[
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {
     GROUPS.iter().flat_map(|g| g.features())
+}
+
+/// The feature of this name.
+pub fn feature(name: &str) -> Result<FeatureInfo, ConfigError> {
+    find("feature", name, all().collect::<Vec<_>>(), |f| f.name)
+}
+
+/// The groups of these names in the order of columns; `all` stands for those that are not left out of it.
+pub fn groups<S: AsRef<str>>(names: &[S]) -> Result<Vec<&'static dyn AnyGroup>, ConfigError> {
+    for name in names.iter().map(AsRef::as_ref) {
+        if let Some(later) = LATER_GROUPS.iter().find(|g| same(g, name)) {
+            let here: Vec<_> = GROUPS.iter().map(|g| g.id()).collect();
+            return Err(ConfigError::Value {
+                option: "features",
+                value: (*later).to_owned(),
+                expected: format!("this group is not available in this version, which has {}", here.join(", ")),
+            });
+        }
+        find("feature group", name, GROUPS.iter().map(|g| g.id()).chain(["all"]), |id| id)?;
+    }
+    let named = |id: &str| names.iter().any(|name| same(name.as_ref(), id));
+    let all = named("all");
+    Ok(GROUPS.iter().copied().filter(|g| named(g.id()) || all && !g.opt_in()).collect())
 }

@@ -21,7 +21,7 @@ use crate::error::ConfigError;
 use crate::features::{AnyGroup, FeatureInfo, GROUPS, Need, RowSettings};
 use crate::flow::FlowRef;
 use crate::privacy::{Privacy, Pseudonyms};
-use crate::trackers::{MAX_SEQUENCE_LEN, TrackerMask, TrackerSettings};
+use crate::trackers::{TrackerMask, TrackerSettings};
 
 /// The selected columns, validated.
 #[derive(Clone, Debug)]
@@ -33,6 +33,7 @@ pub struct RowPlan {
     flow_id: bool,
     split: bool,
     missing: Missing,
+    notes: Vec<String>,
 }
 
 /// A group and its wanted features: their index in the group and that of their column.
@@ -43,23 +44,25 @@ struct PlannedGroup {
 }
 
 impl RowPlan {
-    /// Resolves the selection of a configuration.
+    /// Validates a configuration and resolves its selection.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        config.validate()?;
         let features = selection::select(config)?;
         let groups: Vec<_> = GROUPS.iter().filter_map(|&g| PlannedGroup::new(g, &features)).collect();
         let sequences = groups.iter().any(|g| g.group.needs().contains(&Need::Sequences));
         let settings = RowSettings {
             trackers: TrackerSettings {
-                burst_threshold_ns: burst_threshold(config)?,
-                sequence_len: if sequences { sequence_len(config)? } else { 0 },
+                burst_threshold_ns: (config.burst_threshold_ms * 1e6).round() as i64,
+                sequence_len: if sequences { config.max_sequence_length as usize } else { 0 },
                 ..TrackerSettings::default()
             },
-            secret: salt(config)?.map(Pseudonyms::new),
+            secret: config.anonymization_salt.as_deref().filter(|s| !s.is_empty()).map(Pseudonyms::new),
             replaced: Privacy::ALL.into_iter().filter(|class| class.is_replaced(config)).collect(),
         };
+        let notes = notes(config, &features);
         let (flow_id, split) = (config.include_flow_id, config.bidirectional_split);
         let schema = schema(&features, flow_id, split);
-        Ok(Self { features, groups, schema, settings, flow_id, split, missing: config.missing })
+        Ok(Self { features, groups, schema, settings, flow_id, split, missing: config.missing, notes })
     }
 
     /// The trackers that the selected columns read.
@@ -70,6 +73,11 @@ impl RowPlan {
     /// The settings that these trackers must run with.
     pub fn tracker_settings(&self) -> TrackerSettings {
         self.settings.trackers
+    }
+
+    /// What the user should know before a run: options without effect, and what stays in clear although addresses do not.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Names of the groups that have a selected feature.
@@ -149,6 +157,19 @@ impl std::fmt::Debug for PlannedGroup {
     }
 }
 
+fn notes(config: &Config, features: &[FeatureInfo]) -> Vec<String> {
+    let mut notes = config.notes();
+    let would_go = |f: &&FeatureInfo| f.privacy.replaced_by().contains(&"anonymize") && !f.privacy.is_replaced(config);
+    let clear: Vec<_> = features.iter().filter(would_go).map(|f| f.name).collect();
+    if config.anonymize_ips && !clear.is_empty() {
+        let names = clear.join(", ");
+        notes.push(format!(
+            "anonymize_ips replaces IP addresses only; in clear stay {names} (anonymize replaces them too)"
+        ));
+    }
+    notes
+}
+
 fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
     let mut fields = Vec::with_capacity(features.len() + 2);
     let mut own = |name: &str, doc: &str| {
@@ -173,43 +194,6 @@ fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
         fields.push(Field::new(f.name, f.dtype.arrow(), true).with_metadata(HashMap::from(meta)));
     }
     Arc::new(Schema::new(fields))
-}
-
-fn burst_threshold(config: &Config) -> Result<i64, ConfigError> {
-    let ms = config.burst_threshold_ms;
-    if !(0.0..=1e12).contains(&ms) {
-        return Err(ConfigError::Value {
-            option: "burst_threshold_ms",
-            value: ms.to_string(),
-            expected: "a number of milliseconds from 0 to 1e12, such as 50".into(),
-        });
-    }
-    Ok((ms * 1e6).round() as i64)
-}
-
-fn sequence_len(config: &Config) -> Result<usize, ConfigError> {
-    let len = config.max_sequence_length as usize;
-    if !(1..=MAX_SEQUENCE_LEN).contains(&len) {
-        return Err(ConfigError::Value {
-            option: "max_sequence_length",
-            value: len.to_string(),
-            expected: format!("a number of packets from 1 to {MAX_SEQUENCE_LEN}"),
-        });
-    }
-    Ok(len)
-}
-
-/// The key of pseudonyms and flow ids, if there is one.
-fn salt(config: &Config) -> Result<Option<&str>, ConfigError> {
-    let salt = config.anonymization_salt.as_deref().filter(|s| !s.is_empty());
-    if salt.is_none() && (config.anonymize || config.anonymize_ips) {
-        return Err(ConfigError::Value {
-            option: "anonymization_salt",
-            value: "empty".into(),
-            expected: "pseudonyms need a secret here, or everyone could undo them by trying all texts".into(),
-        });
-    }
-    Ok(salt)
 }
 
 #[cfg(test)]

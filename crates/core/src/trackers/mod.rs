@@ -45,7 +45,7 @@ pub use tcp_options::{Clock, FirstSyn, SideTcp, Syn, TcpOptions, Timestamps, Win
 pub use tcp_sequence::{Samples, SideSequence, TcpSequence};
 
 /// Most packets that sequences may be asked to hold: 1 MiB a flow.
-pub const MAX_SEQUENCE_LEN: usize = 65_536;
+pub const MAX_SEQUENCE_LEN: usize = 65_535;
 
 /// Records that a flow's log holds before the older half is folded: 64 KiB, and twice the number of packets by which
 /// packets may be out of order.
