@@ -34,6 +34,7 @@ class FeatureGroup(str, Enum):
     TUNNEL = "tunnel"
     SEQUENCES = "sequences"
     SPLT = "splt"
+    TIMESTAMPS = "timestamps"
     CONNECTION = "connection"
     DNS = "dns"
     ENTROPY = "entropy"
@@ -86,8 +87,6 @@ class Config:
     active_timeout: float | None = None
     close_timeout: float | None = None
     initiator_by_port: bool = False
-    flow_key_vlan: bool = True
-    flow_key_tunnel: bool = True
     #: Bytes, or a size such as "2GB".
     max_memory: int | str | None = None
     max_concurrent_flows: int = 2_000_000

@@ -85,15 +85,11 @@ config! {
     flow_timeout: f64 = 60.0;
     /// Seconds after which a flow is ended although packets still come; null = never.
     active_timeout: Option<f64> = None;
-    /// Seconds of quiet after FIN or RST after which a closed flow ends; null = flow_timeout. Not supported yet.
+    /// Seconds of quiet after FIN or RST after which a closed flow ends; null = flow_timeout.
     close_timeout: Option<f64> = None;
     /// Whether a flow without SYN begins at the end without a service's port, where one end has such a port (below 1024, or
-    /// of a known service). Not supported yet.
+    /// of a known service).
     initiator_by_port: bool = false;
-    /// Whether VLAN ids tell flows apart; false for networks where they differ by direction. Not supported yet.
-    flow_key_vlan: bool = true;
-    /// Whether the identifier of a tunnel tells flows apart; false where it differs by direction. Not supported yet.
-    flow_key_tunnel: bool = true;
     /// Most memory for the state of flows; null = a share of the machine's. The rows may depend on it: when it is full,
     /// flows are evicted (and counted). Not supported yet.
     max_memory: Option<ByteSize> = None;

@@ -56,10 +56,6 @@ impl Config {
 /// Keys that do nothing yet, each refused when not at its default, with the way out.
 const NOT_YET: &[(&str, &str)] = &[
     ("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER"),
-    ("close_timeout", ""),
-    ("initiator_by_port", ""),
-    ("flow_key_vlan", ""),
-    ("flow_key_tunnel", ""),
     ("max_memory", "; max_concurrent_flows bounds the number of flows"),
     ("entropy_sample_bytes", ""),
     ("connection_use_ports", ""),

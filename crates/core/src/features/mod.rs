@@ -11,6 +11,7 @@ mod size;
 mod tcp;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timestamps;
 mod timing;
 mod tunnel;
 mod values;
@@ -26,8 +27,16 @@ use crate::error::ConfigError;
 use crate::nearest::{find, same};
 
 /// Every group. The order is the order of columns.
-pub static GROUPS: &[&dyn AnyGroup] =
-    &[&flow_meta::GROUP, &timing::GROUP, &size::GROUP, &tcp::GROUP, &tunnel::GROUP, &sequences::RAW, &sequences::SPLT];
+pub static GROUPS: &[&dyn AnyGroup] = &[
+    &flow_meta::GROUP,
+    &timing::GROUP,
+    &size::GROUP,
+    &tcp::GROUP,
+    &tunnel::GROUP,
+    &sequences::RAW,
+    &sequences::SPLT,
+    &timestamps::GROUP,
+];
 
 /// Groups of older versions that this version does not have yet: refused by name, so that nobody waits for columns.
 pub const LATER_GROUPS: &[&str] = &[

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::flow::FlowRef;
+use crate::frame::TimeNs;
 use crate::packet::ip_proto;
 use crate::packet::tcp_flags::FIN;
 use crate::trackers::TcpTotals;
@@ -38,6 +39,19 @@ pub fn ratio(a: f64, b: f64) -> Option<f64> {
 /// Nanoseconds as seconds.
 pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
+}
+
+/// A point in time as seconds since the Unix epoch: the double nearest to the time stamp.
+///
+/// Up to 2^53 the quotient of two exact doubles is rounded once. Beyond, whole seconds and the rest are added: the sum is
+/// at least 2^23, so its midpoints between doubles are odd multiples of 2^-30 or more, and no other multiple of a
+/// nanosecond lies within 2^-51 of one, while the quotient of the rest is off by 2^-54 at most.
+pub fn time(ns: TimeNs) -> f64 {
+    const SECOND: i64 = 1_000_000_000;
+    if ns.unsigned_abs() <= 1 << 53 {
+        return ns as f64 / 1e9;
+    }
+    ns.div_euclid(SECOND) as f64 + ns.rem_euclid(SECOND) as f64 / 1e9
 }
 
 /// A bit mask, lowest bit first.
@@ -120,6 +134,8 @@ impl TcpFlow {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -128,6 +144,24 @@ mod tests {
             let mut s = String::new();
             assert_eq!(address(addr.parse().unwrap(), &mut s), Some(()));
             assert_eq!(s, addr);
+        }
+    }
+
+    #[test]
+    fn a_time_stamp_of_microseconds_reads_as_it_was_written() {
+        assert_eq!(time(1_500_646_826_631_323_000).to_string(), "1500646826.631323");
+        assert_eq!((time(0), time(-1_500_000_000)), (0.0, -1.5));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn times_are_the_doubles_nearest_to_them(any in any::<i64>(), shift in 0..63u32, now in 1_400_000_000_000_000_000..1_900_000_000_000_000_000_i64) {
+            for ns in [any >> shift, now, now / 1000 * 1000, -now] {
+                let text = format!("{}{}e-9", if ns < 0 { "-" } else { "" }, ns.unsigned_abs());
+                prop_assert_eq!(time(ns), text.parse::<f64>().unwrap(), "{}", ns);
+            }
         }
     }
 

@@ -75,6 +75,7 @@ pub(super) static ORACLE: Oracle = Oracle {
             flow_stat 79
             num_hdrs 3
             hdr_desc ETH-IP-TCP
-            end_reason end_of_input",
+            end_reason end_of_input
+            initiator_by syn",
     }],
 };
