@@ -3,6 +3,7 @@
 
 usage: make_capture.py OUT --packets N      the flows of demo.pcap again and again, from other hosts, ports and times
        make_capture.py OUT --flows N        N TCP flows of two packets each, all open at once
+       make_capture.py OUT --scan N         N SYNs, each answered by a RST: N closed flows within one idle timeout
        make_capture.py OUT --one-flow N     one TCP flow of N packets, with gaps in its sequence numbers
 OUT may be - (standard output). --seed N changes the random choices.
 """
@@ -169,6 +170,21 @@ def many_flows(flows):
             yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
 
 
+def scan(flows):
+    """A SYN and the RST that answers it, one client after the other."""
+    server, client, gap_us = b"\xc6\x12\x00\x01", b"\x0a\0\0\0", 20
+    pairs = [(tcp_frame(client, server, 40000, 443, 1, 0, 0x02), 26), (tcp_frame(server, client, 443, 40000, 0, 2, 0x14), 30)]
+    for n in range(flows):
+        difference = (n >> 16) + (n & 0xFFFF)
+        for reply, (template, at) in enumerate(pairs):
+            frame = bytearray(template)
+            frame[at + 1 : at + 4] = n.to_bytes(3, "big")
+            adjust(frame, 24, difference)
+            adjust(frame, 50, difference)
+            ts = START_US + n * gap_us + reply
+            yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
+
+
 def one_flow(packets):
     """16-byte segments, nine of ten from the client; every eleventh leaves a hole that is never filled."""
     client, server = b"\x0a\0\0\x01", b"\xc6\x12\x00\x01"
@@ -207,15 +223,18 @@ def main():
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--packets", type=int)
     kind.add_argument("--flows", type=int, help="at most 16777216")
+    kind.add_argument("--scan", type=int, help="at most 16777216")
     kind.add_argument("--one-flow", type=int)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.packets is not None:
         records = replayed(args.packets, random.Random(args.seed))
+    elif (args.flows or args.scan or 0) > 1 << 24:
+        parser.error("at most 16777216 flows, one client address each")
     elif args.flows is not None:
-        if args.flows > 1 << 24:
-            parser.error("--flows: at most 16777216, one client address each")
         records = many_flows(args.flows)
+    elif args.scan is not None:
+        records = scan(args.scan)
     else:
         records = one_flow(args.one_flow)
     if args.out == "-":
