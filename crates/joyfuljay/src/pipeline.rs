@@ -12,6 +12,7 @@ use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::PacketSource;
 
 use crate::drive::Drive;
+use crate::memory::default_max_memory;
 use crate::progress::{Listener, Reporter};
 use crate::recorder::Recorder;
 use crate::run::Run;
@@ -34,7 +35,9 @@ impl Pipeline {
     /// When a value is out of range or a name does not exist; the error names the option and the way out.
     pub fn new(config: Config) -> Result<Self, Error> {
         let plan = RowPlan::new(&config)?;
-        let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
+        let max_memory = config.max_memory.map_or_else(default_max_memory, |size| size.0);
+        let settings =
+            EngineSettings::new(&config, plan.trackers(), plan.tracker_settings()).with_max_memory(max_memory);
         Ok(Self { config, plan, settings, metrics: Arc::new(NoMetrics), listener: None, control: RunControl::new() })
     }
 
@@ -75,6 +78,11 @@ impl Pipeline {
     /// What ends the runs from outside.
     pub fn control(&self) -> RunControl {
         self.control.clone()
+    }
+
+    /// Most bytes that the flows of a run may take: as configured, else [`default_max_memory`].
+    pub fn max_memory(&self) -> u64 {
+        self.config.max_memory.map_or_else(default_max_memory, |size| size.0)
     }
 
     /// The configuration.

@@ -13,6 +13,7 @@ use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
 
 use crate::error::CliError;
+use crate::human;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::out;
 use crate::progress::{Bar, ClockNote};
@@ -129,6 +130,10 @@ impl Extract {
             Interrupt::watch(control).map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))?;
         for note in pipeline.plan().notes() {
             say::line(format_args!("note: {note}"));
+        }
+        if !self.how.quiet {
+            let bytes = human::bytes(pipeline.max_memory());
+            say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
         }
         let server = match self.metrics.start(self.how.quiet)? {
             Some((server, metrics)) => {

@@ -85,19 +85,20 @@ config! {
     flow_timeout: f64 = 60.0;
     /// Seconds after which a flow is ended although packets still come; null = never.
     active_timeout: Option<f64> = None;
-    /// Seconds of quiet after FIN or RST after which a closed flow ends; null = flow_timeout.
+    /// Seconds of quiet after FIN or RST after which a closed flow ends; null = flow_timeout. What comes
+    /// later is another row with the same direction.
     close_timeout: Option<f64> = None;
     /// Whether a flow without SYN begins at the end without a service's port, where one end has such a port (below 1024, or
     /// of a known service).
     initiator_by_port: bool = false;
-    /// Most memory for the state of flows; null = a share of the machine's. The rows may depend on it: when it is full,
-    /// flows are evicted (and counted). Not supported yet.
+    /// Most memory for the state of flows; null = half of what the machine, the control group or the process limit
+    /// allows. When it is full, flows are evicted (and counted): the rows depend on it, but not on the number of workers.
     max_memory: Option<ByteSize> = None;
     /// Most flows open at a time; beyond, flows are evicted (and counted).
     max_concurrent_flows: u64 = 2_000_000;
     /// Which flow goes when the table is full: the one idle the longest (lru) or the one that began first (oldest).
     flow_eviction_strategy: Eviction = Eviction::Lru;
-    /// Whether FIN from both sides, or RST, ends a flow; false gives the NFStream definition.
+    /// Whether FIN from both sides, or RST, closes a flow, and a SYN with another number begins one; false: no flags count.
     terminate_on_fin_rst: bool = true;
     /// Whether VLAN ids are part of a flow's identity; false for networks where they differ by direction (vlan_id is then null).
     flow_key_vlan: bool = true;

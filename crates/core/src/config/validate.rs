@@ -56,7 +56,6 @@ impl Config {
 /// Keys that do nothing yet, each refused when not at its default, with the way out.
 const NOT_YET: &[(&str, &str)] = &[
     ("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER"),
-    ("max_memory", "; max_concurrent_flows bounds the number of flows"),
     ("entropy_sample_bytes", ""),
     ("connection_use_ports", ""),
     ("connection_include_graph_metrics", ""),

@@ -46,17 +46,18 @@ impl EngineSettings {
     pub fn new(config: &Config, trackers: TrackerMask, tracker_settings: TrackerSettings) -> Self {
         let partitions = if config.max_concurrent_flows < LEAST_DIVIDED_LIMIT { 1 } else { PARTITIONS };
         let max_flows = config.max_concurrent_flows.div_ceil(partitions as u64).max(1);
+        let idle_timeout = nanoseconds(config.flow_timeout);
         Self {
             partitions,
             decode: DecodeSettings { key_vlan: config.flow_key_vlan, key_tunnel: config.flow_key_tunnel },
             chunk_rows: CHUNK_ROWS,
             flow: FlowSettings {
-                idle_timeout: nanoseconds(config.flow_timeout),
+                idle_timeout,
                 active_timeout: config.active_timeout.map(nanoseconds),
                 max_bytes: usize::MAX,
                 max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX),
                 eviction: config.flow_eviction_strategy,
-                close_timeout: config.close_timeout.map_or(i64::MAX, nanoseconds),
+                close_timeout: config.close_timeout.map_or(idle_timeout, nanoseconds),
                 terminate_on_fin_rst: config.terminate_on_fin_rst,
                 initiator_by_port: config.initiator_by_port,
                 trackers,
@@ -65,6 +66,13 @@ impl EngineSettings {
             sample_below: config.sampling_rate.map_or(u64::MAX, |rate| (rate * u64::MAX as f64) as u64),
             sample_seed: config.sampling_seed,
         }
+    }
+
+    /// The same with so many bytes for the flows of all partitions together: each has a fixed share.
+    #[must_use]
+    pub fn with_max_memory(mut self, bytes: u64) -> Self {
+        self.flow.max_bytes = usize::try_from(bytes / self.partitions as u64).unwrap_or(usize::MAX);
+        self
     }
 
     /// The empty tables of all partitions.
