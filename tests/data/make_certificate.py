@@ -13,10 +13,10 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 name = x509.Name(
     [
-        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "#1 www.example.test ")]),
         x509.RelativeDistinguishedName(
             [x509.NameAttribute(NameOID.ORGANIZATION_NAME, 'Exämple, "Ltd";', _ASN1Type.BMPString)]
         ),
+        x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "#1 www.example.test ")]),
         x509.RelativeDistinguishedName([x509.NameAttribute(ObjectIdentifier("1.2.3.4"), "a")]),
         x509.RelativeDistinguishedName(
             [
@@ -45,7 +45,7 @@ certificate = (
     .not_valid_before(start)
     .not_valid_after(start + datetime.timedelta(days=10))
     .add_extension(sans, critical=False)
-    .sign(key, hashes.SHA256())
+    .sign(key, hashes.SHA256(), ecdsa_deterministic=True)
 )
 path = pathlib.Path(__file__).with_name("certificate.der")
 path.write_bytes(certificate.public_bytes(serialization.Encoding.DER))

@@ -81,7 +81,7 @@ def test_configurations_are_checked_at_once(tmp_path):
     with pytest.raises(ValueError, match="did you mean 'timing'"):
         Config(features=["timming"])
     with pytest.raises(ValueError, match="not available in this version"):
-        Config(features=[FeatureGroup.TLS])
+        Config(features=[FeatureGroup.CONNECTION])
     with pytest.raises(ValueError, match="num_workers"):
         Config(num_workers=-1)
     assert Config(max_concurrent_flows=0).max_concurrent_flows == 2_000_000

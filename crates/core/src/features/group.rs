@@ -6,7 +6,7 @@ use crate::error::ConfigError;
 use crate::flow::FlowRef;
 use crate::nearest::{find, same};
 use crate::privacy::Privacy;
-use crate::trackers::TrackerMask;
+use crate::trackers::{AppWants, TrackerMask};
 
 /// One column.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct Group<V: FlowView> {
 pub enum Need {
     /// The first `max_sequence_length` packets, also of flows that outgrow their log.
     Sequences,
+    /// What is read of application protocols.
+    App(AppWants),
 }
 
 /// A group whatever its view is: what schema, docs, selection and rows need.
@@ -108,6 +110,7 @@ pub enum Unit {
     Bytes,
     /// Variance of bytes.
     BytesSquared,
+    Bits,
     Count,
     Ratio,
     PacketsPerSecond,
@@ -124,6 +127,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Bytes => "bytes",
             Self::BytesSquared => "bytes^2",
+            Self::Bits => "bits",
             Self::Count => "count",
             Self::Ratio => "ratio",
             Self::PacketsPerSecond => "pps",

@@ -5,6 +5,7 @@
 
 mod flow_meta;
 mod group;
+mod quic;
 mod sequences;
 mod settings;
 mod size;
@@ -13,6 +14,7 @@ mod tcp;
 pub(crate) mod tests;
 mod timestamps;
 mod timing;
+mod tls;
 mod tunnel;
 mod values;
 
@@ -32,6 +34,8 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &timing::GROUP,
     &size::GROUP,
     &tcp::GROUP,
+    &tls::GROUP,
+    &quic::GROUP,
     &tunnel::GROUP,
     &sequences::RAW,
     &sequences::SPLT,
@@ -50,7 +54,6 @@ pub const LATER_GROUPS: &[&str] = &[
     "ipv6_options",
     "mac",
     "padding",
-    "quic",
     "ssh",
     "tcp_fingerprint",
     "tcp_mptcp",
@@ -58,7 +61,6 @@ pub const LATER_GROUPS: &[&str] = &[
     "tcp_rtt",
     "tcp_sequence",
     "tcp_window",
-    "tls",
 ];
 
 /// Every feature of every group, in the order of columns.

@@ -26,6 +26,24 @@ pub fn put(out: &mut String, name: &str) -> Option<()> {
     Some(())
 }
 
+/// Appends text from the wire: UTF-8 in which every invalid sequence is replaced by U+FFFD.
+pub fn wire_text(bytes: &[u8], out: &mut String) -> Option<()> {
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Some(())
+}
+
+/// Appends bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8], out: &mut String) -> Option<()> {
+    let digit = |n: u8| char::from(if n < 10 { b'0' + n } else { b'a' + n - 10 });
+    out.extend(bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]));
+    Some(())
+}
+
 /// A count as a signed number.
 pub fn int(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
@@ -145,6 +163,14 @@ mod tests {
             assert_eq!(address(addr.parse().unwrap(), &mut s), Some(()));
             assert_eq!(s, addr);
         }
+    }
+
+    #[test]
+    fn bytes_as_text() {
+        let mut s = String::new();
+        wire_text(b"a\xff\xc3\xa9", &mut s);
+        hex(&[0x09, 0xaf], &mut s);
+        assert_eq!(s, "a\u{fffd}é09af");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::error::ConfigError;
 use crate::features::{AnyGroup, FeatureInfo, GROUPS, Need, RowSettings};
 use crate::flow::FlowRef;
 use crate::privacy::{Privacy, Pseudonyms};
-use crate::trackers::{TrackerMask, TrackerSettings};
+use crate::trackers::{AppWants, TrackerMask, TrackerSettings};
 
 /// The selected columns, validated.
 #[derive(Clone, Debug)]
@@ -49,9 +49,15 @@ impl RowPlan {
         config.validate()?;
         let features = selection::select(config)?;
         let groups: Vec<_> = GROUPS.iter().filter_map(|&g| PlannedGroup::new(g, &features)).collect();
-        let sequences = groups.iter().any(|g| g.group.needs().contains(&Need::Sequences));
+        let needs = || groups.iter().flat_map(|g| g.group.needs());
+        let sequences = needs().any(|need| *need == Need::Sequences);
+        let app = needs().fold(AppWants::NONE, |all, need| match need {
+            Need::App(wants) => all.union(*wants),
+            Need::Sequences => all,
+        });
         let settings = RowSettings {
             trackers: TrackerSettings {
+                app,
                 burst_threshold_ns: (config.burst_threshold_ms * 1e6).round() as i64,
                 sequence_len: if sequences { config.max_sequence_length as usize } else { 0 },
                 ..TrackerSettings::default()

@@ -28,7 +28,7 @@ macro_rules! oracles {
     };
 }
 
-oracles! { flow_meta timing size tcp tunnel sequences splt timestamps }
+oracles! { flow_meta timing size tcp tls quic tunnel sequences splt timestamps }
 
 /// What a group is held to.
 pub(crate) struct Oracle {

@@ -9,7 +9,7 @@ use super::version::Version;
 
 /// Whose packets keys are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(crate) enum From {
     Client,
     Server,
 }

@@ -4,6 +4,8 @@ mod keys;
 mod packet;
 mod session;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod version;
 

@@ -161,6 +161,11 @@ impl QuicSession {
         self.first
     }
 
+    /// Whether all of the handshake was read that is wanted.
+    pub fn has_read_handshake(&self) -> bool {
+        self.sides.iter().all(|d| d.read)
+    }
+
     /// Whether it is Google's QUIC: then only the version is known.
     pub fn is_gquic(&self) -> bool {
         self.google.is_some()

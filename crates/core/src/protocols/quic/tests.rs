@@ -1,65 +1,20 @@
 //! Vectors of RFC 9001, and packets that are made here with the keys that those vectors test.
 
 use super::keys::{From, Keys};
-use super::packet::{ConnectionId, Packet, packet};
+use super::packet::{Packet, packet};
+use super::testing::{DCID, Initial, crypto, id};
 use super::*;
 use crate::packet::Side::{A, B};
 use crate::protocols::tls::testing::{Hello, message};
 use crate::protocols::{Datagram, DatagramSession};
 
-const DCID: &[u8] = &[0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
-
-fn id(bytes: &[u8]) -> ConnectionId {
-    ConnectionId::new(bytes).unwrap()
-}
-
 fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-}
-
-/// What a made-up Initial packet has.
-#[derive(Clone, Copy)]
-struct Initial<'a> {
-    version: u32,
-    dcid: &'a [u8],
-    scid: &'a [u8],
-    /// The connection id that keys come of.
-    key_id: &'a [u8],
-    from: From,
-    number: u32,
-}
-
-impl Default for Initial<'_> {
-    fn default() -> Self {
-        Self { version: 1, dcid: DCID, scid: &[7, 7], key_id: DCID, from: From::Client, number: 0 }
-    }
-}
-
-impl Initial<'_> {
-    fn packet(&self, frames: &[u8]) -> Vec<u8> {
-        let version = Version(self.version);
-        let kind = if version.is_v2() { 1 } else { 0 };
-        let mut header = vec![0xc3 | kind << 4];
-        header.extend(self.version.to_be_bytes());
-        for cid in [self.dcid, self.scid] {
-            header.push(cid.len() as u8);
-            header.extend(cid);
-        }
-        header.push(0);
-        header.extend((0x4000 | (4 + frames.len() + 16) as u16).to_be_bytes());
-        header.extend(self.number.to_be_bytes());
-        Keys::new(version, &id(self.key_id), self.from).unwrap().seal(&header, self.number, frames)
-    }
 }
 
 fn long(version: u32, kind: u8, dcid: &[u8], scid: &[u8], rest: &[u8]) -> Vec<u8> {
     let ids = [&[dcid.len() as u8][..], dcid, &[scid.len() as u8], scid].concat();
     [&[0xc0 | kind << 4][..], &version.to_be_bytes(), &ids, rest].concat()
-}
-
-fn crypto(bytes: &[u8], from: usize, to: usize) -> Vec<u8> {
-    [&[6][..], &(0x4000 | from as u16).to_be_bytes(), &(0x4000 | (to - from) as u16).to_be_bytes(), &bytes[from..to]]
-        .concat()
 }
 
 fn client_hello() -> Vec<u8> {

@@ -12,4 +12,4 @@ mod verdict;
 pub use datagrams::Datagrams;
 pub use start::Start;
 pub use stream::{Follow, Stream};
-pub use verdict::{AppProtocol, QuicSeen, Seen, Verdict};
+pub use verdict::{AppProtocol, Seen, Verdict};

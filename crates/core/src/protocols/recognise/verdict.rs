@@ -4,6 +4,7 @@ use super::start::Start;
 use super::stream::command;
 use super::{Datagrams, Stream};
 use crate::packet::Side;
+use crate::protocols::quic::First;
 use crate::protocols::tls::Facts;
 use crate::protocols::vpn::{Evidence, Vpn};
 
@@ -50,19 +51,6 @@ pub struct Verdict {
     pub by: &'static str,
 }
 
-/// What the first long packet of a QUIC flow is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QuicSeen {
-    /// An Initial.
-    Initial,
-    /// Another packet with a long header.
-    LongHeader,
-    /// Version Negotiation.
-    VersionNegotiation,
-    /// A packet of gQUIC.
-    Gquic,
-}
-
 /// What was seen of a flow.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen<'a> {
@@ -74,8 +62,8 @@ pub struct Seen<'a> {
     pub datagrams: Option<&'a Datagrams>,
     /// TLS over TCP, or DTLS.
     pub tls: Option<&'a Facts>,
-    /// QUIC.
-    pub quic: Option<QuicSeen>,
+    /// QUIC: what kind of packet it was recognised by.
+    pub quic: Option<First>,
     /// Whether a message of DNS was read.
     pub dns: bool,
     /// Ports of both ends.
@@ -187,10 +175,10 @@ impl Seen<'_> {
         use AppProtocol as P;
         let port = |port| self.ports.contains(&Some(port));
         let found = match (self.quic, self.tls) {
-            (Some(QuicSeen::Initial), _) => (P::Quic, "quic_initial"),
-            (Some(QuicSeen::LongHeader), _) => (P::Quic, "quic_long_header"),
-            (Some(QuicSeen::VersionNegotiation), _) => (P::Quic, "quic_version_negotiation"),
-            (Some(QuicSeen::Gquic), _) => (P::Gquic, "gquic_header"),
+            (Some(First::Initial), _) => (P::Quic, "quic_initial"),
+            (Some(First::LongHeader), _) => (P::Quic, "quic_long_header"),
+            (Some(First::VersionNegotiation), _) => (P::Quic, "quic_version_negotiation"),
+            (Some(First::Google), _) => (P::Gquic, "gquic_header"),
             (None, Some(t)) if t.has_hello() => (P::Dtls, self.hello()),
             (None, Some(t)) if t.records_only => (P::Dtls, "dtls_records"),
             _ if self.dns && port(53) => (P::Dns, "dns_message"),

@@ -67,6 +67,11 @@ fn is_version(version: u16) -> bool {
     matches!(version, 0xfeff | 0xfefd | 0x0100)
 }
 
+/// Whether a datagram starts with a record of DTLS.
+pub fn may_be_dtls(datagram: &[u8]) -> bool {
+    Record::read(&mut Reader::new(datagram)).is_some()
+}
+
 /// Whether a datagram starts with a hello of DTLS.
 pub fn looks_like_dtls_hello(datagram: &[u8]) -> Option<Hello> {
     let record = Record::read(&mut Reader::new(datagram))?;
@@ -112,6 +117,11 @@ impl DtlsSession {
     /// The same, to keep.
     pub fn into_facts(self) -> Facts {
         self.facts
+    }
+
+    /// The flow has ended: frees what was half read.
+    pub fn end(&mut self) {
+        self.sides.iter_mut().for_each(|d| d.partial = Vec::new());
     }
 
     /// Takes in the records of a datagram.

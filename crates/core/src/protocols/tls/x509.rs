@@ -261,7 +261,7 @@ mod tests {
     fn what_is_read_of_a_certificate() {
         let leaf = leaf(DER).unwrap();
         let subject =
-            r#"UID=7+emailAddress=a@example.test,1.2.3.4=#0c0161,O=Exämple\, \"Ltd\"\;,CN=\#1 www.example.test\ "#;
+            r#"UID=7+emailAddress=a@example.test,1.2.3.4=#0c0161,CN=\#1 www.example.test\ ,O=Exämple\, \"Ltd\"\;"#;
         assert_eq!(leaf.subject, subject);
         assert_eq!((leaf.issuer.as_str(), leaf.self_signed), (subject, true));
         assert_eq!(leaf.sans.as_deref(), Some("www.example.test,192.0.2.1,2001:db8::1"));

@@ -18,8 +18,9 @@ use super::{Context, Tracker, TrackerSettings, Wants};
 use crate::packet::tcp_flags::SYN;
 use crate::packet::{FlowKey, Known, Packet, PacketInfo, Side, ip_proto};
 use crate::protocols::dns;
+use crate::protocols::quic::QuicSession;
 use crate::protocols::recognise::{self, Seen, Stream};
-use crate::protocols::tls::{self, TlsSession};
+use crate::protocols::tls::{self, DtlsSession, TlsSession};
 use connection::Connection;
 use datagrams::Datagrams;
 
@@ -56,6 +57,8 @@ struct Ended {
 #[derive(Debug, Default)]
 struct Found {
     tls: Option<Box<TlsSession>>,
+    dtls: Option<Box<DtlsSession>>,
+    quic: Option<Box<QuicSession>>,
     dns: Option<Box<dns::Session>>,
     stream: Option<Box<Stream>>,
     datagrams: Option<Box<recognise::Datagrams>>,
@@ -69,6 +72,19 @@ impl App {
     /// TLS over TCP.
     pub fn tls(&self) -> Option<&TlsSession> {
         self.found.tls.as_deref()
+    }
+
+    /// QUIC.
+    pub fn quic(&self) -> Option<&QuicSession> {
+        self.found.quic.as_deref()
+    }
+
+    /// A handshake of TLS, whatever carried it.
+    pub fn handshake(&self) -> Option<&tls::Facts> {
+        let tls = self.found.tls.as_ref().map(|t| t.facts());
+        let dtls = self.found.dtls.as_ref().map(|d| d.facts());
+        let quic = self.found.quic.as_ref().map(|q| q.facts());
+        tls.or(quic).or(dtls).filter(|facts| facts.is_detected())
     }
 
     /// DNS, mDNS, LLMNR.
@@ -87,8 +103,8 @@ impl App {
             initiator: Some(initiator),
             stream: self.stream(),
             datagrams: self.found.datagrams.as_deref(),
-            tls: self.tls().map(TlsSession::facts),
-            quic: None,
+            tls: self.handshake(),
+            quic: self.quic().map(QuicSession::first),
             dns: self.dns().is_some_and(dns::Session::detected),
             ports: [key.port(true), key.port(false)],
             esp: key.protocol == ip_proto::ESP,
@@ -158,17 +174,26 @@ impl Found {
     }
 
     fn heap_bytes(&self) -> usize {
-        use crate::protocols::Session;
+        use crate::protocols::{DatagramSession, Session};
         let tls = self.tls.as_ref().map_or(0, |t| size_of::<TlsSession>() + t.heap_bytes());
         let dns = self.dns.as_ref().map_or(0, |d| size_of::<dns::Session>() + Session::heap_bytes(d.as_ref()));
         let stream = self.stream.as_ref().map_or(0, |s| size_of::<Stream>() + s.heap_bytes());
         let datagrams = self.datagrams.as_ref().map_or(0, |_| size_of::<recognise::Datagrams>());
-        tls + dns + stream + datagrams
+        let dtls = self.dtls.as_ref().map_or(0, |d| size_of::<DtlsSession>() + d.heap_bytes());
+        let quic = self.quic.as_ref().map_or(0, |q| size_of::<QuicSession>() + q.heap_bytes());
+        tls + dtls + quic + dns + stream + datagrams
     }
 
     /// Drops what turned out to be nothing.
     fn end(&mut self) {
         self.tls.take_if(|t| !t.facts().is_detected());
+        self.dtls.take_if(|d| !d.facts().is_detected());
+        if let Some(dtls) = &mut self.dtls {
+            dtls.end();
+        }
+        if let Some(quic) = &mut self.quic {
+            quic.end();
+        }
         if let Some(dns) = &mut self.dns {
             dns.end();
         }
@@ -189,6 +214,10 @@ impl Tracker for App {
         + Connection::MAX_BYTES
         + size_of::<Datagrams>()
         + size_of::<TlsSession>()
+        + size_of::<DtlsSession>()
+        + DtlsSession::MAX_HEAP
+        + size_of::<QuicSession>()
+        + QuicSession::MAX_HEAP
         // A message of each kind is kept at most, as facts: text of which every byte is wrong takes three times its length.
         + 4 * 3 * tls::MAX_MESSAGE
         + size_of::<dns::Session>()

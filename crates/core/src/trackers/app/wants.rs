@@ -21,6 +21,8 @@ impl AppWants {
     pub const RECOGNISE: Self = Self(32);
     /// Records of application data of TLS, to the end of the connection.
     pub const TLS_RECORDS: Self = Self(64);
+    /// QUIC: its headers to the end of the flow.
+    pub const QUIC: Self = Self(128);
 
     /// Everything.
     pub const ALL: Self = Self(u16::MAX);

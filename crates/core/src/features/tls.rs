@@ -1,0 +1,155 @@
+//! TLS: what the handshake says that anybody can read, over TCP, as DTLS, and in QUIC.
+
+use std::cell::OnceCell;
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use super::Profile::{Core, Extended};
+use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
+use super::values::{hex, int, put, wire_text};
+use super::{FlowView, Group, Need, bool, i64, private, str};
+use crate::privacy::Privacy::{Id, Name};
+use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
+use crate::protocols::tls::{
+    Certificates, ClientHello, Facts, KeyExchange, Leaf, Transport, ext, group_name, is_grease, is_post_quantum, leaf,
+    write_version,
+};
+use crate::trackers::{AppWants, TrackerMask};
+
+/// The handshake of a flow; none where TLS was not seen.
+pub struct View<'a> {
+    facts: Option<&'a Facts>,
+    /// The server's certificate, read when the first feature of it is made.
+    leaf: OnceCell<Option<Leaf>>,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+impl<'a> View<'a> {
+    fn hello(&self) -> Option<&'a ClientHello> {
+        self.facts?.client.as_ref()
+    }
+
+    fn has(&self, extension: u16) -> Option<bool> {
+        Some(self.hello()?.has(extension))
+    }
+
+    fn ja4(&self) -> Option<Ja4<'a>> {
+        let over = match self.facts?.transport {
+            Transport::Tcp => Over::Tcp,
+            Transport::Dtls => Over::Dtls,
+            Transport::Quic => Over::Quic,
+        };
+        Some(Ja4 { hello: self.hello()?, over })
+    }
+
+    fn key_exchange(&self) -> Option<KeyExchange> {
+        self.facts?.key_exchange()
+    }
+
+    fn key_shares(&self) -> Option<impl Iterator<Item = u16> + use<'a>> {
+        Some(self.hello()?.key_shares().iter().copied().filter(|g| !is_grease(*g)))
+    }
+
+    fn certificates(&self) -> Option<&'a Certificates> {
+        self.facts?.certificates.as_ref()
+    }
+
+    fn der(&self) -> Option<&'a [u8]> {
+        self.certificates()?.leaf.as_deref()
+    }
+
+    fn leaf(&self) -> Option<&Leaf> {
+        self.leaf.get_or_init(|| leaf(self.der()?)).as_ref()
+    }
+}
+
+/// Joins texts by commas.
+fn joined<'b>(texts: impl Iterator<Item = &'b [u8]>, out: &mut String) -> Option<()> {
+    for (i, text) in texts.enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        wire_text(text, out)?;
+    }
+    Some(())
+}
+
+fn group_name_of(k: KeyExchange, out: &mut String) -> Option<()> {
+    match (k.group, k.prime_bits) {
+        (Some(group), _) => match group_name(group) {
+            Some(name) => put(out, name),
+            None => write!(out, "0x{group:04x}").ok(),
+        },
+        (None, Some(bits)) => write!(out, "dhe{bits}").ok(),
+        (None, None) => None,
+    }
+}
+
+/// Joins numbers by hyphens; none where there are none.
+fn numbers(values: impl Iterator<Item = u16>, out: &mut String) -> Option<()> {
+    let start = out.len();
+    for value in values {
+        if out.len() > start {
+            out.push('-');
+        }
+        write!(out, "{value}").ok()?;
+    }
+    (out.len() > start).then_some(())
+}
+
+/// The handshake.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "tls",
+    doc: "Handshakes of TLS over TCP, DTLS, and TLS in QUIC; their fingerprints and certificates.",
+    opt_in: false,
+    uses: TrackerMask::APP,
+    needs: &[Need::App(AppWants::TLS)],
+    view: |flow, _, _| View { facts: flow.app.and_then(|app| app.handshake()), leaf: OnceCell::new() },
+    features: &[
+        bool("tls_detected", Core, |v| Some(v.facts.is_some()), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one."),
+        i64("tls_version", NoUnit, Core, |v| Some(v.facts?.version()?.into()), "Version that the server chose; without a ServerHello, the highest that the client offered."),
+        str("tls_version_str", Core, |v, o| write_version(v.facts?.version()?, o).ok(), "Name of tls_version: TLS 1.3, DTLS 1.2; of others, the number."),
+        i64("tls_cipher_suite", NoUnit, Core, |v| Some(v.facts?.any_server_hello()?.cipher.into()), "Cipher suite that the server chose."),
+        i64("tls_cipher_count", Count, Core, |v| Some(int(v.hello()?.ciphers().len() as u64)), "Cipher suites in the ClientHello, GREASE included."),
+        i64("tls_extension_count", Count, Core, |v| Some(int(v.hello()?.extensions().len() as u64)), "Extensions in the ClientHello, GREASE included."),
+        private(Name, str("tls_sni", Core, |v, o| wire_text(v.hello()?.server_name()?, o), "First host name of server_name in the ClientHello; with ECH, the outer name.")),
+        str("tls_alpn", Core, |v, o| wire_text(v.facts?.any_server_hello()?.alpn()?, o), "Application protocol that the server chose, where its ServerHello shows it (up to TLS 1.2)."),
+        str("ja3_hash", Core, |v, o| hex(&ja3_hash(v.hello()?), o), "JA3 of the first ClientHello: MD5 of its version, ciphers, extensions, groups and point formats."),
+        str("ja3s_hash", Core, |v, o| hex(&ja3s_hash(v.facts?.any_server_hello()?), o), "JA3S of the ServerHello: MD5 of its version, cipher and extensions."),
+        i64("tls_handshake_packets", Count, Core, |v| v.facts.filter(|f| f.has_hello() && f.transport != Transport::Quic).map(|f| int(f.handshake_packets)), "Segments or datagrams with a byte of a handshake record, until the direction's first application data; null for QUIC."),
+        i64("tls_cert_count", Count, Core, |v| Some(v.certificates()?.count.into()), "Certificates in the server's first Certificate message."),
+        i64("tls_cert_total_length", Bytes, Core, |v| Some(v.certificates()?.total_len.into()), "Sum of the lengths of these certificates."),
+        i64("tls_cert_first_length", Bytes, Core, |v| Some(int(v.der()?.len() as u64)), "Length of the first of them, the leaf."),
+        i64("tls_cert_chain_length", Count, Core, |v| Some(v.certificates()?.count.into()), "The same as tls_cert_count."),
+        i64("tls_session_id_len", Bytes, Core, |v| Some(v.hello()?.session_id_len.into()), "Length of the session id in the ClientHello."),
+        bool("tls_session_ticket_ext", Core, |v| v.has(ext::SESSION_TICKET), "Whether the ClientHello has the extension session_ticket."),
+        bool("tls_session_resumed", Core, |v| v.facts?.resumed(), "Whether an earlier session was resumed, by the rule of the version."),
+        bool("tls_psk_ext", Core, |v| v.has(ext::PRE_SHARED_KEY), "Whether the ClientHello has the extension pre_shared_key."),
+        bool("tls_early_data_ext", Core, |v| v.has(ext::EARLY_DATA), "Whether the ClientHello has the extension early_data."),
+        i64("tls_key_exchange_group", NoUnit, Core, |v| Some(v.key_exchange()?.group?.into()), "Group of the key exchange that took place."),
+        str("tls_key_exchange_group_name", Core, |v, o| group_name_of(v.key_exchange()?, o), "Its name; of Diffie-Hellman with a prime of its own, dhe and the bits of the prime."),
+        i64("tls_key_exchange_length", Bits, Core, |v| Some(8 * i64::from(v.key_exchange()?.public_len)), "Bits of the server's public value as sent."),
+        str("tls_transport", Extended, |v, o| put(o, v.facts?.transport.name()), "What carried the handshake: tcp, dtls, quic."),
+        str("ja4", Extended, |v, o| v.ja4()?.write(o).ok(), "JA4 of the first ClientHello."),
+        str("ja4_raw", Extended, |v, o| v.ja4()?.write_raw(o).ok(), "JA4 with the lists in place of their hashes (JA4_r)."),
+        str("tls_alpn_offered", Extended, |v, o| joined(v.hello()?.alpn()?, o), "All application protocols that the client offered, joined by commas."),
+        bool("tls_hello_retry", Extended, |v| v.facts.filter(|f| f.any_server_hello().is_some()).map(|f| f.retry.is_some()), "Whether the server sent a HelloRetryRequest."),
+        str("tls_key_share_groups", Extended, |v, o| numbers(v.key_shares()?, o), "Groups of the key shares in the first ClientHello, joined by hyphens, without GREASE."),
+        bool("tls_pq_key_share", Extended, |v| Some(v.key_shares()?.any(is_post_quantum)), "Whether one of them is post-quantum or a hybrid."),
+        bool("tls_ech_ext", Extended, |v| v.has(ext::ENCRYPTED_CLIENT_HELLO), "Whether the ClientHello has the extension encrypted_client_hello, in earnest or as GREASE."),
+        private(Name, str("tls_cert_issuer", Extended, |v, o| put(o, &v.leaf()?.issuer), "Issuer of the leaf, as RFC 4514 writes it.")),
+        private(Name, str("tls_cert_subject", Extended, |v, o| put(o, &v.leaf()?.subject), "Subject of the leaf, as RFC 4514 writes it.")),
+        private(Name, str("tls_cert_sans", Extended, |v, o| put(o, v.leaf()?.sans.as_ref()?), "DNS names and addresses of the leaf's subjectAltName, joined by commas.")),
+        i64("tls_cert_not_before", Seconds, Extended, |v| Some(v.leaf()?.not_before), "Start of the leaf's validity, since the Unix epoch."),
+        i64("tls_cert_not_after", Seconds, Extended, |v| Some(v.leaf()?.not_after), "End of the leaf's validity, since the Unix epoch."),
+        str("tls_cert_key_type", Extended, |v, o| put(o, &v.leaf()?.key_type), "Algorithm of the leaf's public key: rsa, rsa-pss, ec, dsa, dh, ed25519, ed448, or an object identifier."),
+        i64("tls_cert_key_bits", Bits, Extended, |v| Some(v.leaf()?.key_bits?.into()), "Size of the leaf's public key."),
+        bool("tls_cert_self_signed", Extended, |v| Some(v.leaf()?.self_signed), "Whether issuer and subject of the leaf are the same; the signature is not verified."),
+        private(Id, str("tls_cert_sha256", Extended, |v, o| hex(&Sha256::digest(v.der()?), o), "SHA-256 of the leaf.")),
+    ],
+};
