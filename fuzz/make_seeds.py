@@ -7,8 +7,12 @@ The seeds are committed; run this again after changing it, and commit what it wr
 import pathlib
 import shutil
 import struct
+import sys
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests" / "data"))
+
+import make_variants  # noqa: E402  (its frames of every link type and tunnel)
 
 
 def be16(*values):
@@ -93,28 +97,8 @@ ETHER = {
     "provider_backbone": ether(0x88E7, bytes(4) + INNER),
 }
 
-WIFI = b"\x88\1\0\0" + bytes(18) + bytes(4) + b"\xaa\xaa\3\0\0\0\x08\0" + V4
-LINKED = {
-    0: b"\2\0\0\0" + V4,
-    9: b"\xff\3" + be16(0x21) + V4,
-    12: V4,
-    14: V6,
-    50: b"\xff\3" + be16(0x57) + V6,
-    51: b"\x11\0\0\1" + be16(len(V4) + 2, 0x21) + V4,
-    101: V6,
-    104: b"\x0f\0" + be16(0x800) + V4,
-    105: WIFI,
-    108: b"\0\0\0\2" + V4,
-    113: be16(0, 1, 6) + bytes(8) + be16(0x800) + V4,
-    119: bytes(4) + struct.pack(">I", 144) + bytes(136) + WIFI,
-    127: b"\0\0\x08\0\0\0\0\0" + WIFI,
-    147: V4,
-    192: b"\0\0\x08\0\1\0\0\0" + INNER,
-    228: V4,
-    229: V6,
-    276: be16(0x86DD, 0) + struct.pack(">I", 1) + be16(1) + b"\0\6" + bytes(8) + V6,
-    9999: V4,
-}
+# Link types that have no frame in tests/data/link_types.pcapng.
+LINKED = {14: V6, 147: V4, 229: V6, 9999: V4}
 
 
 def frame_seed(link, *frames, cut=200):
@@ -126,8 +110,11 @@ def frame_seeds():
         yield f"ip_{name}", frame_seed(1, ether(0x86DD if packet[0] >> 4 == 6 else 0x800, packet))
     for name, packet in ETHER.items():
         yield f"ether_{name}", frame_seed(1, packet)
-    for link, packet in LINKED.items():
-        yield f"link_{link}", frame_seed(link, packet)
+    for n, (link, packet) in enumerate([*LINKED.items(), *make_variants.link_types()]):
+        yield f"link_{n:02}_{link}", frame_seed(link, packet)
+    plain = {INNER[12:14]: INNER, b"\x86\xdd": ether(0x86DD, V6)}
+    for n, (_, packet) in enumerate(make_variants.tunnels(plain[b"\x08\0"], plain[b"\x86\xdd"])):
+        yield f"tunnel_{n:02}", frame_seed(1, packet)
     whole = ip4(17, udp(4789, b"\x08\0\0\0\0\0\7\0" + INNER))[20:]
     pieces = [ip4(17, whole[:48], 0x2000), ip4(17, whole[48:], 6)]
     yield "fragments", frame_seed(101, *pieces)

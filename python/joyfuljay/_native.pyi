@@ -688,7 +688,7 @@ class Summary:
     @property
     def warnings(self, /) -> list[str]:
         """
-        What went wrong without ending the run.
+        What is to be known of the rows, and what went wrong without ending the run.
         """
 
 @final

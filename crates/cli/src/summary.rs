@@ -92,7 +92,8 @@ pub fn summary_json(s: &Summary) -> Value {
         "clock": s.clock.map(Clock::name),
         "stopped": s.stopped,
         "elapsed_seconds": s.elapsed.as_secs_f64(),
-        "warnings": s.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "frames_with_odd_times": stats.odd_times,
+        "warnings": s.messages().collect::<Vec<_>>(),
     })
 }
 
@@ -114,12 +115,13 @@ pub fn plural(n: u64, what: &str) -> String {
 /// Says what went wrong without ending the run: the first few, or all.
 pub fn print_warnings(s: &Summary, all: bool) {
     const FEW: usize = 5;
-    let shown = if all { s.warnings.len() } else { FEW };
-    for warning in s.warnings.iter().take(shown) {
+    // What concerns all rows comes first, and always.
+    let shown = if all { usize::MAX } else { FEW + s.stats.remarks().len() };
+    for warning in s.messages().take(shown) {
         say::line(format_args!("warning: {warning}"));
     }
-    if s.warnings.len() > shown {
-        say::line(format_args!("warning: {} more (-v shows all)", s.warnings.len() - shown));
+    if s.warnings.len() > FEW && !all {
+        say::line(format_args!("warning: {} more (-v shows all)", s.warnings.len() - FEW));
     }
 }
 

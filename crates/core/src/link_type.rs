@@ -265,6 +265,34 @@ link_types! {
     DEBUG_ONLY = 303,
 }
 
+/// A set of link types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkTypes([u64; LinkTypes::WORDS]);
+
+impl LinkTypes {
+    const WORDS: usize = 6;
+    /// Stands for every number from here on: the registry ends well below.
+    const OTHERS: u16 = Self::WORDS as u16 * 64 - 1;
+
+    /// Adds a type.
+    pub fn insert(&mut self, link: LinkType) {
+        let n = usize::from(link.0.min(Self::OTHERS));
+        if let Some(word) = self.0.get_mut(n / 64) {
+            *word |= 1 << (n % 64);
+        }
+    }
+
+    /// Adds the types of another set.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a |= b);
+    }
+
+    /// The types, by number.
+    pub fn iter(self) -> impl Iterator<Item = LinkType> {
+        (0..=Self::OTHERS).filter(move |n| self.0[usize::from(n / 64)] >> (n % 64) & 1 == 1).map(LinkType)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,5 +302,14 @@ mod tests {
         assert!(LinkType::ALL.is_sorted());
         assert_eq!(LinkType::LINUX_SLL2.to_string(), "LINUX_SLL2 (276)");
         assert_eq!(LinkType(9999).to_string(), "link type 9999");
+    }
+
+    #[test]
+    fn a_set_has_what_was_put_in() {
+        let (mut a, mut b) = (LinkTypes::default(), LinkTypes::default());
+        [276, 1, 1].into_iter().for_each(|n| a.insert(LinkType(n)));
+        [0, 65_535].into_iter().for_each(|n| b.insert(LinkType(n)));
+        a.add(&b);
+        assert_eq!(a.iter().map(|l| l.0).collect::<Vec<_>>(), [0, 1, 276, 383]);
     }
 }

@@ -4,6 +4,9 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::decode;
+use crate::link_type::{LinkType, LinkTypes};
+
 /// Why a frame did not become a packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -150,6 +153,10 @@ pub struct StatsDelta {
     pub bytes: u64,
     /// Frames that did not become packets of a flow, by [`SkipReason`].
     pub skipped: Counts<7>,
+    /// Link types of these frames.
+    pub skipped_links: LinkTypes,
+    /// Frames whose time is before 1970, or beyond what nanoseconds in 64 bits can say (2262).
+    pub odd_times: u64,
     /// Subframes beyond the first of their frame (802.11 aggregates): each is a packet or has a [`SkipReason`], as the
     /// frame has.
     pub subframes: u64,
@@ -183,6 +190,8 @@ impl StatsDelta {
         self.packets += d.packets;
         self.bytes += d.bytes;
         self.skipped.add(&d.skipped);
+        self.skipped_links.add(&d.skipped_links);
+        self.odd_times += d.odd_times;
         self.subframes += d.subframes;
         self.datagrams_reassembled += d.datagrams_reassembled;
         self.datagrams_evicted += d.datagrams_evicted;
@@ -192,6 +201,37 @@ impl StatsDelta {
         self.flows_ended.add(&d.flows_ended);
         self.active_flows += d.active_flows;
         self.table_bytes += d.table_bytes;
+    }
+
+    /// What a user of these rows has to know: that nothing was of use, what is not read, times that cannot be.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let names = |links: Vec<LinkType>| links.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let unread = names(self.skipped_links.iter().filter(|l| !decode::is_supported(*l)).collect());
+        if self.frames > 0 && self.packets == 0 {
+            let counts = SkipReason::ALL.iter().filter(|r| self.skipped[**r] > 0);
+            let counts: Vec<_> = counts.map(|r| format!("{}: {}", r.label(), self.skipped[*r])).collect();
+            let links = if unread.is_empty() {
+                format!("link type {}", names(self.skipped_links.iter().collect()))
+            } else {
+                format!("link type {unread} is not read")
+            };
+            remarks.push(format!(
+                "none of the {} frames became a packet of a flow ({}); {links}",
+                self.frames,
+                counts.join(", ")
+            ));
+        } else if !unread.is_empty() {
+            let n = self.skipped[SkipReason::UnsupportedLinkType];
+            remarks.push(format!("{n} frames are of a link type that is not read: {unread}"));
+        }
+        if self.odd_times > 0 {
+            remarks.push(format!(
+                "{} frames have a time before 1970 or after 2262: times and durations of their flows mean nothing",
+                self.odd_times
+            ));
+        }
+        remarks
     }
 
     /// Skipped frames that count as errors of stage `parsing`.

@@ -32,3 +32,10 @@ pub struct Summary {
     /// Worker threads.
     pub workers: usize,
 }
+
+impl Summary {
+    /// What is to be known of the rows, then what went wrong without ending the run.
+    pub fn messages(&self) -> impl Iterator<Item = String> {
+        self.stats.remarks().into_iter().chain(self.warnings.iter().map(ToString::to_string))
+    }
+}

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use joyfuljay::{Error, Pipeline, RunControl};
 use joyfuljay_core::{EndReason, SkipReason, StatsDelta};
 use joyfuljay_io::sink::RowSink;
-use joyfuljay_io::source::{PacketSource, SourceWarning};
+use joyfuljay_io::source::PacketSource;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -145,12 +145,12 @@ pub struct Summary {
     stats: StatsDelta,
     rows: u64,
     elapsed: Duration,
-    warnings: Vec<SourceWarning>,
+    warnings: Vec<String>,
 }
 
 impl Summary {
     fn new(s: joyfuljay::Summary) -> Self {
-        Self { stats: s.stats, rows: s.rows, elapsed: s.elapsed, warnings: s.warnings }
+        Self { stats: s.stats, rows: s.rows, elapsed: s.elapsed, warnings: s.messages().collect() }
     }
 }
 
@@ -204,10 +204,10 @@ impl Summary {
         }
         Ok(dict)
     }
-    /// What went wrong without ending the run.
+    /// What is to be known of the rows, and what went wrong without ending the run.
     #[getter]
     fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().map(ToString::to_string).collect()
+        self.warnings.clone()
     }
     fn __repr__(&self) -> String {
         format!(

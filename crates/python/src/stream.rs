@@ -50,7 +50,7 @@ impl TableIterator {
         let result = py.detach(|| self.done.recv()).map_err(|_| crate::run::died())?;
         self.tell(py)?;
         let summary = result.map_err(run_error)?;
-        self.warnings.extend(summary.warnings.iter().map(ToString::to_string));
+        self.warnings.extend(summary.messages());
         Ok(())
     }
 }

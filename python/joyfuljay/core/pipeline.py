@@ -286,7 +286,7 @@ class Pipeline:
 
     def _finished(self, summary: Summary, stacklevel: int = 3) -> Summary:
         self.last_run = summary
-        warn([*summary.warnings, *_nothing(summary)], stacklevel)
+        warn(summary.warnings, stacklevel)
         return summary
 
     def _tables(self, path: Input) -> Iterator[Table]:
@@ -360,14 +360,6 @@ def _inputs(path: Input) -> list[str]:
     if isinstance(path, bytes):
         raise TypeError("path must be a str or os.PathLike, not bytes")
     return [os.fspath(p) for p in path]
-
-
-def _nothing(summary: Summary) -> list[str]:
-    """That a capture gave no rows, which is not to be mistaken for a capture without packets."""
-    if summary.packets or not summary.frames:
-        return []
-    reasons = ", ".join(f"{reason}: {count}" for reason, count in summary.skipped.items() if count)
-    return [f"none of the {summary.frames} frames became a packet of a flow" + (f" ({reasons})" if reasons else "")]
 
 
 def _closing(source: Any) -> Iterator[Any]:

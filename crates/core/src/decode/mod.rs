@@ -99,6 +99,8 @@ impl Decoder {
         out.stats.frames += 1;
         out.stats.captured_bytes += u64::from(frame.cap_len);
         out.stats.wire_bytes += u64::from(frame.wire_len);
+        // Negative, or the largest there is, which stands for all beyond: sources saturate.
+        out.stats.odd_times += u64::from(frame.ts as u64 >= TimeNs::MAX as u64);
         if self.reassembly.is_due(frame.ts) {
             self.give_up(frame.ts, out);
         }
@@ -118,7 +120,7 @@ impl Decoder {
     #[inline(never)]
     fn walk(&mut self, data_len: usize, bytes: &[u8], index: u32, frame: &Frame, out: &mut Decoded) {
         let Some(step) = link::first_step(frame.link) else {
-            out.stats.skipped[SkipReason::UnsupportedLinkType] += 1;
+            skip(out, frame.link, SkipReason::UnsupportedLinkType);
             return;
         };
         let mut walk = Walk::new(bytes, frame.offset, frame.wire_len as usize);
@@ -155,7 +157,7 @@ impl Decoder {
                 push(out, info);
             }
             Ok(upper) => self.fragment(data_len, frame.ts, index, walk, &upper, out),
-            Err(reason) => out.stats.skipped[reason] += 1,
+            Err(reason) => skip(out, frame.link, reason),
         }
     }
 
@@ -361,6 +363,11 @@ fn without_header(l4: &Transport) -> Transport {
         known: if l4.known.has(Known::PAYLOAD_LEN) { Known::PAYLOAD_LEN } else { Known::NONE },
         ..Transport::default()
     }
+}
+
+fn skip(out: &mut Decoded, link: LinkType, reason: SkipReason) {
+    out.stats.skipped[reason] += 1;
+    out.stats.skipped_links.insert(link);
 }
 
 #[inline]

@@ -100,6 +100,41 @@ fn tags_are_part_of_the_scope() {
 }
 
 #[test]
+fn what_a_user_has_to_know_is_said() {
+    let arp = eth(0x806, &[0; 28]);
+    let remarks = |frames: &[(u16, &[u8])]| Run::new(frames).out.stats.remarks();
+    assert_eq!(remarks(&[]), Vec::<String>::new());
+    assert_eq!(remarks(&[(1, &eth(0x800, &ip4(UDP, &udp()))), (1, &arp)]), Vec::<String>::new());
+    assert_eq!(
+        remarks(&[(1, &arp), (1, &arp)]),
+        ["none of the 2 frames became a packet of a flow (non_ip: 2); link type ETHERNET (1)"]
+    );
+    assert_eq!(
+        remarks(&[(147, &arp), (1, &arp)]),
+        [
+            "none of the 2 frames became a packet of a flow (non_ip: 1, unsupported_link_type: 1); link type USER0 (147) \
+             is not read"
+        ]
+    );
+    assert_eq!(
+        remarks(&[(1, &eth(0x800, &ip4(UDP, &udp()))), (147, &arp), (9999, &arp)]),
+        ["2 frames are of a link type that is not read: USER0 (147), link type 383"]
+    );
+}
+
+#[test]
+fn times_that_cannot_be_are_counted() {
+    let frame = eth(0x800, &ip4(UDP, &udp()));
+    let odd = |ts: TimeNs| {
+        let mut batch = FrameBatch::new();
+        batch.push(ts, LinkType::ETHERNET, frame.len() as u32, &frame);
+        testing::decode(&mut batch).stats.odd_times
+    };
+    assert_eq!([0, 1, TimeNs::MAX - 1].map(odd), [0, 0, 0]);
+    assert_eq!([-1, TimeNs::MIN, TimeNs::MAX].map(odd), [1, 1, 1]);
+}
+
+#[test]
 fn scopes_are_left_out_of_keys_on_demand() {
     let inner = eth(0x8100, &cat(&[&[0, 7, 8, 0], &ip4(UDP, &udp())]));
     let frame = in_udp(4789, &[8, 0, 0, 0, 0, 0, 9, 0], &inner);
