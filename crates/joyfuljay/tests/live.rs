@@ -29,7 +29,6 @@ fn tcp(n: u16, flags: u8) -> Vec<u8> {
 }
 
 const SYN: u8 = 2;
-const RST: u8 = 4;
 
 /// A source that does what the test says at each pull, by its number.
 struct Scripted<F> {
@@ -144,6 +143,12 @@ where
     live.load(Ordering::SeqCst)
 }
 
+/// A packet of a flow that has ended by the second packet, which belongs to one that goes on.
+fn one_flow_that_ends(n: u64, out: &mut FrameBatch) {
+    let (ts, flow) = if n == 0 { (0, 1) } else { (100 * SECOND + n as i64, 2) };
+    out.push(ts, RAW_IP, 40, &tcp(flow, SYN));
+}
+
 fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
@@ -171,8 +176,9 @@ fn a_row_that_has_ended_comes_while_a_pipe_of_old_packets_is_quiet() {
                 pause();
                 return Pulled::Idle(None);
             }
-            out.push(0, RAW_IP, 40, &tcp(1, RST));
-            out.push(0, RAW_IP, 40, &tcp(2, SYN));
+            out.push(0, RAW_IP, 40, &tcp(1, SYN));
+            // After a gap: the flow before it has ended, the one that begins is open.
+            out.push(100 * SECOND, RAW_IP, 40, &tcp(1, SYN));
             Pulled::Frames { waited: false }
         });
         assert_eq!(rows, 1, "{workers} workers: the flow that ended, and not the one that is open");
@@ -184,7 +190,7 @@ fn rows_come_from_a_slow_wire_that_is_never_quiet() {
     for workers in [1, 2, 7] {
         let rows = rows_while_it_goes_on(workers, None, |n, out| {
             pause();
-            out.push(n as i64 * SECOND / 4, RAW_IP, 40, &tcp(n as u16, if n == 0 { RST } else { SYN }));
+            one_flow_that_ends(n, out);
             Pulled::Frames { waited: true }
         });
         assert_eq!(rows, 1, "{workers} workers");
@@ -196,7 +202,7 @@ fn rows_come_by_the_clock_from_a_live_wire_whose_batches_are_full() {
     for workers in [1, 2] {
         let rows = rows_while_it_goes_on(workers, Some(Clock::Running), |n, out| {
             pause();
-            out.push(n as i64, RAW_IP, 40, &tcp(n as u16, if n == 0 { RST } else { SYN }));
+            one_flow_that_ends(n, out);
             Pulled::Frames { waited: false }
         });
         assert_eq!(rows, 1, "{workers} workers");
