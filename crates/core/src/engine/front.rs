@@ -1,11 +1,11 @@
 //! Decoding, and sharing packets out to partitions: the part of the work that is done in the order of the input.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 
 use super::EngineSettings;
 use crate::decode::{Decoded, Decoder};
 use crate::flow::{FlowStore, FlowTable};
-use crate::frame::{FrameBatch, TimeNs};
+use crate::frame::{Frame, FrameBatch, TimeNs};
 use crate::packet::PacketInfo;
 use crate::stats::{SkipReason, StatsDelta};
 
@@ -48,6 +48,9 @@ pub struct Front {
     partitions: usize,
     sample_below: u64,
     sample_key: [u64; 2],
+    /// Key of the hash that shares flows out: made of the first frame, so that it is the same in every run over an input,
+    /// and nobody who sends packets to a sensor can choose flows that all fall to one partition.
+    partition_key: Option<[u64; 2]>,
     next_seq: u64,
     first_ts: Option<TimeNs>,
     last_ts: Option<TimeNs>,
@@ -63,6 +66,7 @@ impl Front {
             partitions: settings.partitions,
             sample_below: settings.sample_below,
             sample_key: [settings.sample_seed ^ 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89],
+            partition_key: None,
             next_seq: 0,
             first_ts: None,
             last_ts: None,
@@ -79,6 +83,9 @@ impl Front {
             low = low.min(frame.ts);
             high = high.max(frame.ts);
             self.decoder.decode(data, i as u32, frame, &mut self.decoded);
+        }
+        if let (None, Some(frame)) = (self.partition_key, frames.first()) {
+            self.partition_key = Some(partition_key(frame, batch.frames.bytes(frame)));
         }
         batch.watermark = (!frames.is_empty()).then_some(low);
         if !frames.is_empty() {
@@ -140,15 +147,22 @@ impl Front {
             part.clear();
         }
         let sampling = self.sample_below != u64::MAX;
+        let partition_key = self.partition_key.unwrap_or_default();
         for (i, p) in batch.packets.iter().enumerate() {
             if sampling && p.key.keyed_hash(self.sample_key) > self.sample_below {
                 batch.stats.skipped[SkipReason::Sampled] += 1;
                 continue;
             }
-            let part = if self.partitions == 1 { 0 } else { p.key.fixed_hash() as usize % self.partitions };
+            let part = if self.partitions == 1 { 0 } else { p.key.keyed_hash(partition_key) as usize % self.partitions };
             if let Some(list) = batch.parts.get_mut(part) {
                 list.push(i as u32);
             }
         }
     }
+}
+
+/// Both words depend on every byte of the frame and on its time to the nanosecond.
+fn partition_key(frame: &Frame, bytes: &[u8]) -> [u64; 2] {
+    // With its default keys the hash is the same everywhere.
+    [1u8, 2].map(|word| BuildHasherDefault::<DefaultHasher>::default().hash_one((word, frame.ts, bytes)))
 }
