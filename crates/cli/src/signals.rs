@@ -16,6 +16,8 @@ pub enum Phase {
     Opening,
     /// A run over stored captures.
     Files,
+    /// A run over a named pipe from which nothing has come yet: there is nothing to finish.
+    Waiting,
     /// A run over a pipe or a device, whose end need not come by itself.
     Stream,
     /// The run is over, its metrics are still served: the signal ends that.
@@ -71,6 +73,13 @@ impl Interrupt {
     #[cfg(not(unix))]
     fn install(&self, _control: RunControl) -> io::Result<()> {
         Ok(())
+    }
+
+    /// The named pipe that the run waited for has begun to give frames.
+    pub fn begin(&self) {
+        let [from, to] = [Phase::Waiting, Phase::Stream].map(|phase| phase as u8);
+        // In any other phase it stays as it is.
+        let _ = self.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// From now on signals do what is right in this phase; those of the last one are forgotten.

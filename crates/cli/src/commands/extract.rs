@@ -145,14 +145,22 @@ impl Extract {
         let bar = Bar::new(self.how.wants_progress());
         let shown = bar.clone();
         let mut clock = ClockNote::new(!self.how.quiet);
+        let named_pipe = interrupt.clone();
         pipeline = pipeline.with_progress(Box::new(move |p| {
+            if p.stats.frames > 0 {
+                named_pipe.begin();
+            }
             clock.update(p, &shown);
             shown.update(p);
         }));
 
         let result = match self.open(&pipeline, format, target) {
             Ok((source, sink)) => {
-                interrupt.enter(if source.has_streams() { Phase::Stream } else { Phase::Files });
+                interrupt.enter(match source.has_streams() {
+                    true if self.inputs.iter().any(|input| input.as_os_str() == "-") => Phase::Stream,
+                    true => Phase::Waiting,
+                    false => Phase::Files,
+                });
                 pipeline.run(Box::new(source), sink).map_err(CliError::from)
             }
             Err(error) => Err(error),

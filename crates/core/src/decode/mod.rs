@@ -19,7 +19,7 @@ mod wifi;
 mod tests;
 
 use crate::frame::{Frame, LinkType, TimeNs};
-use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo, Scope};
+use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo, Scope, ip_proto};
 use crate::stats::{SkipReason, StatsDelta};
 use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
 use transport::Transport;
@@ -175,6 +175,10 @@ impl Decoder {
         let (src, dst) = (upper.src.with_port(l4.src_port), upper.dst.with_port(l4.dst_port));
         let scope = self.settings.scope(walk.context.scope);
         let (key, from_lo) = FlowKey::new(upper.v6, upper.protocol, l4.has_ports, src, dst, scope);
+        // Of a host that pings itself only the type tells the two directions apart.
+        let echo_reply = l4.known.has(Known::ICMP)
+            && matches!((upper.protocol, l4.icmp[0]), (ip_proto::ICMP, 0) | (ip_proto::ICMPV6, 129));
+        let from_lo = from_lo && !(src == dst && echo_reply);
         walk.context.layers.push(IpProtocol::layer_of(upper.protocol));
         let at = |n: usize| walk.base.saturating_add(n as u32);
         let payload_start = (upper.l4 + l4.header_len).min(upper.end);
