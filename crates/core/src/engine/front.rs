@@ -153,7 +153,8 @@ impl Front {
                 batch.stats.skipped[SkipReason::Sampled] += 1;
                 continue;
             }
-            let part = if self.partitions == 1 { 0 } else { p.key.keyed_hash(partition_key) as usize % self.partitions };
+            let part =
+                if self.partitions == 1 { 0 } else { p.key.keyed_hash(partition_key) as usize % self.partitions };
             if let Some(list) = batch.parts.get_mut(part) {
                 list.push(i as u32);
             }
