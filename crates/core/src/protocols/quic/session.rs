@@ -105,6 +105,8 @@ pub struct QuicSession {
     sender: Option<Side>,
     /// The connection id that keys are made of now: that of the client's first Initial, after Retry that of the first after it.
     key_id: ConnectionId,
+    /// Another one that the client has sent Initials to since its hello was read: after Retry, that of the keys.
+    other_id: Option<ConnectionId>,
     trials: u8,
     initial_packets: u64,
     zero_rtt: bool,
@@ -140,6 +142,7 @@ impl QuicSession {
             client: None,
             sender: None,
             key_id: ConnectionId::default(),
+            other_id: None,
             trials: 0,
             initial_packets: 0,
             zero_rtt: false,
@@ -294,12 +297,15 @@ impl QuicSession {
     /// Opens an Initial packet if more is wanted of its sender, and takes in its frames.
     fn initial(&mut self, side: Side, long: &Long<'_>, scratch: &mut Vec<u8>) {
         if self.direction(side).read {
+            if self.client.is_some_and(|(client, _)| client == side) && long.dcid != self.key_id {
+                self.other_id = Some(long.dcid);
+            }
             return;
         }
         let (from, ids) = match &self.client {
             // After Retry, keys come of the connection id that the server asked for.
             Some((client, _)) if *client == side => (From::Client, [Some(self.key_id), Some(long.dcid)]),
-            Some(_) => (From::Server, [Some(self.key_id), None]),
+            Some(_) => (From::Server, [Some(self.key_id), self.other_id]),
             None => (From::Client, [Some(long.dcid), None]),
         };
         for id in ids.into_iter().flatten() {

@@ -102,6 +102,14 @@ fn after_retry_keys_come_of_another_id() {
         (B, server.packet(&whole(&server_hello()))),
     ])
     .unwrap();
+    // All of it before and again after it.
+    let both = feed(&[
+        (A, first.packet(&whole(&hello))),
+        (B, long(1, 3, &[7, 7], &[9; 8], &[0x55; 40])),
+        (A, again.packet(&whole(&hello))),
+        (B, server.packet(&whole(&server_hello()))),
+    ]);
+    assert!(both.unwrap().facts().server.is_some());
     assert!(s.has_retry() && s.facts().client.is_some() && s.facts().server.is_some());
     assert_eq!(s.client_initial().map(|c| c.dcid), Some(id(DCID)));
 }
