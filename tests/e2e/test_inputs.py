@@ -1,8 +1,10 @@
 """Where captures come from, and what is said of bad ones."""
 
+import gzip
 import json
 import os
 import shutil
+import struct
 
 import pytest
 from conftest import DATA, packets
@@ -110,3 +112,120 @@ def test_file_names_that_are_no_utf8(jj, rows, tmp_path):
     for named in (os.fsdecode(odd), tmp_path / "a*", tmp_path):
         assert rows(named) == expected
     jj("info", os.fsdecode(odd))
+
+
+def pcap(path, start, packets=1, port=1000):
+    """A capture of UDP packets, one a second from `start`."""
+    header = bytes.fromhex("4500001d000000004011000c") + bytes([192, 0, 2, 1, 198, 51, 100, 1])
+    frame = bytes(12) + b"\x08\x00" + header + struct.pack(">HHHH", port, 53, 9, 0) + b"x"
+    record = b"".join(struct.pack("<IIII", start + i, 0, len(frame), len(frame)) + frame for i in range(packets))
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + record)
+    return path
+
+
+def starts(found):
+    return [r["start_time"] for r in found]
+
+
+def test_a_ring_buffer_is_read_in_the_order_it_was_written(rows, tmp_path):
+    # A flow of its own in each file, twelve of them, an hour apart: rows come in the order of reading.
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    for i in range(12):
+        pcap(ring / f"x.pcap{i or ''}", 1_700_000_000 + 3600 * i, port=1000 + i)
+    times = [1_700_000_000.0 + 3600 * i for i in range(12)]
+    assert starts(rows(ring)) == times
+    # As the shell puts them.
+    assert starts(rows(*sorted(ring.iterdir(), key=str))) == times
+    assert starts(rows(f"{ring}/x.pcap*")) == times
+    # The ring begins anew: the lowest numbers are the newest.
+    for i in range(3):
+        pcap(ring / f"x.pcap{i or ''}", 1_700_000_000 + 3600 * (12 + i), port=2000 + i)
+    times = [1_700_000_000.0 + 3600 * i for i in range(3, 15)]
+    assert starts(rows(ring)) == times
+    assert starts(rows(*sorted(ring.iterdir(), key=str))) == times
+
+
+def test_files_found_are_read_by_their_time_where_names_do_not_tell_and_named_ones_as_named(rows, tmp_path):
+    after, before = pcap(tmp_path / "after.pcap", 1_700_003_600), pcap(tmp_path / "before.pcap", 1_700_000_000)
+    assert starts(rows(tmp_path)) == [1_700_000_000.0, 1_700_003_600.0]
+    assert starts(rows(after, before)) == [1_700_003_600.0, 1_700_000_000.0]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of Unix")
+def test_what_cannot_be_read_in_a_folder_is_counted_and_the_rest_goes_on(jj, tmp_path):
+    folder = tmp_path / "caps"
+    (folder / "closed").mkdir(parents=True)
+    (folder / "closed" / "x.pcap").write_bytes((DATA / "few.pcap").read_bytes())
+    (folder / "a.pcap").write_bytes((DATA / "few.pcap").read_bytes())
+    (folder / "b.pcap").write_bytes((DATA / "few.pcap").read_bytes())
+    (folder / "gone.pcap").symlink_to("nowhere.pcap")
+    (folder / "notes.txt").write_text("notes")
+    (folder / "a.pcap").chmod(0)
+    (folder / "closed").chmod(0)
+    privileged = os.geteuid() == 0  # nothing is closed to the superuser
+    try:
+        done = jj("extract", folder, "-f", "json", "--summary", "json")
+        summary = json.loads(done.err.splitlines()[-1])
+        assert summary["files_not_read"] == (2 if privileged else 4)
+        assert "gone.pcap" in done.err and "notes.txt" in done.err
+        if not privileged:
+            assert "a.pcap" in done.err and "closed" in done.err
+            assert "Permission denied" in jj("extract", folder / "a.pcap", ok=False).err
+        assert "not read: " in jj("extract", folder, "-f", "csv", "-o", os.devnull).err
+        assert "nowhere" in jj("extract", folder / "nowhere.pcap", ok=False).err
+    finally:
+        (folder / "closed").chmod(0o755)
+
+
+def test_hidden_files_and_links_to_folders_are_passed_over_with_a_word(jj, tmp_path):
+    folder, elsewhere = tmp_path / "caps", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    few = (DATA / "few.pcap").read_bytes()
+    for path in (folder / "a.pcap", folder / ".hidden.pcap", elsewhere / "b.pcap"):
+        path.write_bytes(few)
+    (folder / "link").symlink_to(elsewhere)
+    os.mkfifo(folder / "pipe")
+    done = jj("extract", folder, "-f", "json", "--summary", "json")
+    summary = json.loads(done.err.splitlines()[-1])
+    [warning] = summary["warnings"]
+    assert warning.endswith(": 1 hidden entry, 1 link to a directory, 1 pipe or device")
+    assert summary["files_not_read"] == 0
+    # Named, they are read.
+    assert jj("extract", folder / "link", folder / ".hidden.pcap", "-f", "json").out.count("\n") == 2 * done.out.count("\n")
+
+
+def test_padding_is_no_damage_and_a_long_window_is_named(jj, rows, tmp_path):
+    few = (DATA / "few.pcap").read_bytes()
+    expected = rows(DATA / "few.pcap")
+    packed = gzip.compress(few)
+    for name, data in {
+        "pad.pcap": few + bytes(1000),
+        "pad.pcap.gz": packed + bytes(512),
+        "inside.pcap.gz": gzip.compress(few + bytes(3000)) + bytes(10_240),
+        "members.pcap.gz": gzip.compress(b"") + gzip.compress(few[:500]) + gzip.compress(b"") + gzip.compress(few[500:]),
+        "pad.pcap.lz4": (DATA / "few.pcap.lz4").read_bytes() + bytes(7),
+        "pad.pcap.zst": (DATA / "few.pcap.zst").read_bytes() + bytes(70_000),
+        "pad.pcapng": (DATA / "demo.pcapng").read_bytes() + bytes(4096),
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        done = jj("extract", tmp_path / name, "-f", "json", "-q")
+        assert done.err == ""
+        if "few" in name or "pcapng" not in name:
+            assert [json.loads(line) for line in done.out.splitlines()] == expected
+    # A frame header that asks for a window of 2 GiB (RFC 8878, 3.1.1.1.2).
+    (tmp_path / "long.zst").write_bytes(bytes.fromhex("28b52ffd00a8") + bytes(100))
+    err = jj("extract", tmp_path / "long.zst", ok=False).err
+    assert "--long=31" in err and "damaged" not in err
+
+
+def test_empty_and_skippable_lz4_frames_end_nothing(jj, rows, tmp_path):
+    lz4 = (DATA / "few.pcap.lz4").read_bytes()
+    empty = bytes.fromhex("04224d186440a700000000055dcc02")
+    skippable = bytes.fromhex("502a4d18") + struct.pack("<I", 5) + b"notes"
+    for i, data in enumerate((empty + empty + lz4, lz4 + empty, skippable + lz4, lz4 + skippable, empty + skippable + lz4 + skippable)):
+        path = tmp_path / f"{i}.lz4"
+        path.write_bytes(data)
+        assert rows(path) == rows(DATA / "few.pcap")
+        assert jj("extract", path, "-q").err == ""

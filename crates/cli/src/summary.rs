@@ -43,6 +43,9 @@ impl Report<'_> {
         if let Some(list) = list(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))) {
             out.push_str(&format!("skipped {} packets: {list}\n", human::count(stats.skipped.total())));
         }
+        if s.files_not_read() > 0 {
+            out.push_str(&format!("not read: {}\n", plural(s.files_not_read(), "file")));
+        }
         if s.stopped {
             out.push_str("stopped by a signal: these are the flows of what had been sent until then\n");
         }
@@ -94,6 +97,7 @@ pub fn summary_json(s: &Summary) -> Value {
         "elapsed_seconds": s.elapsed.as_secs_f64(),
         "frames_with_odd_times": stats.odd_times,
         "warnings": s.messages().collect::<Vec<_>>(),
+        "files_not_read": s.files_not_read(),
     })
 }
 

@@ -9,7 +9,7 @@ use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::EngineSettings;
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
-use joyfuljay_io::source::{PacketSource, SourceWarning};
+use joyfuljay_io::source::{PacketSource, SourceWarning, Trouble};
 
 use crate::Error;
 
@@ -78,7 +78,8 @@ impl Recorder {
     pub(crate) fn read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>) {
         let warnings = source.take_warnings();
         if !warnings.is_empty() {
-            warnings.iter().for_each(|_| self.metrics.error("parsing"));
+            let errors = warnings.iter().filter(|warning| warning.trouble != Trouble::PassedOver);
+            errors.for_each(|_| self.metrics.error("parsing"));
             lock(&self.warnings).extend(warnings);
         }
         let position = source.position();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_io::source::{Clock, SourceWarning};
+use joyfuljay_io::source::{Clock, SourceWarning, Trouble};
 
 /// What a run did, in exact totals.
 #[derive(Clone, Debug, Default)]
@@ -37,5 +37,10 @@ impl Summary {
     /// What is to be known of the rows, then what went wrong without ending the run.
     pub fn messages(&self) -> impl Iterator<Item = String> {
         self.stats.remarks().into_iter().chain(self.warnings.iter().map(ToString::to_string))
+    }
+
+    /// Files and folders among others that could not be read, as they vanished, may not be read or are no captures.
+    pub fn files_not_read(&self) -> u64 {
+        self.warnings.iter().filter(|warning| warning.trouble == Trouble::NotRead).count() as u64
     }
 }

@@ -72,6 +72,14 @@ pub enum SourceError {
         /// The output as named.
         path: String,
     },
+    /// Something was found, and nothing of it can be read.
+    #[error("{name}: nothing in it can be read; the first: {first}")]
+    NothingRead {
+        /// The directory or pattern.
+        name: String,
+        /// Why the first cannot.
+        first: String,
+    },
     /// Files were found, and none is a capture.
     #[error("{name}: none of its {files} files is a capture; the first: {first}")]
     NoCapture {
@@ -98,8 +106,21 @@ pub struct SourceWarning {
     pub path: String,
     /// Offset in the (decompressed) capture, in bytes.
     pub offset: u64,
+    /// What kind of trouble it is.
+    pub trouble: Trouble,
     /// What is wrong and what was done, with path and offset in it.
     pub message: String,
+}
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// A capture is damaged or cut: what came before was read.
+    Damaged,
+    /// A file or a folder among others cannot be read, has vanished or is no capture: the others were read.
+    NotRead,
+    /// Something that would be read only if it were named. No error.
+    PassedOver,
 }
 
 impl std::fmt::Display for SourceWarning {

@@ -8,6 +8,7 @@ mod compressed;
 mod error;
 mod expand;
 mod input;
+mod order;
 mod pcap;
 mod pcapng;
 mod reader;
@@ -23,7 +24,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use compressed::Compression;
-pub use error::{SourceError, SourceWarning};
+pub use error::{SourceError, SourceWarning, Trouble};
 pub use reader::{CaptureReader, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 pub use set::{CaptureOptions, CaptureSet};
 

@@ -115,6 +115,17 @@ impl Pcap {
             let Some(header) = rest.first_chunk::<16>() else {
                 return Step::header(self.record_header);
             };
+            if *header == [0; 16] {
+                // No packet: the padding of tapes and of files that were allocated before they were written.
+                match rest.get(..self.record_header) {
+                    None => return Step::header(self.record_header),
+                    Some(zeros) if zeros.iter().all(|b| *b == 0) => {
+                        *pos += self.record_header;
+                        continue;
+                    }
+                    Some(_) => {}
+                }
+            }
             let [sec, fraction, first, second] = words::<BIG>(header);
             let (cap_len, wire_len) = match self.lengths {
                 Lengths::CapturedFirst => (first, second),
@@ -203,6 +214,22 @@ mod tests {
         let mut file = w.pcap(0xa1b2_3c4d, (2, 4), 100, 1);
         file.extend(w.record(1, 3_000_000_001, 0, 0, b""));
         assert_eq!(frames(file)[0].0, 4_000_000_001);
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_no_packets_and_no_damage() {
+        let w = Writer { big: false };
+        for magic in [0xa1b2_c3d4, 0xa1b2_cd34] {
+            let extra = if magic == 0xa1b2_cd34 { 8 } else { 0 };
+            let mut file = w.pcap(magic, (2, 4), 65535, 1);
+            // Time and lengths of 0 alone are no padding.
+            file.extend(w.record(0, 0, 2, extra, b"ab"));
+            file.extend(w.record(0, 1, 0, extra, b""));
+            for zeros in [0, 1, 15, 16, 17, 23, 24, 511, 1 << 20, 9 << 20] {
+                let padded = [file.clone(), vec![0; zeros]].concat();
+                assert_eq!(frames(padded), frames(file.clone()), "{zeros}");
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use joyfuljay_core::frame::{Frame, LinkType, TimeNs};
 pub(super) struct Pcapng {
     big_endian: bool,
     interfaces: Vec<Interface>,
+    /// Zero bytes since the last block.
+    padding: u64,
     /// The time of the last packet that had one: simple packet blocks have none and take this (0 before any).
     last_ts: TimeNs,
 }
@@ -71,6 +73,15 @@ impl Pcapng {
                 return Step::header(BLOCK_HEAD);
             };
             let [t0, t1, t2, t3, l0, l1, l2, l3, m0, m1, m2, m3] = *head;
+            if [t0, t1, t2, t3, l0, l1, l2, l3] == [0; 8] {
+                // No block: the padding of tapes and of files that were allocated before they were written.
+                self.padding += 4;
+                *pos += 4;
+                continue;
+            }
+            if self.padding > 0 {
+                return Step::Damaged(format!("{} zero bytes before it are no block", self.padding));
+            }
             let section = [t0, t1, t2, t3] == SECTION_HEADER;
             let big = match (section, [m0, m1, m2, m3]) {
                 (false, _) => self.big_endian,
@@ -344,6 +355,20 @@ mod tests {
         simple.extend(b"simp");
         file.extend(w.block(3, &simple));
         assert_eq!(frames(file), [(9_000, 1, 3, b"old".to_vec()), (9_000, 1, 10, b"simp".to_vec())]);
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_no_damage_and_in_the_middle_they_are() {
+        let w = Writer { big: false };
+        let mut file = w.section();
+        file.extend(w.interface(1, 0, &[]));
+        file.extend(w.enhanced(0, 1, 1, b"a"));
+        for zeros in [1, 4, 11, 12, 13, 511, 1 << 20, 9 << 20] {
+            assert_eq!(frames([file.clone(), vec![0; zeros]].concat()).len(), 1, "{zeros}");
+        }
+        let (batches, warnings) = read_all(Cursor::new([file.clone(), vec![0; 16], file].concat()));
+        assert_eq!(batches.concat().len(), 1);
+        assert!(warnings[0].message.contains("zero bytes"), "{}", warnings[0]);
     }
 
     #[test]

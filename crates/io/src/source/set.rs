@@ -1,8 +1,9 @@
 //! Everything that the user named, as one source: file after file, each opened when its turn comes.
 
-use super::error::{SourceError, SourceWarning};
+use super::error::{SourceError, SourceWarning, Trouble};
 use super::expand::{Group, Item, expand};
 use super::input;
+use super::order::{same_series, sort_by_time};
 use super::reader::CaptureReader;
 use super::{CaptureInfo, Clock, PacketSource, Position, Pulled};
 use joyfuljay_core::frame::FrameBatch;
@@ -74,7 +75,8 @@ impl CaptureSet {
             streams: false,
         };
         for input in inputs {
-            let group = expand(input.as_ref(), options.recursive)?;
+            let mut group = expand(input.as_ref(), options.recursive)?;
+            set.warnings.append(&mut group.warnings);
             for item in &group.files {
                 let size = match item {
                     Item::Stdin => input::stdin().ok().and_then(|opened| opened.size()),
@@ -92,7 +94,29 @@ impl CaptureSet {
             set.files_total += group.files.len();
             set.groups.push_back(Pending::new(group));
         }
+        set.sort_series();
         Ok(set)
+    }
+
+    /// Named files of one series are put into order: it was the shell that put `x.pcap10` before `x.pcap2`. Else the order is
+    /// the user's.
+    fn sort_series(&mut self) {
+        let mut sorted = VecDeque::with_capacity(self.groups.len());
+        let mut series: Vec<Pending> = Vec::new();
+        for group in std::mem::take(&mut self.groups) {
+            let goes_on = match (series.last().and_then(Pending::named_file), group.named_file()) {
+                (Some(last), Some(file)) => same_series(last, file),
+                _ => false,
+            };
+            if !goes_on {
+                sort_by_time(&mut series);
+                sorted.extend(series.drain(..));
+            }
+            series.push(group);
+        }
+        sort_by_time(&mut series);
+        sorted.extend(series);
+        self.groups = sorted;
     }
 
     /// Takes the file that rows will go to out of what is read: in a folder lies the result of the last run.
@@ -158,27 +182,24 @@ impl CaptureSet {
                     return Ok(true);
                 }
                 Err(error) => {
-                    if let Item::File(path) = &item {
-                        self.refuse(error, path.display().to_string())?;
-                        self.read += fs::metadata(path).map_or(0, |meta| meta.len());
-                    } else {
-                        return Err(error);
-                    }
+                    let Item::File(path) = &item else { return Err(error) };
+                    self.pass_over(error, path.display().to_string())?;
+                    self.read += fs::metadata(path).map_or(0, |meta| meta.len());
+                    self.files_done += 1;
                 }
             }
         }
         Ok(false)
     }
 
-    /// Passes over a file that is no capture where the user did not name it; else that is an error.
-    fn refuse(&mut self, error: SourceError, path: String) -> Result<(), SourceError> {
-        let Some(group) = self.groups.front_mut().filter(|group| !group.named && error.is_no_capture()) else {
-            return Err(error);
-        };
+    /// Warns of a file that cannot be read (it is no capture, or has vanished, or may not be read) where the user did not name
+    /// it; else that is an error.
+    fn pass_over(&mut self, error: SourceError, path: String) -> Result<(), SourceError> {
+        let Some(group) = self.groups.front_mut().filter(|group| !group.named) else { return Err(error) };
         let message = error.to_string();
         group.first_refusal.get_or_insert_with(|| message.clone());
-        self.files_done += 1;
-        self.warnings.push(SourceWarning { path, offset: 0, message: format!("{message}; skipped") });
+        let message = format!("{message}; skipped");
+        self.warnings.push(SourceWarning { path, offset: 0, trouble: Trouble::NotRead, message });
         Ok(())
     }
 
@@ -204,12 +225,15 @@ impl PacketSource for CaptureSet {
                 match reader.pull(out, wait) {
                     Ok(Pulled::End) => self.close_current(),
                     Ok(pulled) => return Ok(pulled),
-                    // Of a stream it shows only now that it is no capture.
                     Err(error) => {
                         let path = reader.name().to_owned();
-                        self.refuse(error, path)?;
-                        self.current = None;
-                        self.groups.front_mut().into_iter().for_each(|group| group.captures -= 1);
+                        // Of a stream it shows only now that it is no capture.
+                        let was_capture = !error.is_no_capture();
+                        self.pass_over(error, path)?;
+                        self.close_current();
+                        if let (Some(group), false) = (self.groups.front_mut(), was_capture) {
+                            group.captures -= 1;
+                        }
                     }
                 }
             }
@@ -262,10 +286,25 @@ impl Pending {
         }
     }
 
+    /// The file, where it was named itself.
+    fn named_file(&self) -> Option<&Path> {
+        match self.files.front() {
+            Some(Item::File(path)) if self.named => Some(path),
+            _ => None,
+        }
+    }
+
     /// The error of a group that is through and held no capture.
     fn verdict(&mut self) -> Option<SourceError> {
         let first = self.first_refusal.take().filter(|_| self.captures == 0)?;
         Some(SourceError::NoCapture { name: self.name.clone(), files: self.files_total, first })
+    }
+}
+
+impl AsRef<Path> for Pending {
+    /// The file that was named; of other groups, what they were named by.
+    fn as_ref(&self) -> &Path {
+        self.named_file().unwrap_or(Path::new(&self.name))
     }
 }
 
@@ -333,6 +372,49 @@ mod tests {
         let warnings = set.take_warnings();
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].message.contains("notes.txt: not a capture"), "{}", warnings[0]);
+    }
+
+    #[test]
+    fn named_files_of_a_series_are_put_into_order_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str, second: u32, frames: u32| {
+            let w = Writer { big: false };
+            let mut file = w.pcap(0xa1b2_c3d4, (2, 4), 100, 1);
+            (0..frames).for_each(|_| file.extend(w.record(second, 0, 1, 0, b"x")));
+            let path = dir.path().join(name);
+            fs::write(&path, file).unwrap();
+            path.display().to_string()
+        };
+        let series = [at("x.pcap", 10, 1), at("x.pcap10", 30, 3), at("x.pcap2", 20, 2)];
+        let other = at("other.pcap", 5, 5);
+        let open = |inputs: &[&String]| CaptureSet::open(inputs, &CaptureOptions::default()).unwrap();
+        let [one, three, two] = &series;
+        assert_eq!(drain(&mut open(&[one, three, two])).unwrap(), [1, 2, 3]);
+        assert_eq!(drain(&mut open(&[three, &other, two, one])).unwrap(), [3, 5, 1, 2]);
+        assert_eq!(drain(&mut open(&[one, &other])).unwrap(), [1, 5]);
+    }
+
+    #[test]
+    fn what_vanishes_or_cannot_be_read_is_warned_of_and_the_rest_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, frames) in [("a.pcap", 1), ("b.pcap", 2), ("c.pcap", 3)] {
+            capture(dir.path(), name, frames);
+        }
+        let mut set = CaptureSet::open(&[dir.path()], &CaptureOptions::default()).unwrap();
+        fs::remove_file(dir.path().join("a.pcap")).unwrap();
+        fs::remove_file(dir.path().join("b.pcap")).unwrap();
+        fs::create_dir(dir.path().join("b.pcap")).unwrap();
+        assert_eq!(drain(&mut set).unwrap(), [3]);
+        let warnings = set.take_warnings();
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings.iter().all(|w| w.trouble == Trouble::NotRead), "{warnings:?}");
+        assert!(warnings[0].message.contains("a.pcap: No such file"), "{}", warnings[0]);
+        // All gone, or the one that was named: that is an error.
+        let mut all = CaptureSet::open(&[dir.path()], &CaptureOptions::default()).unwrap();
+        let mut named = CaptureSet::open(&[dir.path().join("c.pcap")], &CaptureOptions::default()).unwrap();
+        fs::remove_file(dir.path().join("c.pcap")).unwrap();
+        assert!(matches!(drain(&mut all), Err(SourceError::NoCapture { .. })));
+        assert!(matches!(drain(&mut named), Err(SourceError::Open { .. })));
     }
 
     #[test]
