@@ -18,7 +18,6 @@ use std::path::PathBuf;
 pub use self::channel::ChannelSink;
 pub use self::discard::Discard;
 pub use self::memory::{MemoryRows, MemorySink};
-pub use self::part::remove_parts;
 use crate::encode::RowBytes;
 use crate::sink::SinkError;
 

@@ -4,13 +4,11 @@
 //! leaves nothing. Elsewhere it is `.NAME.part-PID-N` beside its final name, locked as long as somebody writes it; one that a
 //! killed process left is removed by the next run that writes to the same name.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A file in the making. Dropped, it is gone.
 #[derive(Debug)]
@@ -130,7 +128,6 @@ impl Named {
                     // Where files cannot be locked, nobody takes this one for left behind either.
                     let _ = file.try_lock();
                     if path.try_exists()? {
-                        parts().insert(path.clone());
                         return Ok((file, Self { path, placed: false }));
                     }
                 }
@@ -158,7 +155,6 @@ impl Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        parts().remove(&self.path);
         if !self.placed {
             // Nothing can be done about a failure here; the name says that the file is a part.
             let _ = fs::remove_file(&self.path);
@@ -180,20 +176,6 @@ fn remove_left(place: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
-}
-
-/// Removes the part files of every output that is open, for whoever ends the process while a run cannot be stopped: it may wait
-/// for a pipe that says nothing.
-pub fn remove_parts() {
-    for path in std::mem::take(&mut *parts()) {
-        let _ = fs::remove_file(path);
-    }
-}
-
-/// Part files of this process.
-fn parts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    static PARTS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(target_os = "linux")]

@@ -13,9 +13,7 @@ use arrow_schema::SchemaRef;
 use joyfuljay_core::engine::CHUNK_ROWS;
 
 pub use self::error::SinkError;
-pub use crate::deliver::{
-    BytePlace, ChannelSink, Discard, MemoryRows, MemorySink, MessagePlace, Target, remove_parts, write_whole,
-};
+pub use crate::deliver::{BytePlace, ChannelSink, Discard, MemoryRows, MemorySink, MessagePlace, Target, write_whole};
 pub use crate::encode::{AsIs, Compression, Encoded, Format, Message, RowBytes, RowEncoder, RowGroup};
 
 use crate::deliver::Output;
