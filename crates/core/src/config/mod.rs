@@ -138,7 +138,7 @@ config! {
     include_flow_id: bool = false;
     /// Milliseconds between packets from which on a gap ends a burst.
     burst_threshold_ms: f64 = 50.0;
-    /// Bytes of payload per direction that entropy is taken of. Not supported yet.
+    /// Bytes of payload per direction that entropy is taken of, 1 to 65535.
     entropy_sample_bytes: u32 = 256;
     /// Worker threads; null = as many as there are processors. The rows do not depend on it.
     num_workers: Option<u32> = None;

@@ -56,7 +56,6 @@ impl Config {
 /// Keys that do nothing yet, each refused when not at its default, with the way out.
 const NOT_YET: &[(&str, &str)] = &[
     ("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER"),
-    ("entropy_sample_bytes", ""),
     ("connection_use_ports", ""),
     ("connection_include_graph_metrics", ""),
     ("connection_community_algorithm", ""),
@@ -141,7 +140,6 @@ mod tests {
         let filter = refused(|c| c.bpf_filter = Some("tcp".into()));
         assert!(filter.starts_with("bpf_filter = tcp: is not supported yet; filter beforehand: tcpdump"), "{filter}");
         assert_eq!(refused(|c| c.connection_use_ports = true), "connection_use_ports = true: is not supported yet");
-        assert_eq!(refused(|c| c.entropy_sample_bytes = 1), "entropy_sample_bytes = 1: is not supported yet");
         assert!(NOT_YET.iter().all(|(key, _)| super::super::Key::find(key).is_some()));
         assert_eq!(Config::default().notes(), [""; 0]);
         let c = Config { connection_include_temporal: false, ..Config::default() };

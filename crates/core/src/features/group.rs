@@ -106,7 +106,9 @@ pub enum Unit {
     /// Without a unit, or unit 1.
     None,
     Seconds,
+    SecondsSquared,
     Milliseconds,
+    Hours,
     Bytes,
     /// Variance of bytes.
     BytesSquared,
@@ -124,7 +126,9 @@ impl Unit {
         match self {
             Self::None => "",
             Self::Seconds => "s",
+            Self::SecondsSquared => "s^2",
             Self::Milliseconds => "ms",
+            Self::Hours => "hours",
             Self::Bytes => "bytes",
             Self::BytesSquared => "bytes^2",
             Self::Bits => "bits",

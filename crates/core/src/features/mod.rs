@@ -3,13 +3,25 @@
 //! A feature is one line of a group: name, unit, profile, value, doc. The schema, the Arrow columns, the reference
 //! pages, the profiles and `jj features` are loops over [`GROUPS`], so that none of them can disagree with the value.
 
+mod entropy;
 mod flow_meta;
 mod group;
+mod icmp;
+mod ip_extended;
+mod ipv6_options;
+mod mac;
+mod padding;
 mod quic;
 mod sequences;
 mod settings;
 mod size;
 mod tcp;
+mod tcp_fingerprint;
+mod tcp_mptcp;
+mod tcp_options;
+mod tcp_rtt;
+mod tcp_sequence;
+mod tcp_window;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timestamps;
@@ -36,6 +48,18 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &tcp::GROUP,
     &tls::GROUP,
     &quic::GROUP,
+    &entropy::GROUP,
+    &padding::GROUP,
+    &mac::GROUP,
+    &ip_extended::GROUP,
+    &ipv6_options::GROUP,
+    &icmp::GROUP,
+    &tcp_sequence::GROUP,
+    &tcp_window::GROUP,
+    &tcp_options::GROUP,
+    &tcp_mptcp::GROUP,
+    &tcp_rtt::GROUP,
+    &tcp_fingerprint::GROUP,
     &tunnel::GROUP,
     &sequences::RAW,
     &sequences::SPLT,
@@ -43,25 +67,7 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
 ];
 
 /// Groups of older versions that this version does not have yet: refused by name, so that nobody waits for columns.
-pub const LATER_GROUPS: &[&str] = &[
-    "connection",
-    "dns",
-    "entropy",
-    "fingerprint",
-    "http2",
-    "icmp",
-    "ip_extended",
-    "ipv6_options",
-    "mac",
-    "padding",
-    "ssh",
-    "tcp_fingerprint",
-    "tcp_mptcp",
-    "tcp_options",
-    "tcp_rtt",
-    "tcp_sequence",
-    "tcp_window",
-];
+pub const LATER_GROUPS: &[&str] = &["connection", "dns", "fingerprint", "http2", "ssh"];
 
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {

@@ -77,6 +77,15 @@ pub fn bits(set: &[bool]) -> i64 {
     set.iter().rev().fold(0, |n, &b| n << 1 | i64::from(b))
 }
 
+/// What a TTL or hop limit began with: stacks begin with one of three numbers, and no path is 64 hops long.
+pub fn initial_ttl(seen: u8) -> u8 {
+    match seen {
+        0..=64 => 64,
+        65..=128 => 128,
+        129.. => 255,
+    }
+}
+
 /// Appends a number below 256: by hand, as headers and addresses are a good part of a row's cost with `write!`.
 pub fn decimal(n: u8, out: &mut String) {
     let digit = |d: u8| char::from(b'0' + d);

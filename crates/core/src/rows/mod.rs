@@ -60,6 +60,7 @@ impl RowPlan {
                 app,
                 burst_threshold_ns: (config.burst_threshold_ms * 1e6).round() as i64,
                 sequence_len: if sequences { config.max_sequence_length as usize } else { 0 },
+                sample_bytes: config.entropy_sample_bytes as usize,
                 ..TrackerSettings::default()
             },
             secret: config.anonymization_salt.as_deref().filter(|s| !s.is_empty()).map(Pseudonyms::new),

@@ -71,6 +71,11 @@ impl LengthCounts {
         self.seen = other.seen;
     }
 
+    /// The lengths with their numbers of packets.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (u32, u64)> {
+        (0..).zip(&self.slots).map(|(len, slot)| (len, slot.both()))
+    }
+
     /// What was counted.
     pub(super) fn summary(&self) -> LengthSummary {
         let mut s = LengthSummary::default();
@@ -160,6 +165,15 @@ pub(super) fn summary_of(records: &[Record], scratch: &mut LengthScratch) -> Len
         *median = quantile(*count, 0.5, |rank| f64::from(rank_of(lens, rank)));
     }
     s
+}
+
+/// The lengths of a flow whose packets are all in its log, with their numbers of packets.
+pub(super) fn runs(records: &[Record], scratch: &mut LengthScratch) -> impl Iterator<Item = (u32, u64)> {
+    let keys = &mut scratch.keys;
+    keys.clear();
+    keys.extend(records.iter().map(|r| r.ip_len()));
+    keys.sort_unstable();
+    keys.chunk_by(|a, b| a == b).filter_map(|run| Some((*run.first()?, run.len() as u64)))
 }
 
 fn rank_of(sorted: &[u32], rank: u64) -> u32 {

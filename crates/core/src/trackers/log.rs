@@ -10,6 +10,7 @@ use super::gaps::{GapFold, GapSummary, QUANTILES};
 use super::lengths::{self, LengthCounts, LengthScratch, LengthSummary};
 use super::order::quantile;
 use super::record::Record;
+use super::shape::{BurstFold, Shape};
 use super::sketch::Sketch;
 use super::{Context, LOG_CAP, MAX_SEQUENCE_LEN, Tracker, TrackerSettings, Wants};
 use crate::packet::{Packet, Side};
@@ -27,6 +28,7 @@ struct Folded {
     gaps: GapFold,
     sketches: [Sketch; 3],
     lengths: LengthCounts,
+    bursts: BurstFold,
     /// The first packets, for sequences.
     head: Vec<Record>,
 }
@@ -123,6 +125,20 @@ impl PacketLog {
         scratch.folded_lengths.summary()
     }
 
+    /// How many lengths there are, and how much of a burst is payload.
+    pub fn shape(&self, scratch: &mut LogScratch, settings: &TrackerSettings) -> Shape {
+        let threshold = threshold(settings);
+        let rest = in_time_order(&self.records, &mut scratch.records);
+        let mut bursts = self.folded.as_deref().map(|f| f.bursts).unwrap_or_default();
+        rest.iter().for_each(|r| bursts.push(*r, threshold));
+        let Some(folded) = self.folded.as_deref() else {
+            return Shape::of(lengths::runs(&self.records, &mut scratch.lengths), &bursts);
+        };
+        scratch.folded_lengths.copy_from(&folded.lengths);
+        rest.iter().for_each(|r| scratch.folded_lengths.push(*r));
+        Shape::of(scratch.folded_lengths.runs(), &bursts)
+    }
+
     /// The first packets in time order, at most `sequence_len` of them.
     pub fn first_packets(&self, scratch: &mut LogScratch, settings: &TrackerSettings) -> Cow<'_, [Record]> {
         let head = self.folded.as_deref().map(|f| f.head.as_slice()).unwrap_or_default();
@@ -163,6 +179,7 @@ impl PacketLog {
         let sequence_len = settings.sequence_len.min(MAX_SEQUENCE_LEN);
         for r in old {
             folded.lengths.push(r);
+            folded.bursts.push(r, threshold(settings));
             if folded.head.len() < sequence_len {
                 if folded.head.is_empty() {
                     folded.head.reserve_exact(sequence_len);

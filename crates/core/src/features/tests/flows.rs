@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::frame::{FrameBatch, LinkType, TimeNs};
 use crate::packet::{Packet, PacketInfo, Scope};
-use crate::testing::packet_in;
+use crate::testing::{eth, ip4_between, packet_in, tcp};
 
 /// One packet of a random flow.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,10 @@ pub(crate) struct P {
     pub flags: u16,
     /// Whether the sender is that of the first packet.
     pub a: bool,
+    /// Numbers of a TCP header.
+    pub seq: u32,
+    pub ack: u32,
+    pub window: u16,
 }
 
 impl P {
@@ -22,6 +26,7 @@ impl P {
         let mut info = packet_in(self.ts, self.len, self.payload, protocol, Scope::default());
         info.tcp_flags = if protocol == 6 { self.flags } else { 0 };
         info.from_lo = self.a;
+        (info.seq, info.ack, info.window) = (self.seq, self.ack, self.window);
         info
     }
 }
@@ -29,7 +34,6 @@ impl P {
 /// A random flow, as plain formulas want it.
 pub(crate) struct Case<'a> {
     /// The packets as they came.
-    #[allow(dead_code)] // groups that go by the order of capture want it
     pub packets: &'a [P],
     /// In the order of time.
     pub all: Vec<P>,
@@ -79,7 +83,6 @@ impl From<Vec<PacketInfo>> for Recorded {
 
 impl Recorded {
     /// The packets of frames on Ethernet: time, bytes.
-    #[allow(dead_code)] // groups that read bytes want it
     pub fn frames(frames: &[(TimeNs, Vec<u8>)]) -> Self {
         let mut batch = FrameBatch::new();
         for (ts, bytes) in frames {
@@ -114,19 +117,80 @@ pub(crate) fn connection() -> Vec<PacketInfo> {
     steps.map(step).to_vec()
 }
 
+/// A segment of a connection from 10.0.0.1:1000 to 10.0.0.2:443 on Ethernet: who sends it, sequence and acknowledgement
+/// number, flags, window, options (whole words), payload.
+pub(crate) type Segment<'a> = (bool, u32, u32, u8, u16, &'a [u8], &'a [u8]);
+
+/// Segments a millisecond apart. The initiator has TTL 64 and counts its packets, the responder is five hops away.
+pub(crate) fn segments(segments: &[Segment<'_>]) -> Recorded {
+    let frame = |(i, segment): (usize, &Segment<'_>)| {
+        let &(fwd, seq, ack, flags, window, options, payload) = segment;
+        let ports = if fwd { (1000, 443) } else { (443, 1000) };
+        let mut header = tcp(ports.0, ports.1, flags, &[options, payload].concat());
+        header[4..8].copy_from_slice(&seq.to_be_bytes());
+        header[8..12].copy_from_slice(&ack.to_be_bytes());
+        header[12] = ((20 + options.len()) as u8 / 4) << 4;
+        header[14..16].copy_from_slice(&window.to_be_bytes());
+        let ends = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        let (src, dst) = if fwd { ends } else { (ends.1, ends.0) };
+        let mut ip = ip4_between(src, dst, 6, &header);
+        if fwd {
+            (ip[5], ip[6]) = (i as u8, 0x40);
+        } else {
+            (ip[1], ip[8]) = (2, 59);
+        }
+        let mut bytes = eth(0x0800, &ip);
+        if !fwd {
+            bytes.copy_within(0..5, 6);
+            (bytes[5], bytes[11]) = (2, 1);
+        }
+        (i as TimeNs * 1_000_000, bytes)
+    };
+    Recorded::frames(&segments.iter().enumerate().map(frame).collect::<Vec<_>>())
+}
+
+/// A connection in which most things happen: options of a SYN, a segment sent again and one that comes too early, data
+/// in both directions.
+pub(crate) fn eventful() -> Recorded {
+    const SYN_OPTIONS: &[u8] = &[2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 100, 0, 0, 0, 0, 1, 3, 3, 7];
+    const SYNACK_OPTIONS: &[u8] = &[2, 4, 5, 0x78, 1, 3, 3, 9, 1, 1, 8, 10, 0, 0, 0, 7, 0, 0, 0, 100];
+    let ts = |value: u8, echo: u8| [1, 1, 8, 10, 0, 0, 0, value, 0, 0, 0, echo];
+    segments(&[
+        (true, 99, 0, 0x02, 64_240, SYN_OPTIONS, b""),
+        (false, 499, 100, 0x12, 65_160, SYNACK_OPTIONS, b""),
+        (true, 100, 500, 0x10, 502, &ts(102, 7), b""),
+        (true, 100, 500, 0x18, 502, &ts(103, 7), b"0123456789"),
+        // The answer: its end comes first, then its beginning, as late as a round trip.
+        (false, 510, 110, 0x18, 509, &ts(9, 103), b"\xff\xfe\0\0"),
+        (false, 500, 110, 0x18, 509, &ts(9, 103), b"aaaaaaaaaa"),
+        (true, 110, 514, 0x10, 0, &ts(106, 9), b""),
+        (true, 100, 514, 0x18, 502, &ts(107, 9), b"0123456789"),
+        (false, 514, 110, 0x11, 509, &ts(12, 107), b""),
+        (true, 110, 515, 0x11, 502, &ts(109, 12), b""),
+    ])
+}
+
 /// Flows with gaps of all magnitudes and of zero, packets out of order by at most a few places, few or many lengths.
 pub(super) fn random() -> impl Strategy<Value = Vec<P>> {
     let gap = prop_oneof![Just(0i64), 0i64..2_000, 0i64..100_000_000, 49_999_999i64..50_000_002, 0i64..10_000_000_000];
     let len = prop_oneof![Just(40u32), Just(1500), 20u32..65_576, 60u32..70];
     let flags = prop_oneof![Just(16u16), Just(24), Just(2), Just(18), Just(17), Just(4), 0u16..512];
-    let one = (gap, len, any::<bool>(), flags, any::<bool>(), -3i64..4);
+    // Mostly where the stream goes on, or somewhere near.
+    let place = prop_oneof![6 => Just(0i32), 1 => Just(-1), 2 => -3000i32..3000];
+    let window = prop_oneof![Just(0u16), Just(500), any::<u16>()];
+    let one = (gap, len, any::<bool>(), flags, any::<bool>(), -3i64..4, (place.clone(), place, window));
     prop::collection::vec(one, 1..80).prop_map(|steps| {
         let mut t = 1_700_000_000_000_000_000;
         let mut keyed: Vec<(i64, P)> = Vec::new();
-        for (i, (gap, len, empty, flags, a, swap)) in steps.into_iter().enumerate() {
+        // Where the stream of each side goes on: one of them wraps.
+        let mut next = [u32::MAX - 100_000, 1000];
+        for (i, (gap, len, empty, flags, a, swap, (seq, ack, window))) in steps.into_iter().enumerate() {
             t += gap;
             let payload = if empty { 0 } else { len - 20 };
-            keyed.push((i as i64 * 2 + swap, P { ts: t, len, payload, flags, a }));
+            let seq = next[usize::from(!a)].wrapping_add_signed(seq);
+            let ack = next[usize::from(a)].wrapping_add_signed(ack);
+            next[usize::from(!a)] = seq.wrapping_add(payload + u32::from(flags & 3 != 0));
+            keyed.push((i as i64 * 2 + swap, P { ts: t, len, payload, flags, a, seq, ack, window }));
         }
         keyed.sort_by_key(|(k, _)| *k);
         keyed.into_iter().map(|(_, p)| p).collect()

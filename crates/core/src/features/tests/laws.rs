@@ -137,7 +137,7 @@ proptest! {
 #[test]
 fn sides_are_counted_from_the_first_packet() {
     const START: TimeNs = 0;
-    let info = P { ts: START, len: 40, payload: 0, flags: 0, a: false }.info(17);
+    let info = P { ts: START, len: 40, payload: 0, flags: 0, a: false, seq: 0, ack: 0, window: 0 }.info(17);
     let base = FlowBase::start(&Packet::without_bytes(&info), 0);
     assert_eq!(base.side_of(&info), Side::A);
 }

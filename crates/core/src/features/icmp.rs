@@ -1,0 +1,71 @@
+//! ICMP and ICMPv6. A header quoted in an error message is never counted.
+
+use super::Profile::Experimental;
+use super::Unit::{Bitmap, Count, None as NoUnit};
+use super::values::{bits, int, ratio};
+use super::{FlowView, Group, bool, f64, i64};
+use crate::packet::ip_proto;
+use crate::trackers::{Icmp, TrackerMask};
+
+/// The messages of a flow.
+pub struct View<'a> {
+    icmp: Option<&'a Icmp>,
+    packets: u64,
+    protocol: u8,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+/// The number of a type in ICMP and in ICMPv6.
+type Kind = [u8; 2];
+
+const ECHO_REQUEST: Kind = [8, 128];
+const ECHO_REPLY: Kind = [0, 129];
+const UNREACHABLE: Kind = [3, 1];
+const TIME_EXCEEDED: Kind = [11, 3];
+const REDIRECT: Kind = [5, 137];
+
+impl View<'_> {
+    fn count(&self, kind: Kind) -> Option<u64> {
+        let v6 = self.protocol == ip_proto::ICMPV6;
+        Some(self.icmp?.of_type(kind[usize::from(v6)]))
+    }
+    fn stat(&self) -> Option<i64> {
+        let named = [ECHO_REQUEST, ECHO_REPLY, UNREACHABLE, TIME_EXCEEDED, REDIRECT];
+        let counts = named.map(|kind| self.count(kind).unwrap_or(0));
+        let others = self.icmp?.messages() - counts.iter().sum::<u64>();
+        let [a, b, c, d, e] = counts.map(|n| n > 0);
+        Some(bits(&[a, b, c, d, e, others > 0]))
+    }
+}
+
+/// Messages of ICMP and ICMPv6.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "icmp",
+    doc: "Messages of ICMP and ICMPv6.",
+    opt_in: false,
+    uses: TrackerMask::ICMP,
+    needs: &[],
+    view: |flow, _, _| View { icmp: flow.icmp, packets: flow.base.total_packets(), protocol: flow.base.key.protocol },
+    features: &[
+        i64("icmp_packet_count", Count, Experimental, |v| Some(int(v.icmp?.messages())), "Packets with a header of ICMP or ICMPv6 of their own; later fragments have none."),
+        i64("icmp_echo_request_count", Count, Experimental, |v| v.count(ECHO_REQUEST).map(int), "Messages of type 8 (ICMP) or 128 (ICMPv6)."),
+        i64("icmp_echo_reply_count", Count, Experimental, |v| v.count(ECHO_REPLY).map(int), "Messages of type 0 (ICMP) or 129 (ICMPv6)."),
+        i64("icmp_dest_unreachable_count", Count, Experimental, |v| v.count(UNREACHABLE).map(int), "Messages of type 3 (ICMP) or 1 (ICMPv6)."),
+        i64("icmp_time_exceeded_count", Count, Experimental, |v| v.count(TIME_EXCEEDED).map(int), "Messages of type 11 (ICMP) or 3 (ICMPv6)."),
+        i64("icmp_unique_type_codes", NoUnit, Experimental, |v| Some(int(v.icmp?.type_codes.count())), "Different pairs of type and code; at most 1,024."),
+        i64("icmp_dominant_type", NoUnit, Experimental, |v| Some(v.icmp?.dominant()?.0.into()), "Most frequent type; of several, the one seen first."),
+        i64("icmp_dominant_type_count", Count, Experimental, |v| Some(int(v.icmp?.dominant()?.1)), "Messages of that type."),
+        f64("icmp_echo_success_ratio", NoUnit, Experimental, |v| ratio(v.count(ECHO_REPLY)? as f64, v.count(ECHO_REQUEST)? as f64), "Echo replies over echo requests; above 1 with duplicated replies."),
+        i64("icmp_unique_ids", NoUnit, Experimental, |v| Some(int(v.icmp?.ids.count())), "Different identifiers of echo requests and replies; at most 1,024."),
+        i64("icmp_seq_min", NoUnit, Experimental, |v| Some(v.icmp?.seq?.0.into()), "Smallest sequence number of echo requests and replies."),
+        i64("icmp_seq_max", NoUnit, Experimental, |v| Some(v.icmp?.seq?.1.into()), "Largest sequence number of echo requests and replies."),
+        i64("icmp_seq_gaps", NoUnit, Experimental, |v| Some(int(v.icmp?.seq_gaps)), "Echo requests that skip: the identifier of the one before in the same direction, and a sequence number 2 to 32767 above its, modulo 65536."),
+        i64("icmp_stat", Bitmap, Experimental, |v| v.stat(), "1 echo request, 2 echo reply, 4 destination unreachable, 8 time exceeded, 16 redirect (5; ICMPv6 137), 32 any other type."),
+        f64("icmp_ratio", NoUnit, Experimental, |v| ratio(v.icmp?.messages() as f64, v.packets as f64), "icmp_packet_count over the packets of the flow: below 1 with fragments or headers that were cut."),
+        bool("is_icmp_only", Experimental, |v| Some(matches!(v.protocol, ip_proto::ICMP | ip_proto::ICMPV6)), "Whether the protocol of the flow is ICMP or ICMPv6."),
+    ],
+};

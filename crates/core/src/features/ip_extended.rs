@@ -1,0 +1,79 @@
+//! Fields of the IP headers, in the order of the capture.
+
+use super::Profile::Extended;
+use super::Unit::None as NoUnit;
+use super::values::{initial_ttl, int, ratio};
+use super::{FlowView, Group, f64, i64};
+use crate::trackers::{IpHeader, SideIpHeader, TrackerMask, mean};
+
+/// IP headers with the directions told apart.
+pub struct View<'a> {
+    ip: Option<&'a IpHeader>,
+    fwd: usize,
+    packets: u64,
+    v6: bool,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+impl View<'_> {
+    /// A direction that has packets: forward (0) or backward (1).
+    fn side(&self, back: usize) -> Option<&SideIpHeader> {
+        self.ip?.side.get(self.fwd ^ back).filter(|s| s.packets > 0)
+    }
+    fn ttl(&self, back: usize, of: fn(&SideIpHeader) -> u8) -> Option<i64> {
+        self.side(back).map(of).map(i64::from)
+    }
+    fn ttl_mean(&self, back: usize) -> Option<f64> {
+        let s = self.side(back)?;
+        mean(s.packets, s.ttl_sum)
+    }
+    fn initial(&self) -> Option<i64> {
+        self.side(0).map(|s| initial_ttl(s.ttl_first).into())
+    }
+    /// DS field of the first forward packet.
+    fn ds(&self) -> Option<i64> {
+        self.side(0).filter(|s| s.headers > 0).map(|s| s.ds_first.into())
+    }
+    /// All headers, where there are some with bytes.
+    fn known(&self) -> Option<&IpHeader> {
+        self.ip.filter(|ip| ip.side.iter().any(|s| s.headers > 0))
+    }
+    fn v4(&self) -> Option<&IpHeader> {
+        self.known().filter(|_| !self.v6)
+    }
+}
+
+/// TTL, DS field, flags and identification.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "ip_extended",
+    doc: "Fields of the IP headers: TTL, DS field, flags, identification. In a tunnel, those of the innermost header.",
+    opt_in: false,
+    uses: TrackerMask::IP_HEADER,
+    needs: &[],
+    view: |flow, _, _| View { ip: flow.ip_header, fwd: flow.base.fwd(), packets: flow.base.total_packets(), v6: flow.base.key.is_v6() },
+    features: &[
+        i64("ip_ttl_fwd_min", NoUnit, Extended, |v| v.ttl(0, |s| s.ttl_min), "Smallest TTL (IPv4) or hop limit (IPv6) of the forward packets."),
+        i64("ip_ttl_fwd_max", NoUnit, Extended, |v| v.ttl(0, |s| s.ttl_max), "Largest TTL or hop limit of the forward packets."),
+        f64("ip_ttl_fwd_mean", NoUnit, Extended, |v| v.ttl_mean(0), "Mean TTL or hop limit of the forward packets."),
+        i64("ip_ttl_fwd_changes", NoUnit, Extended, |v| v.side(0).map(|s| int(s.ttl_changes)), "Forward packets whose TTL or hop limit is another one than that of the forward packet before."),
+        i64("ip_ttl_bwd_min", NoUnit, Extended, |v| v.ttl(1, |s| s.ttl_min), "Smallest TTL or hop limit of the backward packets."),
+        i64("ip_ttl_bwd_max", NoUnit, Extended, |v| v.ttl(1, |s| s.ttl_max), "Largest TTL or hop limit of the backward packets."),
+        f64("ip_ttl_bwd_mean", NoUnit, Extended, |v| v.ttl_mean(1), "Mean TTL or hop limit of the backward packets."),
+        i64("ip_ttl_bwd_changes", NoUnit, Extended, |v| v.side(1).map(|s| int(s.ttl_changes)), "Backward packets whose TTL or hop limit is another one than that of the backward packet before."),
+        i64("ip_ttl_fwd_initial_est", NoUnit, Extended, |v| v.initial(), "Smallest of 64, 128, 255 that is not below the TTL of the first forward packet."),
+        i64("ip_ttl_fwd_hops_est", NoUnit, Extended, |v| Some(v.initial()? - v.ttl(0, |s| s.ttl_first)?), "ip_ttl_fwd_initial_est - TTL of the first forward packet."),
+        i64("ip_tos_value", NoUnit, Extended, |v| v.ds(), "DS field (IPv4 TOS byte or IPv6 traffic class) of the first forward packet."),
+        i64("ip_tos_unique_count", NoUnit, Extended, |v| Some(v.known()?.ds_values().into()), "Different values of the DS field, both directions."),
+        i64("ip_dscp", NoUnit, Extended, |v| Some(v.ds()? >> 2), "ip_tos_value >> 2 (RFC 2474)."),
+        i64("ip_ecn", NoUnit, Extended, |v| Some(v.known()?.ecn_max()?.into()), "Largest ECN codepoint of all packets: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE (RFC 3168)."),
+        i64("ip_flags", NoUnit, Extended, |v| Some(v.v4()?.flags.into()), "All flags of the IPv4 packets: 4 reserved, 2 DF, 1 MF."),
+        i64("ip_df_count", NoUnit, Extended, |v| Some(int(v.v4()?.df)), "IPv4 packets with DF."),
+        f64("ip_df_ratio", NoUnit, Extended, |v| ratio(v.v4()?.df as f64, v.packets as f64), "ip_df_count over the packets of the flow."),
+        i64("ip_version", NoUnit, Extended, |v| Some(if v.v6 { 6 } else { 4 }), "Version of the IP header that the flow goes by: 4 or 6."),
+        i64("ip_id_gaps", NoUnit, Extended, |v| Some(int(v.v4()?.side.iter().map(|s| s.id_gaps).sum())), "IPv4 packets whose identification is more than 1 above that of the packet before in the same direction, modulo 65536."),
+    ],
+};

@@ -1,0 +1,114 @@
+//! Signs of padding and of traffic that is shaped: constant lengths, constant rates, bursts full of headers.
+
+use super::Profile::Experimental;
+use super::Unit::{Bytes, BytesSquared, Count, None as NoUnit, SecondsSquared};
+use super::values::{int, ratio};
+use super::{FlowView, Group, bool, f64, i64};
+use crate::trackers::{GapSummary, LengthSummary, Shape, TrackerMask, mean, population_std};
+
+/// Lengths and gaps of a flow; none without its trackers.
+pub struct View(Option<Known>);
+
+impl FlowView for View {
+    type Of<'a> = Self;
+}
+
+struct Known {
+    packets: u64,
+    bytes: u64,
+    payload: u64,
+    sumsq: u64,
+    lengths: LengthSummary,
+    gaps: GapSummary,
+    shape: Shape,
+}
+
+impl View {
+    fn known(&self) -> Option<&Known> {
+        self.0.as_ref()
+    }
+}
+
+impl Known {
+    fn std(&self) -> Option<f64> {
+        if self.sumsq == u64::MAX { None } else { population_std(self.packets, self.bytes, self.sumsq.into()) }
+    }
+    fn size_variation(&self) -> Option<f64> {
+        ratio(self.std()?, mean(self.packets, self.bytes)?)
+    }
+    fn dominant(&self) -> Option<f64> {
+        ratio(self.lengths.mode_count as f64, self.lengths.packets as f64)
+    }
+    fn is_constant_size(&self) -> Option<bool> {
+        let dominant = self.dominant()?;
+        (self.packets >= 2).then_some(dominant >= 0.95)
+    }
+    fn size_entropy(&self) -> f64 {
+        ratio(self.shape.entropy, (self.shape.lengths as f64).log2()).unwrap_or(0.0)
+    }
+    fn is_constant_rate(&self) -> Option<bool> {
+        let variation = self.gaps.all.variation()?;
+        (self.packets >= 3).then_some(variation <= 0.1)
+    }
+    fn cells(&self) -> Option<f64> {
+        ratio(self.shape.cells as f64, self.packets as f64)
+    }
+    fn is_tor_like(&self) -> Option<bool> {
+        Some(self.cells()? >= 0.7 && self.size_variation().is_some_and(|v| v < 0.1))
+    }
+    fn overhead(&self) -> i64 {
+        int(self.bytes).saturating_sub(int(self.payload))
+    }
+    fn score(&self) -> Option<f64> {
+        let constant_size = self.is_constant_size()?;
+        let part = |holds: bool, weight: f64| if holds { weight } else { 0.0 };
+        Some(
+            part(constant_size, 0.3)
+                + part(self.dominant()? > 0.8, 0.2)
+                + part(self.is_constant_rate() == Some(true), 0.2)
+                + part(self.is_tor_like() == Some(true), 0.3),
+        )
+    }
+}
+
+/// Signs of padding.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View> = Group {
+    id: "padding",
+    doc: "Signs of padding and of shaped traffic.",
+    opt_in: false,
+    uses: TrackerMask::SIZES.union(TrackerMask::LOG),
+    needs: &[],
+    view: |flow, scratch, settings| {
+        let base = flow.base;
+        let mut known = || Some(Known {
+            packets: base.total_packets(),
+            bytes: base.total_bytes(),
+            payload: base.payload[0] + base.payload[1],
+            sumsq: flow.sizes.map(|s| s.side[0].join(&s.side[1]).sumsq)?,
+            lengths: scratch.lengths(flow)?,
+            gaps: scratch.gaps(flow, settings)?,
+            shape: flow.log?.shape(scratch.log(), &settings.trackers),
+        });
+        View(known())
+    },
+    features: &[
+        f64("pkt_size_variance", BytesSquared, Experimental, |v| v.known()?.std().map(|s| s * s), "The same as pkt_len_variance."),
+        f64("pkt_size_cv", NoUnit, Experimental, |v| v.known()?.size_variation(), "Standard deviation over mean of the IP lengths."),
+        bool("is_constant_size", Experimental, |v| v.known()?.is_constant_size(), "Whether dominant_size_ratio is 0.95 or more; null for a single packet."),
+        i64("dominant_size_mode", Bytes, Experimental, |v| Some(v.known()?.lengths.mode.into()), "The same as dominant_pkt_size: most frequent IP length."),
+        f64("dominant_size_ratio", NoUnit, Experimental, |v| v.known()?.dominant(), "The same as dominant_pkt_ratio: share of packets with it."),
+        i64("unique_size_count", Count, Experimental, |v| Some(int(v.known()?.shape.lengths)), "Different IP lengths."),
+        f64("size_entropy", NoUnit, Experimental, |v| v.known().map(Known::size_entropy), "Shannon entropy of the IP lengths over that of as many equally frequent ones; 0 for one length."),
+        f64("iat_variance", SecondsSquared, Experimental, |v| v.known()?.gaps.all.std().map(|s| (s / 1e9).powi(2)), "Population variance of the gaps between packets."),
+        f64("iat_cv", NoUnit, Experimental, |v| v.known()?.gaps.all.variation(), "Standard deviation over mean of the gaps between packets."),
+        bool("is_constant_rate", Experimental, |v| v.known()?.is_constant_rate(), "Whether iat_cv is 0.1 or less; null below three packets."),
+        i64("tor_cell_count", Count, Experimental, |v| Some(int(v.known()?.shape.cells)), "Packets with an IP length of 580 to 600: a cell of Tor in a TLS record over TCP. A heuristic."),
+        f64("tor_cell_ratio", NoUnit, Experimental, |v| v.known()?.cells(), "tor_cell_count over the packets of the flow."),
+        bool("is_tor_like", Experimental, |v| v.known()?.is_tor_like(), "Whether tor_cell_ratio is 0.7 or more and pkt_size_cv below 0.1. A heuristic."),
+        f64("burst_padding_ratio", NoUnit, Experimental, |v| ratio(v.known()?.overhead() as f64, v.known()?.bytes as f64), "Share of headers in the IP bytes."),
+        i64("burst_overhead_bytes", Bytes, Experimental, |v| v.known().map(Known::overhead), "IP bytes less payload bytes."),
+        f64("avg_burst_payload_efficiency", NoUnit, Experimental, |v| v.known()?.shape.efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst."),
+        f64("padding_score", NoUnit, Experimental, |v| v.known()?.score(), "0.3 for is_constant_size + 0.2 for dominant_size_ratio above 0.8 + 0.2 for is_constant_rate + 0.3 for is_tor_like; null for a single packet."),
+    ],
+};

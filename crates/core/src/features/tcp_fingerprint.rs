@@ -1,0 +1,124 @@
+//! What the SYNs say of the stacks that sent them, and how long their clocks have run.
+
+use std::fmt::Write as _;
+
+use md5::{Digest, Md5};
+
+use super::Profile::Experimental;
+use super::Unit::{Bytes, Hours, None as NoUnit};
+use super::values::{initial_ttl, put};
+use super::{FlowView, Group, f64, i64, str};
+use crate::trackers::{Clock, SideTcp, Syn, TcpOptions, TrackerMask};
+
+/// SYNs and clocks with the directions told apart; none for other protocols, or where no header was captured.
+pub struct View<'a> {
+    known: Option<&'a TcpOptions>,
+    fwd: usize,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+/// Orders of options that stacks are known by, with their initial TTL.
+const STACKS: [(u8, &[u8], &str); 8] = [
+    (64, &[2, 4, 8, 1, 3], "linux"),
+    (64, &[2, 1, 1, 4, 1, 3], "linux"),
+    (64, &[2, 1, 3, 1, 1, 8, 4, 0], "macos"),
+    (64, &[2, 1, 3, 4, 8], "freebsd"),
+    (64, &[2, 1, 1, 4, 1, 3, 1, 1, 8], "openbsd"),
+    (128, &[2, 1, 3, 1, 1, 4], "windows"),
+    (128, &[2, 1, 3, 4, 8], "windows"),
+    (128, &[2, 1, 1, 4], "windows"),
+];
+
+/// Frequencies that clocks of timestamps run at.
+const CLOCKS_HZ: [f64; 4] = [10.0, 100.0, 250.0, 1000.0];
+
+impl View<'_> {
+    /// The forward (0) or backward (1) direction.
+    fn side(&self, back: usize) -> Option<&SideTcp> {
+        self.known?.side.get(self.fwd ^ back)
+    }
+    /// The initiator's first SYN without ACK (0), the responder's first SYN-ACK (1).
+    fn syn(&self, back: usize) -> Option<&Syn> {
+        self.side(back)?.syns.get(back)?.as_deref()
+    }
+    fn fingerprint(&self, back: usize, out: &mut String) -> Option<()> {
+        let syn = self.syn(back)?;
+        let (mss, scale) = (number(syn.mss), number(syn.scale));
+        let mut text = format!("{}_{}_{mss}_{scale}_", syn.window, initial_ttl(syn.ttl));
+        for (i, kind) in syn.kinds().iter().enumerate() {
+            write!(text, "{}{kind}", if i == 0 { "" } else { "-" }).ok()?;
+        }
+        write!(out, "t{}_{mss}_{scale}_", syn.window).ok()?;
+        let hash = Md5::digest(text.as_bytes());
+        hash.iter().take(6).try_for_each(|b| write!(out, "{b:02x}")).ok()
+    }
+    fn stack(&self, back: usize) -> Option<&'static str> {
+        let syn = self.syn(back)?;
+        let known = |&&(ttl, kinds, _): &&(u8, &[u8], &str)| ttl == initial_ttl(syn.ttl) && kinds == syn.kinds();
+        STACKS.iter().find(known).map(|(_, _, name)| *name)
+    }
+    fn uptime(&self, back: usize) -> Option<f64> {
+        uptime(&self.side(back)?.timestamps.clock)
+    }
+}
+
+fn number<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or(String::new(), |v| v.to_string())
+}
+
+/// Hours that a clock has run when it was first seen, if it keeps one of the known rates for ten samples and seconds.
+fn uptime(clock: &Clock) -> Option<f64> {
+    let (value, ts) = clock.first;
+    let elapsed = clock.last.1.saturating_sub(ts);
+    if clock.samples < 10 || elapsed < 10_000_000_000 {
+        return None;
+    }
+    let rate = f64::from(clock.last.0.wrapping_sub(value)) / (elapsed as f64 / 1e9);
+    let hz = CLOCKS_HZ.into_iter().find(|hz| (rate / hz - 1.0).abs() <= 0.05)?;
+    Some(f64::from(value) / hz / 3600.0)
+}
+
+/// Fingerprints of TCP stacks.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "tcp_fingerprint",
+    doc: "Fingerprints of TCP stacks by their SYNs, and apparent uptimes.",
+    opt_in: false,
+    uses: TrackerMask::TCP_OPTIONS,
+    needs: &[],
+    view: |flow, _, _| View { known: flow.tcp_options, fwd: flow.base.fwd() },
+    features: &[
+        str("tcp_fp_fwd", Experimental, |v, out| v.fingerprint(0, out), "t, window, MSS, window scale and 12 digits of an MD5 of these with initial TTL and kinds of options, of the initiator's first SYN without ACK."),
+        str("tcp_fp_bwd", Experimental, |v, out| v.fingerprint(1, out), "The same of the responder's first SYN-ACK."),
+        str("tcp_os_hint_fwd", Experimental, |v, out| put(out, v.stack(0)?), "System with the initial TTL and the order of options of the initiator's first SYN: linux, macos, freebsd, openbsd, windows."),
+        str("tcp_os_hint_bwd", Experimental, |v, out| put(out, v.stack(1)?), "The same of the responder's first SYN-ACK."),
+        f64("tcp_uptime_fwd", Hours, Experimental, |v| v.uptime(0), "Apparent uptime of the initiator by its timestamps, where they run at 10, 100, 250 or 1000 Hz; wrong where a random offset is added (Linux since 4.10)."),
+        f64("tcp_uptime_bwd", Hours, Experimental, |v| v.uptime(1), "Apparent uptime of the responder, likewise."),
+        i64("tcp_fp_fwd_window", Bytes, Experimental, |v| Some(v.syn(0)?.window.into()), "Window of the initiator's first SYN without ACK."),
+        i64("tcp_fp_fwd_ttl", NoUnit, Experimental, |v| Some(v.syn(0)?.ttl.into()), "TTL or hop limit of the initiator's first SYN without ACK."),
+        i64("tcp_fp_fwd_mss", Bytes, Experimental, |v| v.syn(0)?.mss.map(i64::from), "MSS of the initiator's first SYN without ACK."),
+        i64("tcp_fp_fwd_ws", NoUnit, Experimental, |v| v.syn(0)?.scale.map(i64::from), "Window scale of the initiator's first SYN without ACK."),
+        i64("tcp_fp_bwd_window", Bytes, Experimental, |v| Some(v.syn(1)?.window.into()), "Window of the responder's first SYN-ACK."),
+        i64("tcp_fp_bwd_ttl", NoUnit, Experimental, |v| Some(v.syn(1)?.ttl.into()), "TTL or hop limit of the responder's first SYN-ACK."),
+        i64("tcp_fp_bwd_mss", Bytes, Experimental, |v| v.syn(1)?.mss.map(i64::from), "MSS of the responder's first SYN-ACK."),
+        i64("tcp_fp_bwd_ws", NoUnit, Experimental, |v| v.syn(1)?.scale.map(i64::from), "Window scale of the responder's first SYN-ACK."),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_uptime_needs_a_clock_that_keeps_its_rate() {
+        let clock =
+            |samples, ticks: u32| Clock { samples, first: (360_000, 5), last: (360_000 + ticks, 10_000_000_005) };
+        assert_eq!(uptime(&clock(10, 1000)), Some(1.0));
+        assert_eq!(uptime(&clock(10, 1049)), Some(1.0));
+        assert_eq!(uptime(&clock(10, 1060)), None);
+        assert_eq!(uptime(&clock(9, 1000)), None);
+    }
+}

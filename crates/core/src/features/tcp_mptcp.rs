@@ -1,0 +1,60 @@
+//! Multipath TCP (RFC 8684): connections and their subflows.
+
+use super::Profile::Experimental;
+use super::Unit::{Bitmap, Count, None as NoUnit};
+use super::values::{bits, int};
+use super::{FlowView, Group, i64};
+use crate::trackers::{SideTcp, TcpOptions, TrackerMask};
+
+/// Options of Multipath TCP; none for other protocols, or where no header was captured.
+pub struct View<'a> {
+    known: Option<&'a TcpOptions>,
+    fwd: usize,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+impl View<'_> {
+    /// The forward (0) or backward (1) direction.
+    fn side(&self, back: usize) -> Option<&SideTcp> {
+        self.known?.side.get(self.fwd ^ back)
+    }
+    fn is_capable(&self, back: usize) -> Option<bool> {
+        let side = self.side(back)?;
+        side.first_syn.map(|_| side.mp_capable)
+    }
+    fn stat(&self) -> Option<i64> {
+        let [a, b] = [0, 1].map(|back| self.is_capable(back) == Some(true));
+        Some(bits(&[self.known?.with_mptcp > 0, a, b, a && b]))
+    }
+    fn is_mptcp(&self) -> Option<i64> {
+        let sides = &self.known?.side;
+        if sides.iter().all(|s| s.mp_capable) || sides.iter().all(|s| s.mp_join) {
+            return Some(1);
+        }
+        let refuses = |s: &SideTcp| s.first_syn.is_some() && !s.mp_capable && !s.mp_join;
+        let known = sides.iter().any(refuses) || sides.iter().all(|s| s.first_syn.is_some());
+        known.then_some(0)
+    }
+}
+
+/// Multipath TCP.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "tcp_mptcp",
+    doc: "Multipath TCP: connections and their subflows.",
+    opt_in: false,
+    uses: TrackerMask::TCP_OPTIONS,
+    needs: &[],
+    view: |flow, _, _| View { known: flow.tcp_options.filter(|t| t.side.iter().any(|s| s.segments > 0)), fwd: flow.base.fwd() },
+    features: &[
+        i64("mptcp_detected", NoUnit, Experimental, |v| Some((v.known?.with_mptcp > 0).into()), "1 if any segment has an option of Multipath TCP (kind 30), else 0."),
+        i64("mptcp_capable_fwd", NoUnit, Experimental, |v| v.is_capable(0).map(i64::from), "1 if a segment with SYN of the initiator has MP_CAPABLE, else 0."),
+        i64("mptcp_capable_bwd", NoUnit, Experimental, |v| v.is_capable(1).map(i64::from), "1 if a segment with SYN of the responder has MP_CAPABLE, else 0."),
+        i64("mptcp_option_count", Count, Experimental, |v| Some(int(v.known?.with_mptcp)), "Segments with an option of Multipath TCP."),
+        i64("mptcp_stat", Bitmap, Experimental, |v| v.stat(), "1 mptcp_detected, 2 mptcp_capable_fwd, 4 mptcp_capable_bwd, 8 both."),
+        i64("is_mptcp", NoUnit, Experimental, |v| v.is_mptcp(), "1 if the SYNs of both sides have MP_CAPABLE, or both MP_JOIN (a subflow); 0 if a side's SYNs have neither or both sides' were seen; null if the handshake does not show it."),
+    ],
+};

@@ -1,0 +1,72 @@
+//! Options of TCP (RFC 9293 section 3.2). What only a SYN may say is ignored elsewhere (RFC 7323 section 2.2).
+
+use super::Profile::Extended;
+use super::Unit::{Bitmap, Bytes, Count, None as NoUnit};
+use super::values::int;
+use super::{FlowView, Group, i64};
+use crate::trackers::{SideTcp, TcpOptions, TrackerMask};
+
+/// Options with the directions told apart; none for other protocols, or where no header was captured.
+pub struct View<'a> {
+    known: Option<&'a TcpOptions>,
+    fwd: usize,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+impl View<'_> {
+    /// The forward (0) or backward (1) direction.
+    fn side(&self, back: usize) -> Option<&SideTcp> {
+        self.known?.side.get(self.fwd ^ back)
+    }
+    fn sack_permitted(&self, back: usize) -> Option<i64> {
+        let side = self.side(back)?;
+        side.first_syn.map(|_| side.sack_permitted.into())
+    }
+    fn has_timestamps(&self, back: usize) -> Option<i64> {
+        let side = self.side(back).filter(|s| s.segments > 0)?;
+        Some(side.timestamps.values.is_some().into())
+    }
+    /// First and last TSval.
+    fn timestamps(&self, back: usize) -> Option<(u32, u32)> {
+        self.side(back)?.timestamps.values
+    }
+    fn elapsed(&self, back: usize) -> Option<i64> {
+        let (first, last) = self.timestamps(back)?;
+        Some(last.wrapping_sub(first).into())
+    }
+}
+
+/// Options.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "tcp_options",
+    doc: "Options of TCP: MSS, window scale, SACK, timestamps.",
+    opt_in: false,
+    uses: TrackerMask::TCP_OPTIONS,
+    needs: &[],
+    view: |flow, _, _| View { known: flow.tcp_options.filter(|t| t.side.iter().any(|s| s.segments > 0)), fwd: flow.base.fwd() },
+    features: &[
+        i64("tcp_mss_fwd", Bytes, Extended, |v| v.side(0)?.mss.map(i64::from), "First MSS in a segment with SYN of the initiator."),
+        i64("tcp_mss_bwd", Bytes, Extended, |v| v.side(1)?.mss.map(i64::from), "First MSS in a segment with SYN of the responder."),
+        i64("tcp_ws_fwd", NoUnit, Extended, |v| v.side(0)?.scale.map(i64::from), "The same as tcp_win_scale_fwd."),
+        i64("tcp_ws_bwd", NoUnit, Extended, |v| v.side(1)?.scale.map(i64::from), "The same as tcp_win_scale_bwd."),
+        i64("tcp_sack_permitted_fwd", NoUnit, Extended, |v| v.sack_permitted(0), "1 if a segment with SYN of the initiator has SACK-permitted, else 0."),
+        i64("tcp_sack_permitted_bwd", NoUnit, Extended, |v| v.sack_permitted(1), "1 if a segment with SYN of the responder has SACK-permitted, else 0."),
+        i64("tcp_sack_blocks_total", Count, Extended, |v| Some(int(v.known?.sack_blocks)), "Blocks of all SACK options, both directions, D-SACK included."),
+        i64("tcp_ts_fwd_present", NoUnit, Extended, |v| v.has_timestamps(0), "1 if a forward segment has timestamps, else 0."),
+        i64("tcp_ts_fwd_first", NoUnit, Extended, |v| Some(v.timestamps(0)?.0.into()), "TSval of the first forward segment with timestamps."),
+        i64("tcp_ts_fwd_last", NoUnit, Extended, |v| Some(v.timestamps(0)?.1.into()), "TSval of the last forward segment with timestamps."),
+        i64("tcp_ts_fwd_diff", NoUnit, Extended, |v| v.elapsed(0), "(tcp_ts_fwd_last - tcp_ts_fwd_first) modulo 2^32."),
+        i64("tcp_ts_ecr_fwd_first", NoUnit, Extended, |v| v.side(0)?.timestamps.echo_first.map(i64::from), "TSecr of the first forward segment with ACK and timestamps."),
+        i64("tcp_ts_bwd_present", NoUnit, Extended, |v| v.has_timestamps(1), "1 if a backward segment has timestamps, else 0."),
+        i64("tcp_ts_bwd_first", NoUnit, Extended, |v| Some(v.timestamps(1)?.0.into()), "TSval of the first backward segment with timestamps."),
+        i64("tcp_ts_bwd_last", NoUnit, Extended, |v| Some(v.timestamps(1)?.1.into()), "TSval of the last backward segment with timestamps."),
+        i64("tcp_ts_bwd_diff", NoUnit, Extended, |v| v.elapsed(1), "(tcp_ts_bwd_last - tcp_ts_bwd_first) modulo 2^32."),
+        i64("tcp_ts_ecr_bwd_first", NoUnit, Extended, |v| v.side(1)?.timestamps.echo_first.map(i64::from), "TSecr of the first backward segment with ACK and timestamps."),
+        i64("tcp_options_bitmap", Bitmap, Extended, |v| Some(v.known?.seen.into()), "Seen in any segment: 1 MSS, 2 window scale, 4 SACK-permitted, 8 timestamps."),
+        i64("tcp_options_pkt_count", Count, Extended, |v| Some(int(v.known?.with_options)), "Segments with an option other than End of Option List and No-Operation."),
+    ],
+};

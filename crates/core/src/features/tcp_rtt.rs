@@ -1,0 +1,62 @@
+//! Round-trip times of TCP: one timed segment at a time (RFC 6298 section 3), by timestamps (RFC 7323 section 4) and by
+//! acknowledgement.
+
+use super::Profile::Extended;
+use super::Unit::{Count, Seconds};
+use super::values::{int, seconds as s};
+use super::{FlowView, Group, f64, i64};
+use crate::trackers::{Samples, TcpSequence, TrackerMask, mean, population_std};
+
+/// Round-trip times; none for other protocols, or where no header was captured.
+pub struct View<'a>(Option<&'a TcpSequence>);
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+impl View<'_> {
+    fn timestamps(&self) -> Option<&Samples> {
+        Some(&self.0?.timestamp_rtt).filter(|s| s.count > 0)
+    }
+    fn acks(&self) -> Option<&Samples> {
+        Some(&self.0?.ack_rtt).filter(|s| s.count > 0)
+    }
+    fn std(&self) -> Option<f64> {
+        let t = self.timestamps()?;
+        Some(population_std(t.count, t.sum, t.sumsq)? / 1e9)
+    }
+    fn jitter(&self) -> Option<f64> {
+        let (count, sum) = self.timestamps()?.steps;
+        Some(mean(count, sum)? / 1e9)
+    }
+    fn handshake(&self) -> Option<f64> {
+        self.0?.handshake().and_then(|ns| u64::try_from(ns).ok()).map(s)
+    }
+}
+
+fn mean_of(samples: &Samples) -> Option<f64> {
+    Some(mean(samples.count, samples.sum)? / 1e9)
+}
+
+/// Round-trip times.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "tcp_rtt",
+    doc: "Round-trip times of TCP, by the handshake, by timestamps and by acknowledgement.",
+    opt_in: false,
+    uses: TrackerMask::TCP_SEQUENCE,
+    needs: &[],
+    view: |flow, _, _| View(flow.tcp_sequence.filter(|t| t.side.iter().any(|s| s.segments > 0))),
+    features: &[
+        f64("tcp_rtt_handshake", Seconds, Extended, |v| v.handshake(), "Time from the initiator's SYN to the ACK that answers the SYN-ACK; null where a second SYN or SYN-ACK makes it ambiguous."),
+        f64("tcp_rtt_min", Seconds, Extended, |v| v.timestamps().map(|t| s(t.min)), "Smallest round-trip time by timestamps, both directions."),
+        f64("tcp_rtt_max", Seconds, Extended, |v| v.timestamps().map(|t| s(t.max)), "Largest round-trip time by timestamps, both directions."),
+        f64("tcp_rtt_mean", Seconds, Extended, |v| mean_of(v.timestamps()?), "Mean round-trip time by timestamps, both directions."),
+        i64("tcp_rtt_samples", Count, Extended, |v| Some(int(v.0?.timestamp_rtt.count)), "Samples of round-trip times by timestamps, both directions."),
+        f64("tcp_rtt_std", Seconds, Extended, |v| v.std(), "Population standard deviation of the round-trip times by timestamps."),
+        f64("tcp_rtt_jitter_avg", Seconds, Extended, |v| v.jitter(), "Mean difference between a round-trip time by timestamps and the one before of the same direction."),
+        f64("tcp_rtt_ack_min", Seconds, Extended, |v| v.acks().map(|a| s(a.min)), "Smallest round-trip time by acknowledgement, both directions."),
+        f64("tcp_rtt_ack_max", Seconds, Extended, |v| v.acks().map(|a| s(a.max)), "Largest round-trip time by acknowledgement, both directions."),
+        f64("tcp_rtt_ack_mean", Seconds, Extended, |v| mean_of(v.acks()?), "Mean round-trip time by acknowledgement, both directions."),
+    ],
+};
