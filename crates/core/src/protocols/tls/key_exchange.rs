@@ -69,7 +69,7 @@ fn ffdhe(prime: &[u8]) -> Option<u16> {
 /// IANA's TLS Cipher Suites, those that send the values of an ephemeral exchange (anonymous ones too).
 fn method(cipher: u16) -> Option<Method> {
     Some(match cipher {
-        // 0xcc13 to 0xcc15: ChaCha20 before RFC 7905.
+        // 0xcc13 to 0xcc15: ChaCha20 before RFC 7905. 0xc0ff: J-PAKE of Thread, whose message begins as that of ECDHE does.
         0xc006..=0xc00a
         | 0xc010..=0xc019
         | 0xc023
@@ -97,6 +97,7 @@ fn method(cipher: u16) -> Option<Method> {
         | 0xc08a
         | 0xc08b
         | 0xc0ac..=0xc0af
+        | 0xc0ff
         | 0xcca8
         | 0xcca9
         | 0xcc13
