@@ -37,7 +37,9 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
     if w.is_inside() && usize::from(ip_len) > wire {
         return Err(SkipReason::Malformed);
     }
-    let l3 = w.note_ip(4, len as u32);
+    // A link layer may claim fewer bytes than the packet and the frame have: then the packet is believed.
+    let sent = if ip_len == 0 { len } else { usize::from(ip_len).min(w.whole_wire_rest()) } as u32;
+    let l3 = w.note_ip(4, sent);
     if len < header_len {
         return Err(SkipReason::Malformed);
     }
@@ -53,7 +55,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
         l3,
         l4: l4.min(end),
         end,
-        ip_len: len as u32,
+        ip_len: sent,
         l4_len: (len - header_len) as u32,
         ah: false,
         piece: None,
@@ -91,8 +93,9 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
         0 => jumbo_length(h[6], w.rest().get(40..).unwrap_or_default(), wire),
         _ => 40 + usize::from(claimed),
     };
+    let sent = if claimed == 0 { len.min(wire) } else { len.min(w.whole_wire_rest()) } as u32;
     let len = len.min(wire);
-    let l3 = w.note_ip(6, len as u32);
+    let l3 = w.note_ip(6, sent);
     let end = (w.at + len).min(w.bytes.len());
     let (mut src, mut dst) = ([0; 16], [0; 16]);
     src.copy_from_slice(&h[8..24]);
@@ -106,7 +109,7 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
         l3,
         l4: w.at + 40,
         end,
-        ip_len: len as u32,
+        ip_len: sent,
         l4_len: len.saturating_sub(40) as u32,
         ah: false,
         piece: None,

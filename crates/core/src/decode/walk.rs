@@ -99,6 +99,8 @@ pub(super) struct Walk<'a> {
     pub at: usize,
     /// Length of `bytes` on the wire.
     pub wire: usize,
+    /// The same before lengths and trailers cut it back.
+    whole_wire: usize,
     /// Offset of `bytes` in the data of the batch.
     pub base: u32,
     pub context: Context,
@@ -131,6 +133,7 @@ impl<'a> Walk<'a> {
             bytes,
             at: 0,
             wire: wire.max(bytes.len()),
+            whole_wire: wire.max(bytes.len()),
             base,
             context: Context {
                 layers: Layers::default(),
@@ -258,6 +261,11 @@ impl<'a> Walk<'a> {
     /// Bytes on the wire from here on.
     pub fn wire_rest(&self) -> usize {
         self.wire.saturating_sub(self.at)
+    }
+
+    /// Bytes on the wire from here on, whatever the headers around say.
+    pub fn whole_wire_rest(&self) -> usize {
+        self.whole_wire.saturating_sub(self.at)
     }
 
     /// The next `len` bytes are all that belongs to this layer; the rest is padding or a trailer.

@@ -197,6 +197,10 @@ fn a_length_beyond_the_frame_was_not_sent() {
     six[18..20].copy_from_slice(&[0xff, 0xff]);
     assert_eq!(lengths(&six, 0), (58, 10, 58));
     assert_eq!(lengths(&six, 100).0, 158);
+    // PPPoE claims less than the packet and the frame have.
+    let packet = ip4(UDP, &udp_to(1, 2, &[7; 10]));
+    let pppoe = eth(0x8864, &cat(&[&[0x11, 0, 0, 1, 0, 34, 0, 0x21], &packet]));
+    assert_eq!(lengths(&pppoe, 0), (38, 4, 38));
 }
 
 #[test]
