@@ -54,7 +54,9 @@ impl Mac {
         while is_tag(kind)
             && let Some((&[a, b, c, d], after)) = rest.split_first_chunk()
         {
-            self.vlans.insert(u64::from(u16::from_be_bytes([a, b]) & 0xfff), &mut context.memory);
+            let id = u16::from_be_bytes([a, b]) & 0xfff;
+            self.vlan.get_or_insert(id);
+            self.vlans.insert(id.into(), &mut context.memory);
             (kind, rest) = (u16::from_be_bytes([c, d]), after);
         }
     }
@@ -78,6 +80,9 @@ impl Tracker for Mac {
     }
 
     fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
+        if let Some((header, tags)) = packet.ethernet() {
+            self.header(header, tags, side, context);
+        }
         // A tag may stand behind another header than Ethernet, too.
         let scope = packet.info.key.scope().vlan;
         for id in [scope & 0xffff, scope >> 16] {
@@ -85,9 +90,6 @@ impl Tracker for Mac {
                 self.vlan.get_or_insert(id as u16);
                 self.vlans.insert(id.into(), &mut context.memory);
             }
-        }
-        if let Some((header, tags)) = packet.ethernet() {
-            self.header(header, tags, side, context);
         }
         Wants::More
     }
@@ -143,5 +145,8 @@ mod tests {
         let tagged = eth(0x88a8, &[&[0, 7, 0x81, 0, 0x20, 9, 0x81, 0, 0, 9, 8, 0][..], &inner].concat());
         let mac = feed(&[&tagged]);
         assert_eq!((mac.vlan, mac.vlans.count()), (Some(7), 2));
+        // 0 is a priority tag (IEEE 802.1Q clause 9.6): no VLAN, but a tag.
+        let priority = feed(&[&eth(0x8100, &[&[0xe0, 0, 8, 0][..], &inner].concat())]);
+        assert_eq!((priority.vlan, priority.vlans.count()), (Some(0), 1));
     }
 }
