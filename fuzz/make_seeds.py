@@ -195,9 +195,23 @@ def stream_seeds():
     yield "never_taken", script(7, *((i * 50, 50, i) for i in range(10)), appetites=(1, 0) * 4)
 
 
+def app_seeds():
+    def script(client, server, *cuts):
+        return bytes([len(cuts)]) + be16(len(client)) + b"".join(be16(at) + bytes([n, late]) for at, n, late in cuts) + client + server
+
+    # Behind the headers of the hellos: random, session id, suites, compression, extensions.
+    sni = be16(0, 14, 12) + b"\0" + be16(9) + b"localhost"
+    client = bytes(32) + b"\0" + be16(2, 0x1301) + b"\1\0" + be16(len(sni)) + sni + bytes(512 - 4 - 2 - 41 - len(sni) - 2)
+    server = bytes(32) + b"\0" + be16(0xC02F) + b"\0" + bytes(467) + b"\x14\3\3\0\1\1\x17\3\3\0\x20" + bytes(32)
+    yield "whole", script(client, server)
+    yield "cut", script(client, server, (5, 9, 0), (100, 30, 9), (0, 200, 2), (300, 100, 30))
+    yield "bytes", script(client[:90], server[:90], *((0, 0, 0) for _ in range(100)))
+    yield "other", script(b"\0" * 40, b"\xff" * 40, (3, 3, 3), (9, 9, 0))
+
+
 def main():
     for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
-                          ("streams", stream_seeds)):
+                          ("streams", stream_seeds), ("app", app_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

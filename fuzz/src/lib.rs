@@ -1,5 +1,6 @@
 //! Laws that hold for any input. A fuzz target is one call into this crate.
 
+pub mod app;
 pub mod captures;
 pub mod decoding;
 pub mod fragments;

@@ -17,10 +17,8 @@ const MAX_OFFSET: u32 = 2000;
 pub fn laws(input: &[u8]) {
     let Some((isn, input)) = input.split_first_chunk::<4>() else { return };
     let Some((appetites, script)) = input.split_first_chunk::<8>() else { return };
-    let appetites: Vec<_> = appetites
-        .chunks_exact(2)
-        .map(|a| Appetite { needs: u16::from(a[0]), takes: u16::from(a[1]) })
-        .collect();
+    let appetites: Vec<_> =
+        appetites.chunks_exact(2).map(|a| Appetite { needs: u16::from(a[0]), takes: u16::from(a[1]) }).collect();
     let segment = |s: &[u8]| Sent {
         offset: u32::from(u16::from_be_bytes([s[0], s[1]])) % MAX_OFFSET,
         bytes: (0..s[2]).map(|i| s[3].wrapping_add(i)).collect(),
