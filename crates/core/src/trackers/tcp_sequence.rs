@@ -366,11 +366,11 @@ impl Opening {
             }
             Self::SynAck { side, ambiguous, .. } if s.side != *side => *ambiguous |= syn && ack,
             Self::SynAck { ambiguous, .. } if syn && !ack => *ambiguous = true,
-            Self::SynAck { seq, ts, ambiguous, .. } if !syn => {
-                if s.ack.is_some_and(|a| !before(a, seq.wrapping_add(1))) {
-                    let duration = s.ts.saturating_sub(*ts);
-                    *self = Self::Done((!*ambiguous && duration >= 0).then_some(duration));
-                }
+            Self::SynAck { seq, ts, ambiguous, .. }
+                if !syn && s.ack.is_some_and(|a| !before(a, seq.wrapping_add(1))) =>
+            {
+                let duration = s.ts.saturating_sub(*ts);
+                *self = Self::Done((!*ambiguous && duration >= 0).then_some(duration));
             }
             _ => {}
         }

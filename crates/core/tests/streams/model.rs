@@ -1,5 +1,6 @@
 //! What a stream is, written down as simply as can be: one byte after the other, the first that came counts. The property
 //! tests and the fuzz target hold the assembler to it.
+#![allow(clippy::expect_used, clippy::panic, reason = "a law that does not hold is a failed test")]
 
 use std::collections::BTreeMap;
 

@@ -29,7 +29,8 @@ fn handshake(packets: &[P]) -> Option<i64> {
 /// Samples by acknowledgement, in seconds.
 fn samples(packets: &[P]) -> Vec<f64> {
     let (mut base, mut sent) = ([None; 2], [false; 2]);
-    let (mut next, mut timed): ([Option<u32>; 2], [Option<(u32, i64)>; 2]) = ([None; 2], [None; 2]);
+    let mut next: [Option<u32>; 2] = [None; 2];
+    let mut timed: [Option<(u32, i64)>; 2] = [None; 2];
     let mut out = Vec::new();
     for p in packets.iter().filter(|p| p.flags & RST == 0) {
         let (i, j) = (usize::from(!p.a), usize::from(p.a));
