@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
 use super::values::{TcpFlow, address, bits, decimal, int, put, ratio, time};
-use super::{FlowView, Group, f64, i64, private, str};
+use super::{FlowView, Group, always, f64, i64, private, str};
 use crate::flow::InitiatorBy;
 use crate::packet::{Layer, Layers};
 use crate::ports;
@@ -89,16 +89,16 @@ pub static GROUP: Group<View> = Group {
         private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.")),
         private(Port, str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic.")),
         private(Port, i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335).")),
-        i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers."),
+        always(i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers.")),
         f64("start_time", Seconds, Core, |v| Some(time(v.first_ts)), "Time of the earliest packet since the Unix epoch."),
         f64("end_time", Seconds, Core, |v| Some(time(v.last_ts)), "Time of the latest packet since the Unix epoch."),
         f64("duration", Seconds, Core, |v| Some(v.duration()), "Time from the earliest to the latest packet."),
-        i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions."),
-        i64("packets_fwd", Count, Core, |v| Some(int(v.packets[0])), "Packets from the initiator."),
-        i64("packets_bwd", Count, Core, |v| Some(int(v.packets[1])), "Packets from the responder."),
-        i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire."),
-        i64("bytes_fwd", Bytes, Core, |v| Some(int(v.bytes[0])), "IP bytes from the initiator."),
-        i64("bytes_bwd", Bytes, Core, |v| Some(int(v.bytes[1])), "IP bytes from the responder."),
+        always(i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions.")),
+        always(i64("packets_fwd", Count, Core, |v| Some(int(v.packets[0])), "Packets from the initiator.")),
+        always(i64("packets_bwd", Count, Core, |v| Some(int(v.packets[1])), "Packets from the responder.")),
+        always(i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire.")),
+        always(i64("bytes_fwd", Bytes, Core, |v| Some(int(v.bytes[0])), "IP bytes from the initiator.")),
+        always(i64("bytes_bwd", Bytes, Core, |v| Some(int(v.bytes[1])), "IP bytes from the responder.")),
         i64("payload_bytes_fwd", Bytes, Core, |v| Some(int(v.payload[0])), "Upper-layer payload from the initiator, as on the wire."),
         i64("payload_bytes_bwd", Bytes, Core, |v| Some(int(v.payload[1])), "Upper-layer payload from the responder, as on the wire."),
         i64("payload_bytes_total", Bytes, Core, |v| Some(int(v.payload[0] + v.payload[1])), "Upper-layer payload in both directions."),
@@ -110,7 +110,7 @@ pub static GROUP: Group<View> = Group {
         f64("time_first", Seconds, Core, |v| Some(time(v.first_ts)), "The same as start_time."),
         f64("time_last", Seconds, Core, |v| Some(time(v.last_ts)), "The same as end_time."),
         i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved)."),
-        i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc."),
+        always(i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc.")),
         str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'."),
         str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, reused, end_of_input, evicted."),
         str("initiator_by", Extended, |v, o| put(o, v.initiator_by.name()), "What the direction rests on: syn, synack, echo (ICMP), port (of a service, where asked for), first (packet in time)."),

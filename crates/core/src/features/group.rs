@@ -19,6 +19,8 @@ pub struct Feature<V: FlowView> {
     pub profile: Profile,
     /// What it gives away.
     pub privacy: Privacy,
+    /// Whether every flow has a value.
+    pub always: bool,
     /// The value.
     pub get: Get<V>,
     /// What it is, in a sentence.
@@ -95,6 +97,8 @@ pub struct FeatureInfo {
     pub doc: &'static str,
     /// What it gives away.
     pub privacy: Privacy,
+    /// Whether every flow has a value.
+    pub always: bool,
     /// Whether it tells of one direction only.
     pub direction: Option<Direction>,
 }
@@ -177,14 +181,20 @@ impl Profile {
 
 impl<V: FlowView> Feature<V> {
     const fn new(name: &'static str, unit: Unit, profile: Profile, get: Get<V>, doc: &'static str) -> Self {
-        Self { name, unit, profile, privacy: Privacy::Public, get, doc }
+        Self { name, unit, profile, privacy: Privacy::Public, always: false, get, doc }
     }
 }
 
 /// The same feature, private.
 pub const fn private<V: FlowView>(privacy: Privacy, feature: Feature<V>) -> Feature<V> {
-    let Feature { name, unit, profile, get, doc, .. } = feature;
-    Feature { name, unit, profile, privacy, get, doc }
+    let Feature { name, unit, profile, always, get, doc, .. } = feature;
+    Feature { name, unit, profile, privacy, always, get, doc }
+}
+
+/// The same feature, of which every flow has a value: its column keeps its type where there is no null (`int64` of numpy).
+pub const fn always<V: FlowView>(feature: Feature<V>) -> Feature<V> {
+    let Feature { name, unit, profile, privacy, get, doc, .. } = feature;
+    Feature { name, unit, profile, privacy, always: true, get, doc }
 }
 
 /// A constructor of features: its name, the variant of `Get`, what the value is, and the unit where it has no choice.
@@ -266,6 +276,7 @@ impl<V: FlowView> AnyGroup for Group<V> {
             profile: f.profile,
             doc: f.doc,
             privacy: f.privacy,
+            always: f.always,
             direction: Direction::of_name(f.name),
         };
         self.features.iter().map(info).collect()

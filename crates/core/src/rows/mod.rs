@@ -15,7 +15,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 pub use crate::features::Scratch as RowScratch;
 pub use selection::PROFILE_NAMES;
 
-use crate::columns::{Block, Column, Direction};
+use crate::columns::{Block, Column, Direction, Dtype};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
 use crate::features::{AnyGroup, FeatureInfo, GROUPS, Need, RowSettings};
@@ -95,6 +95,15 @@ impl RowPlan {
     /// The selected features, in the order of columns (which `flow_id` and `direction` may precede).
     pub fn features(&self) -> &[FeatureInfo] {
         &self.features
+    }
+
+    /// Names of the columns of numbers and truth values that never have a null, whatever the packets are.
+    pub fn never_null(&self) -> impl Iterator<Item = &'static str> {
+        let zeros = self.missing == Missing::Zero;
+        let plain = |d: Dtype| matches!(d, Dtype::F64 | Dtype::I64 | Dtype::Bool);
+        // A row of one direction has nulls for the other.
+        let always = move |f: &&FeatureInfo| (f.always && !(self.split && f.direction.is_some())) || zeros;
+        self.features.iter().filter(move |f| plain(f.dtype)).filter(always).map(|f| f.name)
     }
 
     /// The schema of the rows. Each field has metadata: `unit`, `group`, `profile`, `description`, `privacy`.

@@ -195,6 +195,11 @@ fn a_split_flow_has_a_row_for_each_direction() {
         assert_eq!(of(&b), ["bwd", "7", "-", "3", "0.115", "10.0.0.1"]);
         assert_eq!(f["flow_id"], b["flow_id"]);
     }
+    let never_null: Vec<_> = RowPlan::new(&config).unwrap().never_null().collect();
+    assert!(never_null.contains(&"total_packets") && !never_null.contains(&"packets_fwd"));
+    for name in never_null {
+        assert_eq!(batch.column_by_name(name).unwrap().null_count(), 0, "{name}");
+    }
 }
 
 #[test]

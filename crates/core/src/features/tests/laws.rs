@@ -92,6 +92,7 @@ fn compare(group: &dyn AnyGroup, case: &Case<'_>, got: &Row) -> Result<(), TestC
     let mut want = naive.0;
     for f in group.features() {
         let Some(got) = got.get(f.name) else { continue };
+        prop_assert!(got.is_some() || !f.always, "{} is not always known", f.name);
         match (*got, want.remove(f.name).flatten()) {
             (None, None) => {}
             (Some(g), Some(w)) if close(f.name, g, w, case.sketched) => {}
