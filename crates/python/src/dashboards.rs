@@ -12,18 +12,18 @@ use serde_json::Value;
 
 /// Builds a dashboard, row by row and panel by panel.
 #[pyclass(module = "joyfuljay.monitoring")]
-pub struct DashboardBuilder(dashboard::DashboardBuilder, Option<String>);
+pub struct DashboardBuilder(dashboard::DashboardBuilder);
 
 #[pymethods]
 impl DashboardBuilder {
     #[new]
-    #[pyo3(signature = (title, uid=None, refresh=None))]
-    fn new(title: &str, uid: Option<&str>, refresh: Option<String>) -> Self {
+    #[pyo3(signature = (title, uid=None))]
+    fn new(title: &str, uid: Option<&str>) -> Self {
         let mut builder = dashboard::DashboardBuilder::new(title);
         if let Some(uid) = uid {
             builder.uid(uid);
         }
-        Self(builder, refresh)
+        Self(builder)
     }
 
     fn add_row(&mut self, title: &str) {
@@ -50,13 +50,14 @@ impl DashboardBuilder {
         self.0.add_panel(kind, title, &exprs, options).map(drop).map_err(dashboard_error)
     }
 
+    /// The panel or row that was added last, as JSON.
+    fn last(&self) -> String {
+        self.0.panels().last().map(Value::to_string).unwrap_or_default()
+    }
+
     /// The dashboard as JSON.
     fn build(&self) -> String {
-        let mut built = self.0.build();
-        if let (Some(refresh), Some(map)) = (&self.1, built.as_object_mut()) {
-            map.insert("refresh".to_owned(), refresh.as_str().into());
-        }
-        built.to_string()
+        self.0.build().to_string()
     }
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def export_dashboard(
     dashboard: dict[str, Any] | None = None,
     datasource_uid: str | None = None,
 ) -> Path:
-    """Writes a dashboard (the overview when none is given) as JSON that Grafana imports; gives the path.
+    """Writes a dashboard (the overview when none is given) as JSON that Grafana imports; gives the path. Folders that are missing are made.
 
     With ``datasource_uid`` every reference to Prometheus names it.
     """
@@ -85,15 +86,22 @@ def generate_prometheus_config(
 
 
 class DashboardBuilder:
-    """Builds a dashboard row by row and panel by panel; panels never overlap. Every method but ``build`` gives the builder."""
+    """Builds a dashboard row by row and panel by panel; panels never overlap. Every method but ``build`` gives the builder.
+
+    ``title``, ``uid``, ``refresh`` and ``panels`` (a list of Grafana's JSON) may be changed until ``build``.
+    """
 
     def __init__(self, title: str, uid: str | None = None, refresh: str = "10s") -> None:
-        self._native = _native.DashboardBuilder(title, uid, refresh)
+        self._native = _native.DashboardBuilder(title, uid)
+        self.title = title
+        self.uid: str = json.loads(self._native.build())["uid"]
+        self.refresh = refresh
+        self.panels: list[dict[str, Any]] = []
 
     def add_row(self, title: str) -> DashboardBuilder:
         """A heading across the whole width."""
         self._native.add_row(title)
-        return self
+        return self._added()
 
     def add_stat_panel(
         self,
@@ -107,7 +115,7 @@ class DashboardBuilder:
     ) -> DashboardBuilder:
         """One big number. ``width`` is in columns, of 24; ``unit`` is Grafana's name of it."""
         self._native.add_panel(title, [expr], False, unit, width, height, None, description)
-        return self
+        return self._added()
 
     def add_graph_panel(
         self,
@@ -124,8 +132,13 @@ class DashboardBuilder:
         exprs = [expr] if isinstance(expr, str) else list(expr)
         legend = [legend_format] if isinstance(legend_format, str) else list(legend_format or ())
         self._native.add_panel(title, exprs, True, unit, width, height, legend, description)
-        return self
+        return self._added()
 
     def build(self) -> dict[str, Any]:
         """The dashboard; the builder can go on."""
-        return json.loads(self._native.build())  # type: ignore[no-any-return]
+        built: dict[str, Any] = json.loads(self._native.build())
+        return built | {"title": self.title, "uid": self.uid, "refresh": self.refresh, "panels": copy.deepcopy(self.panels)}
+
+    def _added(self) -> DashboardBuilder:
+        self.panels.append(json.loads(self._native.last()))
+        return self

@@ -145,6 +145,11 @@ impl DashboardBuilder {
         Ok(self)
     }
 
+    /// Rows and panels so far, in the order in which they were added.
+    pub fn panels(&self) -> &[Value] {
+        &self.panels
+    }
+
     /// The dashboard as Grafana's JSON; the builder can go on.
     pub fn build(&self) -> Value {
         json!({

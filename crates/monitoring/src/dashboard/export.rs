@@ -4,7 +4,7 @@ use super::{DashboardError, overview_dashboard};
 use serde_json::Value;
 use std::path::Path;
 
-/// Writes the dashboard (the overview when none is given) as JSON. With a datasource uid, every reference to Prometheus names it;
+/// Writes the dashboard (the overview when none is given) as JSON; folders that are missing are made. With a datasource uid, every reference to Prometheus names it;
 /// without, the dashboard asks by its variable `datasource`.
 pub fn export_dashboard(
     path: impl AsRef<Path>,
@@ -14,7 +14,9 @@ pub fn export_dashboard(
     let path = path.as_ref();
     let built = with_datasource(dashboard.cloned().unwrap_or_else(overview_dashboard), datasource_uid);
     let text = to_text(&built);
-    std::fs::write(path, text).map_err(|source| DashboardError::Write { path: path.to_owned(), source })
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let written = folder.map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
+    written.map_err(|source| DashboardError::Write { path: path.to_owned(), source })
 }
 
 /// The dashboard with every reference to a Prometheus datasource replaced, and without what only Grafana's sharing dialogue needs
@@ -94,11 +96,11 @@ mod tests {
     #[test]
     fn the_file_is_the_dashboard() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("d.json");
+        let path = dir.path().join("new/folder/d.json");
         export_dashboard(&path, None, None).unwrap();
         let back: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(back, overview_dashboard());
-        let error = export_dashboard(dir.path().join("no/d.json"), None, None).unwrap_err();
-        assert!(error.to_string().contains("no/d.json"));
+        let error = export_dashboard(path.join("no.json"), None, None).unwrap_err();
+        assert!(error.to_string().contains("d.json/no.json"));
     }
 }
