@@ -245,7 +245,7 @@ def test_the_address_of_the_page_answers(run_python):
 def first_open_server():
     from joyfuljay.monitoring import prometheus
 
-    return not prometheus._warned
+    return "open" not in prometheus._warned
 
 
 class _nothing:

@@ -114,6 +114,11 @@ impl Registry {
     }
 
     /// Runs `f` on every namespace: the server counts its answers there.
+    /// Counts a failure of families that live elsewhere and are shown beside these.
+    pub fn foreign_failed(&self) {
+        self.each(|s| s.add(crate::Id::SinkErrors, &[], 1));
+    }
+
     pub(crate) fn each(&self, f: impl Fn(&Store)) {
         for store in self.stores().iter() {
             f(store);

@@ -75,6 +75,11 @@ impl Registry {
         py.detach(|| self.0.snapshot().families.into_iter().map(|f| f.name).collect())
     }
 
+    /// Counts a failure of what others have put beside this registry.
+    fn foreign_failed(&self) {
+        self.0.foreign_failed();
+    }
+
     /// Whether both are handles on one registry.
     fn is_same(&self, other: &Self) -> bool {
         self.0.is_same(&other.0)

@@ -50,6 +50,12 @@ class PrometheusMetrics(_native.PrometheusMetrics):
     def __init__(self, namespace: str = "joyfuljay", registry: CollectorRegistry | None = None) -> None:
         super().__init__()
 
+    def __reduce__(self) -> tuple[type[PrometheusMetrics], tuple[str]]:
+        # Counters stay where they are: another process has its own, in its default registry.
+        if self.registry is not _default_registry():
+            raise TypeError("PrometheusMetrics of a registry of your own cannot be pickled: the other process has no such registry")
+        return (type(self), (self.namespace,))
+
 
 def start_prometheus_server(
     port: int,
@@ -78,7 +84,7 @@ def start_prometheus_server(
         _servers.add(server)
         for closed in [s for s in _servers if s.closed]:
             _servers.discard(closed)
-    _warn_once(server.warning)
+    _warn_once("open", server.warning)
     return server
 
 
@@ -90,7 +96,7 @@ _servers: set[MetricsServer] = set()
 _natives: weakref.WeakKeyDictionary[Any, _native.Registry] = weakref.WeakKeyDictionary()
 _collectors: weakref.WeakKeyDictionary[Any, dict[str, _Collector]] = weakref.WeakKeyDictionary()
 _rendering = threading.local()
-_warned = False
+_warned: set[str] = set()
 
 
 def _default_registry() -> CollectorRegistry | None:
@@ -184,15 +190,36 @@ class _Foreign:
         from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
         own = {n.removesuffix("_total") for n in self._native.family_names()}
-        registry: Any = self._registry.restricted_registry(names) if names else self._registry
         _rendering.foreign = True
         try:
-            families = [f for f in registry.collect() if f.name not in own]
+            families = [f for f in self._families(names) if f.name not in own]
         finally:
             _rendering.foreign = False
         writer: Any = openmetrics_exposition if openmetrics else exposition
         text: bytes = writer.generate_latest(_Collected(families))
         return text.decode("utf-8")
+
+
+    def _families(self, names: list[str]) -> list[Metric]:
+        """What the collectors give; one that raises is left out, counted and said once."""
+        registry: Any = self._registry.restricted_registry(names) if names else self._registry
+        try:
+            return list(registry.collect())
+        except Exception as error:
+            # Which one it was only their registry knows, in an attribute that other versions of prometheus_client may not have.
+            collectors = getattr(self._registry, "_collector_to_names", None)
+            if collectors is None:
+                raise
+            self._native.foreign_failed()
+            _warn_once("collector", f"a collector of the registry fails and is left out of the metrics: {type(error).__name__}: {error}")
+        families: list[Metric] = []
+        for collector in list(collectors):
+            with contextlib.suppress(Exception):
+                families += collector.collect()
+        if not names:
+            return families
+        wanted = set(names)
+        return [f for f in families if f.name in wanted or any(sample.name in wanted for sample in f.samples)]
 
 
 class _Collected:
@@ -203,10 +230,9 @@ class _Collected:
         return self._families
 
 
-def _warn_once(message: str | None) -> None:
-    global _warned
-    if message is not None and not _warned:
-        _warned = True
+def _warn_once(about: str, message: str | None) -> None:
+    if message is not None and about not in _warned:
+        _warned.add(about)
         warnings.warn(message, RuntimeWarning, stacklevel=3)
 
 
