@@ -33,8 +33,13 @@ def test_single_features(rows):
     assert "iat_mean" not in found[0]
 
 
-def test_profile_narrows(rows):
-    assert len(rows(DEMO, "--profile", "JJ-CORE")[0]) < len(rows(DEMO, "--profile", "JJ-EXPERIMENTAL")[0])
+def test_a_profile_has_the_features_of_those_within_it(jj, rows):
+    listed = json.loads(jj("features", "-f", "json").out)
+    order = ["JJ-CORE", "JJ-EXTENDED", "JJ-EXPERIMENTAL"]
+    columns = list(rows(DEMO, "--features", "all")[0])
+    for place, profile in enumerate(order):
+        within = {f["name"] for f in listed if order.index(f["profile"]) <= place}
+        assert list(rows(DEMO, "--profile", profile)[0]) == [name for name in columns if name in within]
 
 
 def test_no_ips_and_no_ports(jj):
@@ -59,21 +64,49 @@ def test_flow_ids_are_unique(rows):
     assert len(set(ids)) == len(ids) and None not in ids
 
 
-def test_timeout_splits_flows(rows):
-    assert len(rows(DEMO, "--timeout", "0.1")) > len(rows(DEMO))
+def test_timeout_splits_flows_at_its_gaps_and_nowhere_else(rows):
+    whole, split = rows(DEMO), rows(DEMO, "--timeout", "0.1")
+    assert sum(r["total_packets"] for r in split) == sum(r["total_packets"] for r in whole)
+    assert max(r["iat_max"] or 0 for r in split) <= 0.1 < max(r["iat_max"] or 0 for r in whole)
+
+    def ends(row):
+        return (row["protocol"], frozenset([(row["src_ip"], row["src_port"]), (row["dst_ip"], row["dst_port"])]))
+
+    parts = {}
+    for row in sorted(split, key=lambda r: r["start_time"]):
+        parts.setdefault(ends(row), []).append(row)
+    several = 0
+    for of_whole in whole:
+        inside = [r for r in parts[ends(of_whole)] if of_whole["start_time"] <= r["start_time"] <= of_whole["end_time"]]
+        assert sum(r["total_packets"] for r in inside) == of_whole["total_packets"]
+        gaps = [after["start_time"] - before["end_time"] for before, after in zip(inside, inside[1:])]
+        assert all(gap > 0.1 for gap in gaps)
+        several += len(inside) > 1
+    assert several > 0
 
 
 def test_split_by_direction(rows):
     whole = rows(DEMO, *FOUR_GROUPS)
     split = rows(DEMO, *FOUR_GROUPS, "--bidir-split")
-    assert split != whole
-    assert len(split) >= len(whole)
+    assert [r.pop("direction") for r in split] == ["fwd", "bwd"] * len(whole)
+    for want, fwd, bwd in zip(whole, split[::2], split[1::2], strict=True):
+        for name, value in want.items():
+            assert fwd[name] == (None if "_bwd" in name else value), name
+            assert bwd[name] == (None if "_fwd" in name else value), name
+    assert {n for n in whole[0] if "_fwd" in n} and {n for n in whole[0] if "_bwd" in n}
 
 
-def test_sequences_are_lists(rows):
-    found = rows(DEMO, "--include-sequences", "--splt")
-    lists = {k for r in found for k, v in r.items() if isinstance(v, list)}
-    assert any(k.startswith("splt") for k in lists) and len(lists) >= 3
+@pytest.mark.parametrize("longest", [50, 4])
+def test_sequences_are_lists_of_the_first_packets(rows, longest):
+    found = rows(DEMO, "--include-sequences", "--splt", "--max-sequence-length", longest)
+    names = {k for r in found for k, v in r.items() if isinstance(v, list)}
+    assert names == {f"{of}_sequence" for of in ("iat", "size", "payload", "direction", "flags")} | {"splt_direction", "splt_ps", "splt_piat_ms"}
+    for row in found:
+        for name in names:
+            assert len(row[name]) == min(row["total_packets"], longest), name
+        if row["total_packets"] <= longest:
+            assert sum(row["size_sequence"]) == row["total_bytes"]
+            assert sum(row["payload_sequence"]) == row["payload_bytes_total"]
 
 
 @pytest.mark.parametrize(
