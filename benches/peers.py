@@ -25,6 +25,15 @@ def output(*command):
         return ""
 
 
+def read_bound(capture):
+    """Reading the packets and no more: what no tool that looks at each of them goes below."""
+    tcpdump = next((p for p in ("/usr/bin/tcpdump", "/usr/sbin/tcpdump") if os.path.exists(p)), None)
+    if tcpdump:
+        yield "tcpdump, the read bound", [tcpdump, "-r", capture, "-w", "/dev/null"], capture, None
+    else:
+        print("peers.py: no tcpdump: figures are not given as multiples of the read bound (apt-get install tcpdump)", file=sys.stderr)
+
+
 def jj_cases(jj, capture, scratch):
     for workers in (1, 2):
         for label, groups, form in (
@@ -76,7 +85,9 @@ def versions(args):
         if python:
             code = f"import importlib.metadata as m; print(m.version({name!r}))"
             found[name] = output(python, "-c", code)
-    found["softflowd"] = output("dpkg-query", "-W", "-f", "${Version}", "softflowd")
+    for package in ("tcpdump", "softflowd"):
+        said = output("dpkg-query", "-W", "-f", "${Version}", package)
+        found[package] = "" if said.startswith("dpkg-query:") else said
     return ", ".join(f"{k} {v.removeprefix(k).strip()}" for k, v in found.items() if v)
 
 
@@ -90,7 +101,7 @@ def table(args):
             head = os.path.join(scratch, "head.pcap")
             capture_head.copy_head(capture, head, args.head)
             packets[head] = args.head
-        cases = []
+        cases = list(read_bound(capture))
         if args.jj:
             cases += [(*case, None) for case in jj_cases(os.path.abspath(args.jj), capture, scratch)]
         if not args.only_jj:
@@ -100,21 +111,25 @@ def table(args):
             while f.read(1 << 24):
                 pass
         lines = [
-            "| tool and work | kpackets per CPU-second | kpackets per second | CPU s | peak MiB | packets |",
-            "|---|---:|---:|---:|---:|---:|",
+            "| tool and work | kpackets per CPU-second | times the read bound | kpackets per second | CPU s | peak MiB | packets |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
         commands = []
+        bound = None  # CPU seconds for a packet
         for label, command, file, _sink in cases:
             n = packets[file]
             try:
                 m = measure(command, args.runs)
             except SystemExit as failure:  # a peer that cannot read the capture is a result too
                 print(failure, file=sys.stderr)
-                lines.append(f"| {label} | failed | | | | {n:,} |")
+                lines.append(f"| {label} | failed | | | | | {n:,} |")
                 continue
+            if label.startswith("tcpdump"):
+                bound = m["cpu_s"] / n
+            times = f"{m['cpu_s'] / n / bound:.2f}" if bound else ""
             print(label, m, file=sys.stderr)
             lines.append(
-                f"| {label} | {n / m['cpu_s'] / 1e3:,.1f} | {n / m['wall_s'] / 1e3:,.1f} | {m['cpu_s']:.2f} | {m['peak_mib']:.0f} | {n:,} |"
+                f"| {label} | {n / m['cpu_s'] / 1e3:,.1f} | {times} | {n / m['wall_s'] / 1e3:,.1f} | {m['cpu_s']:.2f} | {m['peak_mib']:.0f} | {n:,} |"
             )
             shown = " ".join(os.path.basename(w) if "/" in w and i != 0 else w for i, w in enumerate(command))
             commands.append(f"{label}: `{shown.replace(command[0], os.path.basename(command[0]), 1)}`")

@@ -5,6 +5,8 @@
 #   --jj PATH   the binary to measure (default: target/release/jj when it is there; else only peers are measured)
 #   --head N    packets of the capture that the slow peers get (default 20000)
 #   --write     also put the table into docs/benchmarks.md
+# The first line is `tcpdump -r CAPTURE -w /dev/null`, the read bound (apt-get install tcpdump); every figure is given as a multiple
+# of its CPU time for a packet too.
 # Peers: nfstream and joyfuljay 0.1.6.1 from PyPI, in environments of their own under ${BENCH_CACHE:-.bench};
 # softflowd from Debian (apt-get install softflowd), left out where it is not installed.
 set -euo pipefail
@@ -21,7 +23,7 @@ environment() { # NAME PACKAGE...
 }
 
 args=("$@")
-[ $# -gt 0 ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 if [[ " $* " != *" --only-jj "* ]]; then
     environment nfstream nfstream
     environment joyfuljay "joyfuljay[graphs,fast]==0.1.6.1"
