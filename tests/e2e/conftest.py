@@ -5,10 +5,12 @@ import os
 import pathlib
 import struct
 import subprocess
+import sys
 
 import pytest
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
+sys.path.insert(0, str(DATA.parent / "common"))
 FOUR_GROUPS = ["--features", "flow_meta", "--features", "timing", "--features", "size", "--features", "tcp"]
 
 
@@ -25,7 +27,7 @@ def jj():
     path = binary()
 
     def run(*arguments, ok=True, **options):
-        done = subprocess.run([path, *map(str, arguments)], capture_output=True, timeout=120, check=False, **options)
+        done = subprocess.run([path, *map(str, arguments)], capture_output=True, timeout=300, check=False, **options)
         done.out, done.err = done.stdout.decode(), done.stderr.decode()
         assert "panicked" not in done.err, done.err
         if ok:

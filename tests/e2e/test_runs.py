@@ -4,16 +4,20 @@ import csv
 import os
 import pathlib
 import queue
-import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 import pytest
 from conftest import DATA, FOUR_GROUPS, RST, SYN, pcap
+from scrapes import PATIENCE, all_said, announced, scrape, total, value, wait_for
+
+#: Metrics at any free port; a run that a test ends by itself lingers for longer than the test.
+SERVED = ["--prometheus-port", "0"]
+LINGERING = [*SERVED, "--prometheus-linger", 2 * PATIENCE]
 
 DEMO = DATA / "demo.pcap"
 MAKE = DATA.parent.parent / "benches" / "make_capture.py"
@@ -31,7 +35,7 @@ def test_summary_on_stderr_only(jj, tmp_path):
 
 
 def test_broken_pipe_is_no_crash(jj):
-    done = subprocess.run(["sh", "-c", f"'{jj.path}' extract '{DEMO}' -f csv -o - | head -1"], capture_output=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", f"'{jj.path}' extract '{DEMO}' -f csv -o - | head -1"], capture_output=True, timeout=PATIENCE, check=False)
     assert done.stdout.count(b"\n") == 1
     assert b"panicked" not in done.stderr
 
@@ -53,10 +57,10 @@ def test_rows_and_exit_code_do_not_depend_on_standard_error(jj, tmp_path, kind, 
     err = gone_stderr(kind)
     try:
         arguments = [DATA / "cut_short.pcap", "-o", tmp_path / "out.csv", *more]
-        assert subprocess.run([jj.path, "extract", *arguments], stderr=err, timeout=120, check=False).returncode == 0
+        assert subprocess.run([jj.path, "extract", *arguments], stderr=err, timeout=PATIENCE, check=False).returncode == 0
         assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "want.csv").read_bytes()
-        assert subprocess.run([jj.path, "extract", tmp_path / "none.pcap"], stderr=err, timeout=120, check=False).returncode == 1
-        assert subprocess.run([jj.path, "extract", DEMO, "--features", "none"], stderr=err, timeout=120, check=False).returncode == 2
+        assert subprocess.run([jj.path, "extract", tmp_path / "none.pcap"], stderr=err, timeout=PATIENCE, check=False).returncode == 1
+        assert subprocess.run([jj.path, "extract", DEMO, "--features", "none"], stderr=err, timeout=PATIENCE, check=False).returncode == 2
     finally:
         os.close(err)
 
@@ -90,7 +94,7 @@ def feeding(jj):
     for child in started:
         if child.poll() is None:
             child.kill()
-        child.communicate()
+        child.wait()
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet", "arrow"])
@@ -100,51 +104,51 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(jj, feeding, tmp_path, for
     feed(child, DEMO.read_bytes())
     wait_for(lambda: is_writing(child, tmp_path))
     child.send_signal(signal.SIGKILL)
-    child.wait(10)
+    child.wait(PATIENCE)
     assert not out.exists()
     # What it left, if anything, goes with the next run.
     jj("extract", DEMO, "-f", form, "-o", out)
     assert list(tmp_path.iterdir()) == [out]
 
 
-def read_all_of(child, port, data):
+def read_all_of(child, data):
     """Feeds a run that serves its metrics, and waits until it has read everything."""
+    url = announced(child)
     feed(child, data)
-    wait_for(lambda: value(scrape(port), "joyfuljay_input_read_bytes") == len(data))
+    wait_for(lambda: value(scrape(url), "joyfuljay_input_read_bytes") == len(data))
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_over_a_pipe_is_stopped_by_a_signal_and_finishes(jj, feeding, tmp_path, by):
-    out, port = tmp_path / "out.csv", free_port()
-    child = feeding("-f", "csv", "-o", out, "--prometheus-port", port)
-    read_all_of(child, port, DEMO.read_bytes())
+    out = tmp_path / "out.csv"
+    child = feeding("-f", "csv", "-o", out, *SERVED)
+    read_all_of(child, DEMO.read_bytes())
     child.send_signal(by)
-    assert child.wait(60) == 0
+    assert child.wait(PATIENCE) == 0
     assert out.read_text() == jj("extract", DEMO, "-q", "-f", "csv", "-o", "-").out
     assert list(tmp_path.iterdir()) == [out]
-    assert b"stopped by a signal" in child.stderr.read()
+    assert b"stopped by a signal" in all_said(child)
 
 
 def test_a_second_signal_cancels_a_run_over_a_pipe(feeding, tmp_path):
-    port = free_port()
-    child = feeding("-f", "csv", "-o", tmp_path / "out.csv", "--prometheus-port", port)
-    read_all_of(child, port, DEMO.read_bytes())
+    child = feeding("-f", "csv", "-o", tmp_path / "out.csv", *SERVED)
+    read_all_of(child, DEMO.read_bytes())
     # Both are there when it goes on: it cannot have ended by the first.
     child.send_signal(signal.SIGSTOP)
     child.send_signal(signal.SIGINT)
     child.send_signal(signal.SIGTERM)
     child.send_signal(signal.SIGCONT)
-    assert child.wait(60) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert child.wait(PATIENCE) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_waits_for_the_first_byte_ends_when_told(feeding, tmp_path):
-    port = free_port()
-    child = feeding("-f", "csv", "-o", tmp_path / "out.csv", "--prometheus-port", port)
-    wait_for(lambda: value(scrape(port), "joyfuljay_active_runs") == 1)
-    time.sleep(1)  # until it waits for its input, however busy the machine is
+    child = feeding("-f", "csv", "-o", tmp_path / "out.csv", *SERVED)
+    url = announced(child)
+    wait_for(lambda: total(scrape(url), "joyfuljay_active_runs") == 1)
+    time.sleep(1)  # until it waits for its input
     child.send_signal(signal.SIGINT)
-    assert child.wait(60) == 0
+    assert child.wait(PATIENCE) == 0
     assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
 
 
@@ -157,8 +161,8 @@ def test_a_run_over_files_is_cancelled_by_the_first_signal(jj, tmp_path):
     child.stdout.readline()
     child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    time.sleep(2)  # until it has heard, however busy the machine is
-    _, err = child.communicate(timeout=60)
+    time.sleep(5)  # until it has heard, however busy the machine is
+    _, err = child.communicate(timeout=PATIENCE)
     assert (child.returncode, err) == (128 + signal.SIGINT, b"interrupted: no output file was written\n")
 
 
@@ -175,14 +179,14 @@ def following(jj):
         started.append(child)
         lines = queue.Queue()
         threading.Thread(target=lambda: [lines.put(line.decode().strip()) for line in child.stdout], daemon=True).start()
-        return child, lambda: lines.get(timeout=60)
+        return child, lambda: lines.get(timeout=PATIENCE)
 
     yield start
     for child in started:
         if child.poll() is None:
             child.kill()
         child.stdin.close()
-        child.wait(10)
+        child.wait(PATIENCE)
 
 
 SHORT = ["--feature", "src_port", "--feature", "end_reason"]
@@ -196,7 +200,7 @@ def test_rows_leave_while_the_wire_is_quiet(following, workers):
     assert [line(), line(), line()] == ["src_port,end_reason", "1001,rst", "1002,idle"]
     assert child.poll() is None
     child.stdin.close()
-    assert child.wait(20) == 0
+    assert child.wait(PATIENCE) == 0
     assert b"quiet flows end by the clock" in child.stderr.read()
 
 
@@ -209,7 +213,7 @@ def test_old_packets_do_not_end_flows_by_the_clock(following, workers):
     assert line() == "1002,idle", "and not what the clock alone would have ended"
     child.stdin.close()
     assert [line(), line()] == ["1001,idle", "1002,end_of_input"]
-    assert child.wait(20) == 0
+    assert child.wait(PATIENCE) == 0
     assert b"not by the clock" in child.stderr.read()
 
 
@@ -221,7 +225,7 @@ def test_a_fifo_is_a_pipe(jj, tmp_path):
     try:
         with fifo.open("wb") as writer:
             writer.write(DEMO.read_bytes())
-        assert child.wait(60) == 0, child.stderr.read()
+        assert child.wait(PATIENCE) == 0, child.stderr.read()
     finally:
         child.kill()
         child.communicate()
@@ -243,16 +247,15 @@ def test_a_run_that_cannot_begin_is_counted_and_lingers(jj, tmp_path, what):
     garbage.write_text("notes\n")
     source = {"missing": tmp_path / "none.pcap", "garbage": garbage, "output": DEMO}[what]
     output = tmp_path / "none" / "o.csv" if what == "output" else tmp_path / "o.csv"
-    port = free_port()
     child = subprocess.Popen(
-        [jj.path, "extract", source, "-f", "csv", "-o", output, "--prometheus-port", str(port), "--prometheus-linger", "30"],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [jj.path, "extract", source, "-f", "csv", "-o", output, *map(str, LINGERING)], stderr=subprocess.PIPE
+    )
     try:
-        wait_for(lambda: value(scrape(port), "joyfuljay_runs_total", 'mode="pcap",result="failure"') == 1)
-        assert value(scrape(port), "joyfuljay_errors_total", "output" if what == "output" else "parsing") == 1
+        url = announced(child)
+        wait_for(lambda: value(scrape(url), "joyfuljay_runs_total", 'mode="pcap",result="failure"') == 1)
+        assert value(scrape(url), "joyfuljay_errors_total", "output" if what == "output" else "parsing") == 1
         child.terminate()
-        assert child.wait(10) in (1, 2)
+        assert child.wait(PATIENCE) in (1, 2)
     finally:
         child.kill()
 
@@ -264,27 +267,27 @@ def test_an_older_result_survives_a_killed_run(feeding, tmp_path):
     feed(child, DEMO.read_bytes())
     wait_for(lambda: is_writing(child, tmp_path))
     child.kill()
-    child.wait(10)
+    child.wait(PATIENCE)
     assert out.read_text() == "the result of yesterday\n"
 
 
 def test_metrics_while_running_and_exact_at_the_end(feeding, tmp_path):
     capture = subprocess.run([sys.executable, MAKE, "-", "--packets", "60000"], stdout=subprocess.PIPE, check=True).stdout
-    port = free_port()
     out = tmp_path / "out.csv"
-    child = feeding(*FOUR_GROUPS, "-f", "csv", "-o", out, "--prometheus-port", port, "--prometheus-linger", "30")
+    child = feeding(*FOUR_GROUPS, "-f", "csv", "-o", out, *LINGERING)
+    url = announced(child)
     seen = []
     half = len(capture) // 2
     feed(child, capture[:half])
-    wait_for(lambda: seen.append(value(scrape(port), "joyfuljay_packets_total")) or seen[-1] > 0)
+    wait_for(lambda: seen.append(value(scrape(url), "joyfuljay_packets_total")) or seen[-1] > 0)
     feed(child, capture[half:])
     child.stdin.close()
     child.stdin = None
     # The output appears under its name when the run is over; the metrics linger.
     wait_for(out.exists)
-    wait_for(lambda: seen.append(value(scrape(port), "joyfuljay_packets_total")) or seen[-1] == 60000)
+    wait_for(lambda: seen.append(value(scrape(url), "joyfuljay_packets_total")) or seen[-1] == 60000)
     assert seen == sorted(seen)
-    text = scrape(port)
+    text = scrape(url)
     flows = sum(1 for _ in out.open()) - 1
     assert total(text, "joyfuljay_flows_total") == flows
     with out.open() as rows:
@@ -293,12 +296,10 @@ def test_metrics_while_running_and_exact_at_the_end(feeding, tmp_path):
     assert value(text, "joyfuljay_active_flows") == 0
     assert value(text, "joyfuljay_processing_duration_seconds_count", 'mode="pcap"') == 1
     child.terminate()
-    child.wait(10)
+    child.wait(PATIENCE)
 
 
 def test_taken_port_is_an_error_with_a_way_out(jj):
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -330,43 +331,7 @@ def feed(child, data):
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    writer.join(30)
+    writer.join(PATIENCE)
     if writer.is_alive():
         child.kill()
         raise AssertionError("the run has stopped reading its standard input")
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def scrape(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            return answer.read().decode()
-    except OSError:
-        return ""
-
-
-def samples(text, name, label=""):
-    return [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}(\{{|\s)", line) and label in line]
-
-
-def value(text, name, label=""):
-    found = samples(text, name, label)
-    return found[0] if found else 0.0
-
-
-def total(text, name):
-    return sum(samples(text, name))
-
-
-def wait_for(what, seconds=30):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.05)

@@ -6,6 +6,7 @@ import re
 import time
 
 from playwright.sync_api import Error
+from scrapes import PATIENCE
 
 LAUNCH = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 DESKTOP = {"width": 1280, "height": 900}
@@ -20,7 +21,7 @@ class Visit:
         self.may_fail = False  # while the server is down, a request that fails is no fault of the page
         self.context = browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light"} | context)
         self.page = page = self.context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
@@ -50,7 +51,7 @@ class Visit:
         cells = self.page.evaluate("(id) => [...document.querySelectorAll(`#${id} tbody tr`)].map((r) => [...r.cells].map((c) => c.textContent))", table)
         return {name: [cell.replace("\u00a0", " ") for cell in rest] for name, *rest in cells}
 
-    def until(self, what, seconds=30):
+    def until(self, what, seconds=PATIENCE):
         """The first true answer of `what`; the page is looked at again and again, as it changes by itself."""
         end = time.monotonic() + seconds
         while not (found := what()):
@@ -58,7 +59,7 @@ class Visit:
             self.page.wait_for_timeout(100)
         return found
 
-    def state(self, text, seconds=30):
+    def state(self, text, seconds=PATIENCE):
         self.until(lambda: text in self.text("#state"), seconds)
 
     def figures(self):

@@ -1,9 +1,14 @@
 """Tests of what watches a run from outside: Prometheus, a browser. JJ names the binary; scripts/test sets it."""
 
 import os
+import pathlib
 import subprocess
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "common"))
+
 from paced import ROOT, PacedRun
 from scraper import SCRIPT, UNAVAILABLE, Prometheus
 

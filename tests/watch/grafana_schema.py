@@ -25,7 +25,7 @@ def installed():
         return PROJECT, None
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
-        run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+        run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=600)
     except subprocess.TimeoutExpired:
         return None, "the npm registry did not answer within 300 s"
     if run.returncode == 0:
@@ -71,7 +71,7 @@ def type_errors(dashboard, folder):
             shutil.copyfile(project / name, folder / name)
     (folder / "check.ts").write_text(typescript(dashboard))
     tsc = [shutil.which("node"), "node_modules/typescript/bin/tsc", "--pretty", "false", "-p", "."]
-    run = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(tsc, cwd=folder, capture_output=True, text=True, timeout=600)
     found = [line for line in run.stdout.splitlines() if "error TS" in line]
     assert bool(found) == (run.returncode != 0), f"tsc: {run.returncode}\n{run.stdout}{run.stderr}"
     return found
@@ -81,5 +81,5 @@ def parse(expressions):
     """What Prometheus' grammar sees in each of the expressions; see promql.mjs."""
     project = require()
     given = json.dumps(expressions)
-    run = subprocess.run(["node", "promql.mjs"], cwd=project, input=given, capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run(["node", "promql.mjs"], cwd=project, input=given, capture_output=True, text=True, timeout=600, check=True)
     return json.loads(run.stdout)

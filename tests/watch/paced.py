@@ -3,13 +3,15 @@
 import importlib.util
 import pathlib
 import random
-import re
 import subprocess
 import threading
 import time
-import urllib.request
+
+from scrapes import PATIENCE, announced, kill, scrape, value, wait_for
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
+#: How long metrics are served after a run's end: longer than any test, which ends the process itself.
+LINGER = 4 * PATIENCE
 
 
 def generator():
@@ -23,20 +25,18 @@ def generator():
 class PacedRun:
     """`jj extract - …`, fed with real flows at `rate` packets per second until `finish` or `kill`.
 
-    `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`. While `spoil` is set, each record
-    goes through it; those that it makes undecodable, and does not give back as they are, are counted in `spoiled` alone.
+    `packets` and `bytes` (IP total length) are what was fed, counted here and not by `jj`, and never less than it can have
+    seen. While `spoil` is set, each record goes through it; those that it makes undecodable, and does not give back as they
+    are, are counted in `spoiled` alone.
     """
 
-    def __init__(self, jj, arguments, rate=5000, linger=60, packets=2_000_000, port=0):
+    def __init__(self, jj, arguments, rate=5000, packets=2_000_000, port=0):
         self.packets = self.bytes = self.spoiled = 0
         self.spoil = None
-        self.child = subprocess.Popen(
-            [jj, "extract", "-", *map(str, arguments), "--no-progress", "--prometheus-port", str(port), "--prometheus-linger", str(linger)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        self.address = self._announced()
-        self.stderr = []
-        threading.Thread(target=lambda: self.stderr.extend(self.child.stderr), daemon=True).start()
+        serve = ["--prometheus-port", str(port), "--prometheus-linger", str(LINGER)]
+        self._command = [jj, "extract", "-", *map(str, arguments), "--no-progress", *serve]
+        # A port that was free a moment ago may be somebody's for a while.
+        self.address = wait_for(self._started).removeprefix("http://") if port else self._started().removeprefix("http://")
         self._stop = threading.Event()
         self.pace(rate)
         self._make = generator()
@@ -48,11 +48,19 @@ class PacedRun:
     def url(self):
         return f"http://{self.address}"
 
-    def _announced(self):
-        for line in self.child.stderr:
-            if found := re.search(rb"http://([0-9.]+:[0-9]+)/metrics", line):
-                return found[1].decode()
-        raise AssertionError(f"jj ended with {self.child.wait()} and no metrics address")
+    @property
+    def stderr(self):
+        """Lines of its standard error so far."""
+        return self.child.said
+
+    def _started(self):
+        self.child = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            return announced(self.child)
+        except AssertionError as error:
+            if b"another program has the port" in b"".join(self.child.said):
+                return None
+            raise error
 
     def pace(self, rate):
         """From now on so many packets per second; 0 is a pause with every flow open."""
@@ -68,12 +76,12 @@ class PacedRun:
                 batch = [record for _, record in zip(range(due), self._records, strict=False)]
                 spoil = self.spoil or (lambda record: record)
                 fed = [spoil(record) for record in batch]
-                pipe.write(b"".join(fed))
-                pipe.flush()
                 whole = [record for record, sent in zip(batch, fed, strict=True) if sent is record]
                 self.packets += len(whole)
                 self.bytes += sum(ip_length(record[16:]) for record in whole)
                 self.spoiled += len(fed) - len(whole)
+                pipe.write(b"".join(fed))
+                pipe.flush()
                 self._stop.wait(0.05)
             pipe.close()
         except BrokenPipeError:
@@ -82,12 +90,11 @@ class PacedRun:
     def stop_feeding(self):
         """The end of the input; what `jj` has counted is final once `active_runs` is 0."""
         self._stop.set()
-        self._feeder.join(30)
+        self._feeder.join(PATIENCE)
         assert not self._feeder.is_alive(), "the run has stopped reading its standard input"
 
     def scrape(self):
-        with urllib.request.urlopen(self.url + "/metrics", timeout=5) as answer:
-            return answer.read().decode()
+        return scrape(self.url)
 
     def finish(self):
         """Ends the input and waits until the run has counted all of it; its metrics are served on."""
@@ -96,9 +103,8 @@ class PacedRun:
 
     def kill(self):
         self._stop.set()
-        self.child.kill()
-        self.child.wait(10)
-        self._feeder.join(10)
+        kill(self.child)
+        self._feeder.join(PATIENCE)
 
 
 def ip_length(frame):
@@ -106,21 +112,3 @@ def ip_length(frame):
     if frame[12:14] == b"\x08\x00":
         return int.from_bytes(frame[16:18], "big")
     return 40 + int.from_bytes(frame[18:20], "big")
-
-
-def samples(text, name, label=""):
-    return [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}(\{{|\s)", line) and label in line]
-
-
-def value(text, name, label=""):
-    found = samples(text, name, label)
-    return found[0] if found else 0.0
-
-
-def wait_for(what, seconds=120):
-    """The first true answer of `what`."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.1)
-    return found

@@ -11,7 +11,8 @@ import urllib.parse
 import urllib.request
 
 import yaml
-from paced import ROOT, wait_for
+from paced import ROOT
+from scrapes import PATIENCE, kill, wait_for
 
 SCRIPT = ROOT / "scripts" / "prometheus"
 UNAVAILABLE = 3
@@ -54,7 +55,7 @@ class Prometheus:
 
     def _ready(self):
         try:
-            with urllib.request.urlopen(self.url + "/-/ready", timeout=5) as answer:
+            with urllib.request.urlopen(self.url + "/-/ready", timeout=PATIENCE) as answer:
                 return answer.status == 200
         except urllib.error.URLError:
             assert self.child.poll() is None, "".join(self.log[-5:])
@@ -64,7 +65,7 @@ class Prometheus:
         """The `data` of an answer; anything but success is a failure of the test."""
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters, doseq=True)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 answer = json.load(answer)
         except urllib.error.HTTPError as error:
             answer = json.load(error)
@@ -103,10 +104,9 @@ class Prometheus:
     def close(self):
         self.child.terminate()
         try:
-            self.child.wait(20)
+            self.child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait(10)
+            kill(self.child)
 
 
 def export(jj, what, path, *arguments):

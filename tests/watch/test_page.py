@@ -11,9 +11,11 @@ import time
 
 import pytest
 from looks import COLOURED, FAINT, PHONE
-from paced import ROOT, value, wait_for
+from paced import LINGER, ROOT
+from scrapes import PATIENCE, announced, kill, value, wait_for
 
-
+# Texts that do not fit into their boxes.
+CUT = "[...document.querySelectorAll('.card, .tile p')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.innerText)"
 SCREENSHOT = os.environ.get("JJ_SCREENSHOT")
 
 
@@ -21,7 +23,7 @@ SCREENSHOT = os.environ.get("JJ_SCREENSHOT")
 def captures(tmp_path_factory):
     """Files that are one capture under many names, as much input as a test wants from little disk."""
     folder = tmp_path_factory.mktemp("captures")
-    subprocess.run([sys.executable, ROOT / "benches" / "make_capture.py", folder / "0.pcap", "--packets", "100000"], check=True, timeout=120)
+    subprocess.run([sys.executable, ROOT / "benches" / "make_capture.py", folder / "0.pcap", "--packets", "100000"], check=True, timeout=PATIENCE)
 
     def many(count):
         for i in range(1, count):
@@ -36,16 +38,14 @@ class FileRun:
     """`jj extract` over files of known size, to a reader of its CSV that takes `pace` bytes per second, or any number when that is
     None: the run goes no faster than its output is taken."""
 
-    def __init__(self, jj, files, pace, output="-", linger=60):
+    def __init__(self, jj, files, pace, output="-"):
         self.pace = pace
         self.child = subprocess.Popen(
-            [jj, "extract", *files, "-o", output, "--workers", "2", "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(linger)],
+            [jj, "extract", *files, "-o", output, "--workers", "2", "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(LINGER)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        self.url = next(found[1].decode() for line in self.child.stderr if (found := re.search(rb"(http://[0-9.]+:[0-9]+)/metrics", line)))
-        for pipe, work in ((self.child.stdout, self._take), (self.child.stderr, lambda: self.child.stderr.read())):
-            assert pipe
-            threading.Thread(target=work, daemon=True).start()
+        self.url = announced(self.child)
+        threading.Thread(target=self._take, daemon=True).start()
 
     def _take(self):
         while taken := self.child.stdout.read1(1 << 16):
@@ -54,8 +54,7 @@ class FileRun:
                 time.sleep(0.01)
 
     def kill(self):
-        self.child.kill()
-        self.child.wait(10)
+        kill(self.child)
 
 
 @pytest.fixture
@@ -75,10 +74,10 @@ def test_figures_agree_with_the_run_while_it_goes_on_and_when_it_has_ended(paced
     run = paced_run("-o", tmp_path / "rows.parquet", rate=5000)
     v = visit(run.url)
     v.state("running: pcap")
-    # Rates of a run that is fed 5000 packets per second, within what bursts of batches and a busy machine leave of that.
-    v.until(lambda: 1000 < v.number("#t-packets") < 20_000)
+    # A rate of packets; what rate is right is for tests/watch/test_page_states.py, where no machine is in between.
+    v.until(lambda: v.number("#t-packets") > 0)
     v.until(lambda: v.number("#t-bytes") > 0 and v.number("#t-active") > 0 and v.number("#t-flows") > 0)
-    assert re.search(r"MB read, of an input whose size is not known · \d+ s so far", v.text("#run-text"))
+    v.until(lambda: re.search(r"MB read, of an input whose size is not known · \d+ s so far", v.text("#run-text")))
     assert v.page.get_attribute("#progress", "value") is None and v.page.is_visible("#progress")
     assert "running: pcap" in v.page.title()
     before = v.number("#s-packets")
@@ -104,7 +103,7 @@ def test_figures_agree_with_the_run_while_it_goes_on_and_when_it_has_ended(paced
 
 
 def test_progress_of_files_and_the_time_left(file_run, visit):
-    run = file_run(6, pace=3_000_000)
+    run = file_run(6, pace=1_000_000)
     v = visit(run.url)
     pattern = r"[\d.]+ % · [\d.]+ MB of 29\d MB · \d+ s so far · about .+ left"
     v.until(lambda: re.fullmatch(pattern, v.text("#run-text")))
@@ -179,21 +178,26 @@ def test_every_control_is_named_reached_by_keyboard_and_works(paced_run, visit):
     page.keyboard.press("ArrowLeft")
     earlier = v.text("#said")
     assert re.match(r"Packets, |\d\d:\d\d:\d\d: per second ", earlier)
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowLeft")
-    assert v.text("#said")[:8] < earlier[:8]
+
+    def before():
+        page.keyboard.press("ArrowLeft")
+        return v.text("#said")[:8] < earlier[:8]
+
+    v.until(before)
     page.keyboard.press("Escape")
     v.until(lambda: " at " not in first.locator("figcaption").inner_text())
 
-    # Zoom by dragging; back by the button, and by a double click. It takes 2 s of samples to be worth it.
-    v.until(lambda: float(page.evaluate("performance.now()")) > 7000)
-    for back in (lambda: page.click("#unzoom"), lambda: first.locator(".u-over").dblclick()):
+    # Zoom by dragging; back by the button, and by a double click. It takes 2 s of samples to be worth it: before, nothing happens.
+    def zoomed():
         box = first.locator(".u-over").bounding_box()
         page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 60)
         page.mouse.down()
         page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 60, steps=4)
         page.mouse.up()
-        page.wait_for_selector("#unzoom", state="visible")
+        return page.is_visible("#unzoom")
+
+    for back in (lambda: page.click("#unzoom"), lambda: first.locator(".u-over").dblclick()):
+        v.until(zoomed)
         back()
         page.wait_for_selector("#unzoom", state="hidden")
 
@@ -227,11 +231,9 @@ def test_contrast_and_width_in_both_schemes_and_on_a_phone(paced_run, visit, tmp
             assert v.page.evaluate(FAINT) == [], f"{state}, {scheme}"
         for viewport in (PHONE, {"width": 820, "height": 900}, {"width": 1280, "height": 900}):
             v.page.set_viewport_size(viewport)
-            v.page.wait_for_timeout(100)  # the charts follow their boxes in the next frame
-            wide = v.page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= viewport["width"], f"{state}: scrolls to {wide} px"
-            cut = v.page.evaluate("[...document.querySelectorAll('.card, .tile p')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.innerText)")
-            assert cut == [], f"{state}: cut off at {viewport['width']} px"
+            # The charts follow their boxes in a later frame.
+            v.until(lambda: v.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"])  # noqa: B023
+            v.until(lambda: v.page.evaluate(CUT) == [])
 
     looks("running")
     run.finish()
@@ -292,7 +294,7 @@ def test_runs_of_a_python_process_one_after_another_and_at_once(visit, captures,
         def finish():
             with pipe:
                 pipe.write(capture[len(capture) // 2 :])
-            thread.join(60)
+            thread.join(PATIENCE)
 
         return finish
 
@@ -322,7 +324,7 @@ def test_screenshot(file_run, visit, tmp_path):
     image = pytest.importorskip("PIL.Image", reason="the picture is made small by Pillow: pip install pillow")
     run = file_run(900, pace=None, output=tmp_path / "flows.parquet")
     v = visit(run.url, viewport={"width": 1280, "height": 800})
-    v.until(lambda: float(v.page.get_attribute("#progress", "value") or 0) > 0.62, 120)
+    v.until(lambda: float(v.page.get_attribute("#progress", "value") or 0) > 0.62)
     assert v.text("#state") == "running: pcap", "the run was too quick for a picture"
     to = pathlib.Path(SCREENSHOT)
     v.page.screenshot(path=to, full_page=True)

@@ -4,8 +4,9 @@ import subprocess
 
 import pytest
 import yaml
-from paced import ROOT, wait_for
+from paced import ROOT
 from scraper import export
+from scrapes import PATIENCE, wait_for
 
 RULES = ROOT / "dashboards" / "joyfuljay-alerts.yml"
 FIXTURES = ROOT / "dashboards" / "joyfuljay-alerts.test.yml"
@@ -14,7 +15,7 @@ FIXTURES = ROOT / "dashboards" / "joyfuljay-alerts.test.yml"
 @pytest.fixture
 def promtool(prometheus_tools):
     def run(*arguments, **options):
-        done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=60, **options)
+        done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE, **options)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 

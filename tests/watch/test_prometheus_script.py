@@ -21,7 +21,7 @@ def machine(tmp_path):
             path = commands / name.replace("_", "-")
             path.write_text(f"#!/bin/bash\n{script}\n")
             path.chmod(0o755)
-        return subprocess.run([SCRIPT, *arguments], env={"PATH": str(commands), "BIN": str(commands)}, capture_output=True, text=True, timeout=60)
+        return subprocess.run([SCRIPT, *arguments], env={"PATH": str(commands), "BIN": str(commands)}, capture_output=True, text=True, timeout=600)
 
     return run
 

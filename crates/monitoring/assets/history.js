@@ -22,7 +22,7 @@ function counters(v) {
 
 export class History {
   constructor() {
-    this.samples = []; // { at: Unix seconds of this browser, key: value }
+    this.samples = []; // { at: Unix seconds of this browser, span: seconds since the sample before, key: value }
     this.before = null;
     this.running = false;
   }
@@ -35,6 +35,7 @@ export class History {
     // A counter that fell, or another start, is another process: no rate across the two.
     const same = before && before.prefix === now.prefix && before.started === now.started && now.counters.packets >= before.counters.packets;
     if (same && t > before.t) {
+      sample.span = t - before.t;
       for (const [key, n] of Object.entries(now.counters)) {
         const rate = (n - (before.counters[key] ?? 0)) / (t - before.t);
         if (rate >= 0) sample[key] = rate;
@@ -59,15 +60,17 @@ export class History {
     if (this.samples.length > KEEP) this.samples.shift();
   }
 
-  /** The mean over the last few seconds without a gap, and 0 at once when no run goes on; null where nothing is known. */
+  /** The rate over the last few seconds without a gap, and 0 at once when no run goes on; null where nothing is known. */
   recent(key) {
-    const values = [];
+    let [total, span] = [0, 0];
     if (!this.running && this.samples.at(-1)?.[key] === 0) return 0;
+    // By time: on a busy machine one answer may come late and the next at once.
     for (const s of this.samples.slice(-SMOOTH).reverse()) {
-      if (s[key] === undefined) break;
-      values.push(s[key]);
+      if (s[key] === undefined || s.span === undefined) break;
+      total += s[key] * s.span;
+      span += s.span;
     }
-    return values.length ? values.reduce((a, x) => a + x, 0) / values.length : null;
+    return span > 0 ? total / span : null;
   }
 
   /** Keys with a prefix that were ever above 0. */
