@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _extras
@@ -10,6 +11,8 @@ from ._native import Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+#: Types of a DataFrame's columns: those of numpy where they can hold what is not known, those of pandas that can, or Arrow's.
+DtypeBackend = Literal["numpy_nullable", "pyarrow"] | None
 OutputFormat = Literal["dataframe", "pandas", "polars", "arrow", "numpy", "dict", "table"]
 
 _FORMATS = "dataframe (or pandas), polars, arrow, numpy, dict, table"
@@ -38,8 +41,23 @@ def check(output_format: str | None) -> OutputFormat:
     return name  # type: ignore[return-value]
 
 
-def convert(table: Table, output_format: OutputFormat) -> Any:
-    """The table in a format that :func:`check` has passed."""
+def check_backend(dtype_backend: str | None, output_format: OutputFormat) -> DtypeBackend:
+    """The types of a DataFrame by their name, or a ValueError with those that there are."""
+    if dtype_backend is None:
+        return None
+    if dtype_backend not in ("numpy_nullable", "pyarrow"):
+        raise ValueError(f"dtype_backend = {dtype_backend!r}: must be numpy_nullable or pyarrow, or left out")
+    if output_format != "dataframe":
+        raise ValueError(f"dtype_backend: is of a DataFrame of pandas, not of output_format={output_format!r}; leave it out")
+    if dtype_backend == "pyarrow":
+        _extras.need("pyarrow", "arrow", "dtype_backend='pyarrow'")
+    return dtype_backend  # type: ignore[return-value]
+
+
+def convert(
+    table: Table, output_format: OutputFormat, dtype_backend: DtypeBackend = None, never_null: Collection[str] = ()
+) -> Any:
+    """The table in a format that :func:`check` has passed. ``never_null`` names the columns that have no nulls in any capture."""
     if output_format == "table":
         return table
     if output_format == "dict":
@@ -50,7 +68,7 @@ def convert(table: Table, output_format: OutputFormat) -> Any:
         return _extras.need("pyarrow", "arrow", "arrow").table(table)
     if output_format == "numpy":
         return _extras.need("numpy", "numpy", "numpy").asarray(table.numeric_matrix())
-    return _pandas(table)
+    return _pandas(table, dtype_backend, never_null)
 
 
 def text_type() -> Any:
@@ -59,26 +77,72 @@ def text_type() -> Any:
     return "str" if int(pandas.__version__.split(".")[0]) >= 3 else object
 
 
-def _pandas(table: Table) -> DataFrame:
+def _pandas(table: Table, dtype_backend: DtypeBackend, never_null: Collection[str]) -> DataFrame:
+    """The types of the columns follow from their names, never from the values of a capture."""
     pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
     if _extras.has("pyarrow"):
         import pyarrow
 
-        # In blocks, which pyarrow makes in parallel: a block for each column takes twice as long and no less memory.
-        arrow: DataFrame = pyarrow.table(table).to_pandas()
-        return arrow
+        frame: DataFrame = from_arrow(pyarrow.table(table), dtype_backend, never_null)
+        return frame
     # Without pyarrow: one copy of each column.
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
     columns = {}
-    strings = set(table.string_columns)
-    text = text_type()
+    strings, numbers = set(table.string_columns), set(table.numeric_columns)
+    text = "string" if dtype_backend else text_type()
     for name in table.column_names:
-        column = table.column(name)
-        if isinstance(column, list):
+        if name in numbers:
+            values, mask = (numpy.asarray(part) for part in table.masked(name))
+            columns[name] = pandas.Series(numeric(values, mask, dtype_backend, name in never_null), copy=False)
+        else:
+            column: Any = table.column(name)
             objects = numpy.empty(len(column), dtype=object)
             objects[:] = column
             columns[name] = pandas.Series(objects, dtype=text if name in strings else object)
-        else:
-            columns[name] = pandas.Series(numpy.asarray(column), copy=False)
-    frame: DataFrame = pandas.DataFrame(columns, columns=table.column_names)
+    made: DataFrame = pandas.DataFrame(columns, columns=table.column_names)
+    return made
+
+
+def from_arrow(table: Any, dtype_backend: DtypeBackend, never_null: Collection[str]) -> Any:
+    """A pyarrow table as a DataFrame."""
+    import pandas
+    import pyarrow
+
+    if dtype_backend == "pyarrow":
+        return table.to_pandas(types_mapper=pandas.ArrowDtype)
+    nullable = {pyarrow.bool_(): pandas.BooleanDtype()}
+    if dtype_backend == "numpy_nullable":
+        nullable |= {
+            pyarrow.int64(): pandas.Int64Dtype(),
+            pyarrow.float64(): pandas.Float64Dtype(),
+            pyarrow.string(): pandas.StringDtype(),
+        }
+    else:
+        # A whole number that may be missing is float64 also where none is missing.
+        types = [
+            pyarrow.float64() if pyarrow.types.is_integer(field.type) and field.name not in never_null else field.type
+            for field in table.schema
+        ]
+        fields = [field.with_type(kind) for field, kind in zip(table.schema, types, strict=True)]
+        table = table.cast(pyarrow.schema(fields), safe=False)
+    # In blocks, which pyarrow makes in parallel: a block for each column takes twice as long and no less memory.
+    frame = table.to_pandas(types_mapper=nullable.get)
+    if dtype_backend is None:
+        whole = {name: "bool" for name in never_null if str(frame.dtypes.get(name)) == "boolean"}
+        frame = frame.astype(whole) if whole else frame
     return frame
+
+
+def numeric(values: Any, mask: Any, dtype_backend: DtypeBackend, never_null: bool) -> Any:
+    """A column of numbers or truth values for pandas, from an array of them and one that is true where a value is not known."""
+    import numpy
+    import pandas
+
+    if dtype_backend == "numpy_nullable":
+        made = {"i": pandas.arrays.IntegerArray, "f": pandas.arrays.FloatingArray, "b": pandas.arrays.BooleanArray}
+        return made[values.dtype.kind](values, mask)
+    if never_null:
+        return values
+    if values.dtype.kind == "b":
+        return pandas.arrays.BooleanArray(values, mask)
+    return numpy.where(mask, numpy.nan, values)

@@ -29,12 +29,16 @@ class DashboardBuilder:
     """
     Builds a dashboard, row by row and panel by panel.
     """
-    def __new__(cls, /, title: str, uid: str | None = None, refresh: str | None = None) -> DashboardBuilder: ...
+    def __new__(cls, /, title: str, uid: str | None = None) -> DashboardBuilder: ...
     def add_panel(self, /, title: str, exprs: SupportsGetItem[int, str], graph: bool, unit: str | None = None, width: SupportsIndex | None = None, height: SupportsIndex | None = None, legend: SupportsGetItem[int, str] | None = None, description: str | None = None) -> None: ...
     def add_row(self, /, title: str) -> None: ...
     def build(self, /) -> str:
         """
         The dashboard as JSON.
+        """
+    def last(self, /) -> str:
+        """
+        The panel or row that was added last, as JSON.
         """
 
 @final
@@ -59,9 +63,13 @@ class Engine:
         """
         Names of the columns, in their order.
         """
-    def flows(self, /, inputs: SupportsGetItem[int, str | PathLike[str]], most: SupportsIndex | None = None) -> FlowIterator:
+    def flows(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any, most: SupportsIndex | None = None) -> FlowIterator:
         """
         Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
+        """
+    def never_null(self, /) -> list[str]:
+        """
+        Names of the columns of numbers and truth values that never have a null.
         """
     def observe_error(self, /, stage: str) -> None:
         """
@@ -75,15 +83,15 @@ class Engine:
         """
         How often the user's metrics sink raised.
         """
-    def stream(self, /, inputs: SupportsGetItem[int, str | PathLike[str]]) -> TableIterator:
+    def stream(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any) -> TableIterator:
         """
         Rows of captures while the run goes on, a table at a time.
         """
-    def table(self, /, inputs: SupportsGetItem[int, str | PathLike[str]], progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
+    def table(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any, progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
         """
         Rows of captures, and what the run did.
         """
-    def write(self, /, inputs: SupportsGetItem[int, str | PathLike[str]], output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
+    def write(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any, output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
         """
         Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
         file's extension says.
@@ -626,6 +634,10 @@ class Registry:
         """
         Names of every family that the registry has now, those of the process included.
         """
+    def foreign_failed(self, /) -> None:
+        """
+        Counts a failure of what others have put beside this registry.
+        """
     def is_same(self, /, other: Registry) -> bool:
         """
         Whether both are handles on one registry.
@@ -723,6 +735,10 @@ class Table:
     def concat(self, /, others: SupportsGetItem[int, Table]) -> Table:
         """
         The rows of this table and of others of the same columns, without a copy.
+        """
+    def masked(self, /, name: str) -> tuple[Buffer, Buffer]:
+        """
+        The values of a column of numbers or truth values as a buffer for numpy, and another that is true where a value is not known.
         """
     @property
     def nbytes(self, /) -> int:

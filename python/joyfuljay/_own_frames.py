@@ -6,12 +6,12 @@ of them later (a model, a file, a concat) relies on that. Only the user's column
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from . import _extras
-from ._frames import OutputFormat, text_type
+from ._frames import DtypeBackend, OutputFormat, from_arrow, numeric, text_type
 from ._native import Table
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def from_dicts(rows: Sequence[Row], native: Table, own: Sequence[str], output_format: OutputFormat) -> Any:
+def from_dicts(
+    rows: Sequence[Row],
+    native: Table,
+    own: Sequence[str],
+    output_format: OutputFormat,
+    dtype_backend: DtypeBackend = None,
+    never_null: Collection[str] = (),
+) -> Any:
     """The rows in a format that ``_frames.check`` has passed.
 
     ``native`` is a table of the native columns, of which only the types are used; ``own`` names the columns after them.
@@ -34,7 +41,7 @@ def from_dicts(rows: Sequence[Row], native: Table, own: Sequence[str], output_fo
         return _arrow(rows, native, columns)
     if output_format == "numpy":
         return _numpy(rows, native, columns)
-    return _pandas(rows, native, columns)
+    return _pandas(rows, native, columns, dtype_backend, never_null)
 
 
 def _polars(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> Any:
@@ -71,31 +78,37 @@ def _numpy(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> Any
     return matrix
 
 
-def _pandas(rows: Sequence[Row], native: Table, own: dict[str, list[Any]]) -> DataFrame:
+def _pandas(
+    rows: Sequence[Row], native: Table, own: dict[str, list[Any]], dtype_backend: DtypeBackend, never_null: Collection[str]
+) -> DataFrame:
     pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
     if _extras.has("pyarrow"):
-        frame = _arrow(rows, native, {}).to_pandas()
+        frame = from_arrow(_arrow(rows, native, {}), dtype_backend, never_null)
     else:
-        frame = pandas.DataFrame({name: _series([row[name] for row in rows], native, name) for name in native.column_names})
+        columns = {name: [row[name] for row in rows] for name in native.column_names}
+        made = {name: _series(values, native, name, dtype_backend, name in never_null) for name, values in columns.items()}
+        frame = pandas.DataFrame(made)
     series = {name: pandas.Series(values, dtype="float64" if _are_unknown(values) else None) for name, values in own.items()}
-    joined: DataFrame = pandas.concat([frame, pandas.DataFrame(series, columns=list(own))], axis=1)
+    users = pandas.DataFrame(series, columns=list(own))
+    if dtype_backend is not None:
+        users = users.convert_dtypes(dtype_backend=dtype_backend)
+    joined: DataFrame = pandas.concat([frame, users], axis=1)
     return joined
 
 
-def _series(values: list[Any], native: Table, name: str) -> Any:
+def _series(values: list[Any], native: Table, name: str, dtype_backend: DtypeBackend, never_null: bool) -> Any:
     """A native column for pandas without pyarrow, of the type that ``_frames`` gives it there."""
     pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
-    column = native.column(name)
-    if not isinstance(column, list):
-        dtype = numpy.asarray(column).dtype
-        if None not in values:
-            return pandas.Series(values, dtype=dtype)
-        if dtype.kind in "fi":
-            return pandas.Series(values, dtype="float64")
+    if name in native.numeric_columns:
+        dtype = numpy.asarray(native.masked(name)[0]).dtype
+        mask = numpy.array([v is None for v in values], dtype=bool)
+        known = numpy.array([0 if v is None else v for v in values], dtype=dtype)
+        return pandas.Series(numeric(known, mask, dtype_backend, never_null))
     objects = numpy.empty(len(values), dtype=object)
     objects[:] = values
-    return pandas.Series(objects, dtype=text_type() if name in native.string_columns else object)
+    text = "string" if dtype_backend else text_type()
+    return pandas.Series(objects, dtype=text if name in native.string_columns else object)
 
 
 def _are_unknown(values: list[Any]) -> bool:

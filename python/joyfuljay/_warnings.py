@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Iterable
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class CaptureWarning(UserWarning):
     """A capture is damaged or cut short, and what came before the damage was used; or nothing in it was of use."""
 
 
-def warn(messages: Iterable[str], stacklevel: int = 3) -> None:
-    """Says each message as a :class:`CaptureWarning`."""
+def warn(messages: Iterable[str]) -> None:
+    """Says each message as a :class:`CaptureWarning`, of the line that called the package."""
     for message in messages:
-        warnings.warn(message, CaptureWarning, stacklevel=stacklevel + 1)
+        warnings.warn(message, CaptureWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """The ``stacklevel``, as the caller gives it to ``warnings.warn``, of the first frame that is not of this package."""
+    level, frame = 0, sys._getframe(1)
+    while frame is not None and os.path.abspath(frame.f_code.co_filename).startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    return level + 1

@@ -34,11 +34,11 @@ pub fn config_error(error: &ConfigError) -> PyErr {
 /// An input that cannot be read.
 pub fn source_error(error: SourceError) -> PyErr {
     match error {
-        SourceError::Open { path, error } => os_error(&error, path),
-        SourceError::Read { path, offset, error } => match error.raw_os_error() {
+        SourceError::Open { path, error } => raised(error).unwrap_or_else(|error| os_error(&error, path)),
+        SourceError::Read { path, offset, error } => raised(error).unwrap_or_else(|error| match error.raw_os_error() {
             Some(_) => os_error(&error, path),
             None => CaptureError::new_err(format!("{path}: reading failed at offset {offset}: {error}")),
-        },
+        }),
         SourceError::NoMatch { .. } | SourceError::EmptyDirectory { .. } => {
             PyFileNotFoundError::new_err(error.to_string())
         }
@@ -47,6 +47,11 @@ pub fn source_error(error: SourceError) -> PyErr {
         }
         other => CaptureError::new_err(other.to_string()),
     }
+}
+
+/// The exception of a Python object that a capture was read from.
+fn raised(error: io::Error) -> Result<PyErr, io::Error> {
+    error.downcast::<PyErr>()
 }
 
 fn sink_error(error: SinkError) -> PyErr {

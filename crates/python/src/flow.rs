@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
 use crate::errors::{JoyfulJayError, PacketsNotKeptError};
-use crate::flow_key::FlowKey;
+use crate::flow_key::{FlowKey, end_text};
 use crate::packet::{Packet, info, layers_of, seconds};
 
 /// How flows were tracked.
@@ -299,8 +299,10 @@ impl Flow {
     fn __repr__(&self) -> PyResult<String> {
         let base = self.base()?;
         Ok(format!(
-            "<joyfuljay.Flow {}: {} packets, {} bytes>",
-            FlowKey(base.key).text(),
+            "<joyfuljay.Flow {} -> {} ({}): {} packets, {} bytes>",
+            end_text(base.src_addr(), base.src_port()),
+            end_text(base.dst_addr(), base.dst_port()),
+            base.key.protocol,
             base.total_packets(),
             base.total_bytes()
         ))

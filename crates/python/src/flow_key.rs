@@ -58,8 +58,17 @@ impl FlowKey {
 impl FlowKey {
     /// Both end points and the protocol, for people.
     pub fn text(&self) -> String {
-        let port = |lo| self.0.port(lo).map(|p| format!(":{p}")).unwrap_or_default();
-        format!("{}{} - {}{} ({})", self.0.addr(true), port(true), self.0.addr(false), port(false), self.0.protocol)
+        let end = |lo| end_text(self.0.addr(lo), self.0.port(lo));
+        format!("{} - {} ({})", end(true), end(false), self.0.protocol)
+    }
+}
+
+/// An end point for people: `192.0.2.1:80`, `[2001:db8::1]:80`, or the address alone where there are no ports.
+pub fn end_text(addr: IpAddr, port: Option<u16>) -> String {
+    match (addr, port) {
+        (addr, None) => addr.to_string(),
+        (IpAddr::V4(addr), Some(port)) => format!("{addr}:{port}"),
+        (IpAddr::V6(addr), Some(port)) => format!("[{addr}]:{port}"),
     }
 }
 

@@ -11,6 +11,7 @@ mod flow;
 mod flow_key;
 mod flows;
 mod headers;
+mod input;
 mod metrics;
 mod packet;
 mod pipeline;

@@ -7,7 +7,6 @@ use joyfuljay::{Config, Pipeline, RunControl};
 use joyfuljay_core::metrics::{MetricsSink, Mode};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_io::sink::{self, ChannelSink, Format, MemorySink, RowSink, SinkOptions, Target};
-use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -15,6 +14,7 @@ use pyo3::types::PyDict;
 use crate::errors::{config_error, run_error};
 use crate::flow::{Flow, Tracked};
 use crate::flows::FlowIterator;
+use crate::input::{Input, Opened};
 use crate::metrics::PrometheusMetrics;
 use crate::packet::Packet;
 use crate::rows;
@@ -57,9 +57,8 @@ impl Engine {
         }
     }
 
-    fn open(&self, py: Python<'_>, inputs: &[PathBuf]) -> PyResult<CaptureSet> {
-        let opened = py.detach(|| CaptureSet::open(inputs, &CaptureOptions::default()));
-        opened.map_err(|e| self.not_begun(py, e.into()))
+    fn open(&self, py: Python<'_>, input: Input) -> PyResult<Opened> {
+        py.detach(|| input.open()).map_err(|e| self.not_begun(py, e.into()))
     }
 
     /// Tells the metrics of a run that could not begin.
@@ -72,23 +71,12 @@ impl Engine {
     fn run(
         &self,
         py: Python<'_>,
-        inputs: &[PathBuf],
-        sink: Box<dyn RowSink>,
-        progress: Option<Py<PyAny>>,
-    ) -> PyResult<Summary> {
-        let source = self.open(py, inputs)?;
-        self.run_over(py, source, sink, progress)
-    }
-
-    fn run_over(
-        &self,
-        py: Python<'_>,
-        source: CaptureSet,
+        source: Opened,
         sink: Box<dyn RowSink>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Summary> {
         let audience = Audience { progress, sink: self.user_sink() };
-        run::run(py, self.pipeline()?, Box::new(source), sink, &audience)
+        run::run(py, self.pipeline()?, source.source(), sink, &audience)
     }
 }
 
@@ -116,10 +104,11 @@ impl Engine {
 
     /// Rows of captures, and what the run did.
     #[pyo3(signature = (inputs, progress: "collections.abc.Callable[[Progress], object] | None" = None))]
-    fn table(&self, py: Python<'_>, inputs: Vec<PathBuf>, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
+    fn table(&self, py: Python<'_>, inputs: Input, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
+        let source = self.open(py, inputs)?;
         let sink = MemorySink::new();
         let rows = sink.rows();
-        let summary = self.run(py, &inputs, Box::new(sink), progress)?;
+        let summary = self.run(py, source, Box::new(sink), progress)?;
         Ok((Table::new(self.plan.schema(), rows.take()), summary))
     }
 
@@ -131,40 +120,40 @@ impl Engine {
     fn write(
         &self,
         py: Python<'_>,
-        inputs: Vec<PathBuf>,
+        inputs: Input,
         output: PathBuf,
         format: Option<&str>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Summary> {
         let format = format.map_or_else(|| Format::from_path(&output), str::parse);
         let format = format.map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
-        let mut source = self.open(py, &inputs)?;
+        let mut source = self.open(py, inputs)?;
         source.exclude_output(&output).map_err(|e| self.not_begun(py, e.into()))?;
         let options = SinkOptions::default();
         let sink = sink::open_sink(format, Target::File(output), self.plan.schema(), &options)
             .map_err(|e| self.not_begun(py, e.into()))?;
-        self.run_over(py, source, sink, progress)
+        self.run(py, source, sink, progress)
     }
 
     /// Rows of captures while the run goes on, a table at a time.
-    fn stream(&self, py: Python<'_>, inputs: Vec<PathBuf>) -> PyResult<TableIterator> {
-        let source = self.open(py, &inputs)?;
+    fn stream(&self, py: Python<'_>, inputs: Input) -> PyResult<TableIterator> {
+        let source = self.open(py, inputs)?;
         let pipeline = self.pipeline()?;
         let control = pipeline.control();
         let (sink, rows) = ChannelSink::new("python", AHEAD);
-        let done = run::spawn(move || pipeline.run(Box::new(source), Box::new(sink)))?;
+        let done = run::spawn(move || pipeline.run(source.source(), Box::new(sink)))?;
         Ok(TableIterator::new(self.plan.schema(), rows, done, control, self.user_sink()))
     }
 
     /// Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
     #[pyo3(signature = (inputs, most=None))]
-    fn flows(&self, py: Python<'_>, inputs: Vec<PathBuf>, most: Option<usize>) -> PyResult<FlowIterator> {
-        let source = self.open(py, &inputs)?;
+    fn flows(&self, py: Python<'_>, inputs: Input, most: Option<usize>) -> PyResult<FlowIterator> {
+        let source = self.open(py, inputs)?;
         let mut pipeline = self.pipeline()?;
         if let Some(most) = most {
             pipeline = pipeline.keeping_packets(most);
         }
-        let flows = pipeline.flows(Box::new(source));
+        let flows = pipeline.flows(source.source());
         Ok(FlowIterator::new(flows, Arc::clone(&self.tracked), self.user_sink()))
     }
 
@@ -178,6 +167,11 @@ impl Engine {
     /// Names of the columns, in their order.
     fn feature_names(&self) -> Vec<String> {
         self.plan.schema().fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// Names of the columns of numbers and truth values that never have a null.
+    fn never_null(&self) -> Vec<&'static str> {
+        self.plan.never_null().collect()
     }
 
     /// A table without rows.

@@ -8,7 +8,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch, RecordBatchIterator};
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{DataType, SchemaRef};
-use pyo3::exceptions::{PyIndexError, PyRuntimeError};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 
@@ -38,6 +38,10 @@ impl Table {
 
     fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    fn index(&self, name: &str) -> PyResult<usize> {
+        self.schema.index_of(name).map_err(|_| PyIndexError::new_err(format!("there is no column '{name}'")))
     }
 }
 
@@ -121,8 +125,7 @@ impl Table {
     /// where all is known), else as a list.
     #[pyo3(signature = (name) -> "Buffer | list[typing.Any]")]
     fn column<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        let at =
-            self.schema.index_of(name).map_err(|_| PyIndexError::new_err(format!("there is no column '{name}'")))?;
+        let at = self.index(name)?;
         let kind = self.schema.field(at).data_type();
         let known = self.batches.iter().all(|b| b.column(at).null_count() == 0);
         let data = match kind {
@@ -152,6 +155,26 @@ impl Table {
             }
         };
         Ok(Bound::new(py, Buffer::new(data, vec![self.rows()]))?.into_any())
+    }
+
+    /// The values of a column of numbers or truth values as a buffer for numpy, and another that is true where a value is not known.
+    fn masked(&self, name: &str) -> PyResult<(Buffer, Buffer)> {
+        let at = self.index(name)?;
+        let columns = || self.batches.iter().map(move |b| b.column(at));
+        let data = match self.schema.field(at).data_type() {
+            DataType::Int64 => {
+                Data::I64(columns().flat_map(|c| c.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default)).collect())
+            }
+            DataType::Float64 => {
+                Data::F64(columns().flat_map(|c| c.as_primitive::<Float64Type>().iter().map(Option::unwrap_or_default)).collect())
+            }
+            DataType::Boolean => {
+                Data::Bool(columns().flat_map(|c| c.as_boolean().iter().map(|x| u8::from(x == Some(true)))).collect())
+            }
+            other => return Err(PyTypeError::new_err(format!("the column '{name}' is of {other}, not of numbers"))),
+        };
+        let mask = columns().flat_map(|c| (0..c.len()).map(move |i| u8::from(c.is_null(i)))).collect();
+        Ok((Buffer::new(data, vec![self.rows()]), Buffer::new(Data::Bool(mask), vec![self.rows()])))
     }
 
     /// Rows as a list of dicts, None for what is not known.

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar
 
 from .. import _native
@@ -78,7 +78,7 @@ def _names_checked(cls: type[_T]) -> type[_T]:
 @_names_checked
 @dataclass(kw_only=True)
 class Config:
-    """How packets become rows. ``joyfuljay._native.config_keys()`` lists what each option does.
+    """How packets become rows.
 
     A value out of its range raises ValueError here and not later; so does a name that does not exist.
     """
@@ -121,6 +121,8 @@ class Config:
     connection_community_algorithm: Literal["louvain", "greedy", "label_propagation"] = "louvain"
 
     def __post_init__(self) -> None:
+        for option in dataclasses.fields(self):
+            setattr(self, option.name, _plain(getattr(self, option.name)))
         if isinstance(self.features, str):
             self.features = [self.features]
         if isinstance(self.specific_features, str):
@@ -136,20 +138,20 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         values["features"] = [str(f) for f in self.features]
         if self.specific_features is not None:
             values["specific_features"] = [str(f) for f in self.specific_features]
         return values
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Writes a configuration file that the command reads too."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        """Writes a configuration file that the command reads too. With an ``anonymization_salt`` it is readable by its owner only."""
+        _write(path, json.dumps(self.to_dict(), indent=2) + "\n", self.anonymization_salt is not None)
 
     def to_yaml(self, path: str | os.PathLike[str]) -> None:
-        """Writes a configuration file in YAML."""
+        """Writes a configuration file in YAML, as :meth:`to_json` does in JSON."""
         lines = [f"{name}: {json.dumps(value)}\n" for name, value in self.to_dict().items()]
-        Path(path).write_text("".join(lines), encoding="utf-8")
+        _write(path, "".join(lines), self.anonymization_salt is not None)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Config:
@@ -196,9 +198,32 @@ class Config:
         for name, value in values.items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(f"{name} = {value}: must be a finite number")
-            if isinstance(value, os.PathLike):
-                values[name] = os.fspath(value)
         return json.dumps(values)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy and of others as Python's own, paths as text; anything else as it is."""
+    if value is None or isinstance(value, (bool, int, float, str, list)):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    # numpy's truth value is the one of its scalars that is not registered as a number.
+    if type(value).__name__ in ("bool", "bool_") and hasattr(value, "item"):
+        return bool(value)
+    return value
+
+
+def _write(path: str | os.PathLike[str], text: str, secret: bool) -> None:
+    """Writes a file; one that holds a secret is nobody else's to read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if secret else 0o666)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        if secret and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, 0o600)
+        file.write(text)
 
 
 def _refuse_unknown(names: Mapping[str, Any]) -> None:
@@ -206,3 +231,9 @@ def _refuse_unknown(names: Mapping[str, Any]) -> None:
     for name in names:
         if name not in known:
             _native.config_validate(json.dumps({name: None}))  # says which name is the nearest
+
+
+# One place for what the options do: the engine's table, of which the command's help is made too.
+Config.__doc__ = f"{(Config.__doc__ or '').rstrip()}\n\n    Options:\n\n" + "".join(
+    f"    ``{name}`` ({kind}): {' '.join(text.split())}\n\n" for name, kind, text in _native.config_keys()
+)

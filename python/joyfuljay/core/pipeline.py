@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
 
 from .. import _frames, _native, _own_frames
+from .._frames import DtypeBackend
 from .._native import Flow, Summary, Table
 from .._progress import ProgressLike, listener
 from .._warnings import warn
@@ -26,8 +28,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline", "extract", "extract_live"]
 
+
+
+class SupportsRead(Protocol):
+    """What a capture is read from: a file open in binary mode, io.BytesIO, a response of urllib."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
 PathLike = str | os.PathLike[str]
-Input = PathLike | Iterable[PathLike]
+#: Paths, or a file that is open for reading in binary mode.
+Input = PathLike | Iterable[PathLike] | SupportsRead
 
 #: What is a DataFrame where pandas is installed, else a Table.
 _Pandas = Literal["dataframe", "pandas"] | None
@@ -46,9 +58,10 @@ class Pipeline:
     :class:`joyfuljay.monitoring.PrometheusMetrics` or any object with the methods of
     :class:`joyfuljay.monitoring.MetricsSink`. ``extractors`` add features of the user's own, flow by flow.
 
-    A path is a capture file, a directory, a glob, ``"-"`` for standard input, or several of these. Every run releases
-    the interpreter, uses ``config.num_workers`` threads, and stops at once at Ctrl-C. A pipeline may be used from
-    several threads.
+    A path is a capture file, a directory, a glob, ``"-"`` for standard input, or several of these; or an object with
+    ``read``, such as a file that is open in binary mode. Every run releases the interpreter, uses
+    ``config.num_workers`` threads, and stops at once at Ctrl-C. A pipeline may be used from several threads, and be
+    pickled for another process. Changes of ``config`` hold for the runs that begin after them.
     """
 
     def __init__(
@@ -67,23 +80,24 @@ class Pipeline:
                 f"config must be a Config, not {said}: Config(flow_timeout=...), Config.from_dict({{...}}) or Config.from_file(path)"
             )
         self.config = Config() if config is None else config
-        self.metrics = metrics
+        self.metrics = _checked(metrics)
         self.extractors = list(extractors)
-        if self.extractors and self.config.bidirectional_split:
-            raise ValueError("bidirectional_split: extractors of your own give one row a flow; leave one of the two out")
         #: What the last finished run did: a :class:`joyfuljay.Summary`.
         self.last_run: Summary | None = None
-        self._engine = _native.Engine(self.config._json(), metrics, _is_native(metrics))
-        own = self._engine.feature_names()
-        for extractor in self.extractors:
-            for name in check(extractor):
-                if name in own:
-                    raise ValueError(f"{extractor.name}: there is a feature '{name}' already; choose another name")
-                own.append(name)
+        self._engine: _native.Engine
+        self._built = ""
+        self._prepare()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process has an engine of its own, and no run behind it.
+        return {"config": self.config, "metrics": self.metrics, "extractors": self.extractors}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["config"], metrics=state["metrics"], extractors=state["extractors"])  # type: ignore[misc]
 
     @overload
     def process_pcap(
-        self, path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None
+        self, path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None
     ) -> DataFrame: ...
     @overload
     def process_pcap(
@@ -102,8 +116,12 @@ class Pipeline:
     @overload
     def process_pcap(self, path: Input, output_format: Literal["table"], *, progress: ProgressLike = None) -> Table: ...
     @overload
-    def process_pcap(self, path: Input, output_format: str | None, *, progress: ProgressLike = None) -> Any: ...
-    def process_pcap(self, path: Input, output_format: str | None = None, *, progress: ProgressLike = None) -> Any:
+    def process_pcap(
+        self, path: Input, output_format: str | None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None
+    ) -> Any: ...
+    def process_pcap(
+        self, path: Input, output_format: str | None = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None
+    ) -> Any:
         """The rows of a capture.
 
         ``output_format``: ``"dataframe"`` (pandas; the default where pandas is installed), ``"polars"``, ``"arrow"``,
@@ -111,15 +129,25 @@ class Pipeline:
         :class:`joyfuljay.Table`; the default without pandas, or dicts where there are extractors of your own).
         ``progress`` is true for a bar, or a callable that takes a :class:`joyfuljay.Progress`; it has no place beside
         extractors of your own.
+
+        Types of a DataFrame's columns do not depend on the capture: whole numbers that may be unknown are float64, truth
+        values that may be ``boolean`` of pandas. ``dtype_backend="numpy_nullable"`` makes all of them pandas' own nullable
+        types (Int64, Float64, boolean, string), ``"pyarrow"`` Arrow's.
         """
         wanted = self._wanted(output_format, progress)
+        backend = _frames.check_backend(dtype_backend, wanted)
         if self.extractors:
-            return self._joined(list(self.iter_features(path)), wanted)
-        return _frames.convert(self._table(path, progress), wanted)
+            return self._joined(list(self.iter_features(path)), wanted, backend)
+        return self._converted(self._table(path, progress), wanted, backend)
 
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: _Pandas = None, *, progress: ProgressLike = None
+        self,
+        paths: Iterable[PathLike],
+        output_format: _Pandas = None,
+        *,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
     ) -> DataFrame: ...
     @overload
     def process_pcaps_batch(
@@ -143,19 +171,30 @@ class Pipeline:
     ) -> Table: ...
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: str | None, *, progress: ProgressLike = None
+        self,
+        paths: Iterable[PathLike],
+        output_format: str | None,
+        *,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
     ) -> Any: ...
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: str | None = None, *, progress: ProgressLike = None
+        self,
+        paths: Iterable[PathLike],
+        output_format: str | None = None,
+        *,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
     ) -> Any:
         """The rows of several captures, each a run of its own: flows do not go on from one capture to the next."""
         wanted = self._wanted(output_format, progress)
+        backend = _frames.check_backend(dtype_backend, wanted)
         paths = [os.fspath(p) for p in paths]
         if self.extractors:
             rows = [row for path in paths for row in self.iter_features(path)]
-            return self._joined(rows, wanted)
+            return self._joined(rows, wanted, backend)
         tables = [self._table(path, progress) for path in paths]
-        return _frames.convert(self._engine.empty().concat(tables), wanted)
+        return self._converted(self._prepare().empty().concat(tables), wanted, backend)
 
     @overload
     def process_pcap_streaming(
@@ -189,7 +228,7 @@ class Pipeline:
             raise ValueError("rows with features of your own are not written natively; iterate over them instead")
         target = os.fspath(output_path)
         with listener(progress) as news:
-            summary = self._engine.write(_inputs(path), target, output_format, news)
+            summary = self._prepare().write(_inputs(path), target, output_format, news)
         return self._finished(summary).rows
 
     def iter_features(self, path: Input) -> Iterator[dict[str, Any]]:
@@ -210,7 +249,7 @@ class Pipeline:
         """
         if max_packets < 1:
             raise ValueError(f"max_packets = {max_packets}: must be 1 or more; keep_packets=False keeps none")
-        flows = self._engine.flows(_inputs(path), max_packets if keep_packets else None)
+        flows = self._prepare().flows(_inputs(path), max_packets if keep_packets else None)
         return self._flows(flows)
 
     def extract_features(self, flow: Flow) -> dict[str, Any]:
@@ -229,7 +268,12 @@ class Pipeline:
                 self._engine.observe_error("extraction")
                 raise
             self._engine.observe_extractor(extractor.name, time.perf_counter() - begun)
-            for name in extractor.feature_names:
+            names = extractor.feature_names
+            if not more.keys() <= set(names):
+                self._engine.observe_error("extraction")
+                foreign = ", ".join(repr(name) for name in more if name not in names)
+                raise ValueError(f"{extractor.name}.extract gave {foreign}, which its feature_names do not have: {', '.join(names)}")
+            for name in names:
                 features[name] = more.get(name)
         return features
 
@@ -237,7 +281,7 @@ class Pipeline:
 
     def get_feature_names(self) -> list[str]:
         """Names of the columns, in their order."""
-        return [*self._engine.feature_names(), *self._own_names()]
+        return [*self._prepare().feature_names(), *self._own_names()]
 
     def process_live(
         self,
@@ -275,22 +319,43 @@ class Pipeline:
     def _own_names(self) -> list[str]:
         return [name for extractor in self.extractors for name in extractor.feature_names]
 
-    def _joined(self, rows: list[dict[str, Any]], wanted: _frames.OutputFormat) -> Any:
-        return _own_frames.from_dicts(rows, self._engine.empty(), self._own_names(), wanted)
+    def _joined(self, rows: list[dict[str, Any]], wanted: _frames.OutputFormat, backend: DtypeBackend = None) -> Any:
+        never_null = set(self._engine.never_null())
+        return _own_frames.from_dicts(rows, self._engine.empty(), self._own_names(), wanted, backend, never_null)
+
+    def _converted(self, table: Table, wanted: _frames.OutputFormat, backend: DtypeBackend = None) -> Any:
+        return _frames.convert(table, wanted, backend, set(self._engine.never_null()))
 
     def _table(self, path: Input, progress: ProgressLike) -> Table:
         with listener(progress) as news:
-            table, summary = self._engine.table(_inputs(path), news)
-        self._finished(summary, stacklevel=4)
+            table, summary = self._prepare().table(_inputs(path), news)
+        self._finished(summary)
         return table
 
-    def _finished(self, summary: Summary, stacklevel: int = 3) -> Summary:
+    def _finished(self, summary: Summary) -> Summary:
         self.last_run = summary
-        warn(summary.warnings, stacklevel)
+        warn(summary.warnings)
         return summary
 
+    def _prepare(self) -> _native.Engine:
+        """The engine for the configuration as it is now."""
+        config = self.config._json()
+        if config == self._built:
+            return self._engine
+        if self.extractors and self.config.bidirectional_split:
+            raise ValueError("bidirectional_split: extractors of your own give one row a flow; leave one of the two out")
+        engine = _native.Engine(config, self.metrics, _is_native(self.metrics))
+        names = engine.feature_names()
+        for extractor in self.extractors:
+            for name in check(extractor):
+                if name in names:
+                    raise ValueError(f"{extractor.name}: there is a feature '{name}' already; choose another name")
+                names.append(name)
+        self._engine, self._built = engine, config
+        return engine
+
     def _tables(self, path: Input) -> Iterator[Table]:
-        tables = self._engine.stream(_inputs(path))
+        tables = self._prepare().stream(_inputs(path))
         return _closing(tables)
 
     def _batches(self, path: Input, output_format: str) -> Iterator[Any]:
@@ -299,7 +364,7 @@ class Pipeline:
             rows = self.iter_features(path)
             chunks = iter(lambda: list(itertools.islice(rows, _CHUNK_ROWS)), [])
             return (self._joined(chunk, wanted) for chunk in chunks)
-        return (_frames.convert(table, wanted) for table in self._tables(path))
+        return (self._converted(table, wanted) for table in self._tables(path))
 
     def _flows(self, flows: _native.FlowIterator) -> Iterator[Flow]:
         return _closing(flows)
@@ -307,7 +372,7 @@ class Pipeline:
 
 @overload
 def extract(
-    path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None, **config: Any
+    path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None, **config: Any
 ) -> DataFrame: ...
 @overload
 def extract(
@@ -326,13 +391,17 @@ def extract(
 @overload
 def extract(path: Input, output_format: Literal["table"], *, progress: ProgressLike = None, **config: Any) -> Table: ...
 @overload
-def extract(path: Input, output_format: str | None, *, progress: ProgressLike = None, **config: Any) -> Any: ...
-def extract(path: Input, output_format: str | None = None, *, progress: ProgressLike = None, **config: Any) -> Any:
+def extract(
+    path: Input, output_format: str | None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None, **config: Any
+) -> Any: ...
+def extract(
+    path: Input, output_format: str | None = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None, **config: Any
+) -> Any:
     """The rows of a capture: ``Pipeline(Config(**config)).process_pcap(path, output_format)``.
 
     Gives a pandas DataFrame where pandas is installed, else a :class:`joyfuljay.Table`.
     """
-    return Pipeline(Config(**config)).process_pcap(path, output_format, progress=progress)
+    return Pipeline(Config(**config)).process_pcap(path, output_format, progress=progress, dtype_backend=dtype_backend)
 
 
 def extract_live(interface: str, duration: float | None = None, output_format: str = "dataframe", **config: Any) -> NoReturn:
@@ -354,11 +423,31 @@ def _is_native(metrics: object) -> bool:
     return all(getattr(type(metrics), n) is getattr(_native.PrometheusMetrics, n) for n in names)
 
 
-def _inputs(path: Input) -> list[str]:
+def _checked(metrics: Any) -> Any:
+    """What was given as metrics, if it has the methods of a sink."""
+    if metrics is not None and not _is_native(metrics):
+        needed = [name for name in vars(MetricsSink) if name.startswith(("observe_", "set_"))]
+        missing = [name for name in needed if not callable(getattr(metrics, name, None))]
+        if "observe_packet" in missing and callable(getattr(metrics, "observe_packets", None)):
+            missing.remove("observe_packet")
+        if "observe_flow" in missing and callable(getattr(metrics, "observe_flows", None)):
+            missing.remove("observe_flow")
+        if missing:
+            raise TypeError(f"metrics: {type(metrics).__name__} has no {', '.join(missing)}; make a class of joyfuljay.monitoring.MetricsSink")
+    return metrics
+
+
+def _inputs(path: Input) -> list[str] | SupportsRead:
     if isinstance(path, (str, os.PathLike)):
         return [os.fspath(path)]
     if isinstance(path, bytes):
-        raise TypeError("path must be a str or os.PathLike, not bytes")
+        raise TypeError("path must be a str or os.PathLike, not bytes; io.BytesIO(capture) reads from memory")
+    if isinstance(path, io.TextIOBase):
+        raise TypeError("a capture is not text: open the file in binary mode, open(path, 'rb')")
+    if hasattr(path, "read"):
+        return path  # type: ignore[return-value]
+    if not isinstance(path, Iterable):
+        raise TypeError(f"path must be a str, an os.PathLike, several of these, or a file open in binary mode, not {type(path).__name__}")
     return [os.fspath(p) for p in path]
 
 

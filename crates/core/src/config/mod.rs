@@ -106,7 +106,8 @@ config! {
     flow_key_tunnel: bool = true;
     /// Share of flows to keep, over 0 and up to 1, chosen by a seeded hash of the flow; null = all.
     sampling_rate: Option<f64> = None;
-    /// Seed of the choice that sampling_rate makes.
+    /// Seed of the choice that sampling_rate makes. Traffic can be made to be left out by all who know it: keep one of your own
+    /// where that matters.
     sampling_seed: u64 = 0;
     /// Feature groups, or all.
     features: Vec<String> = vec!["all".into()];
@@ -132,7 +133,8 @@ config! {
     anonymize_ips: bool = false;
     /// Whether all that points to a host or a person is replaced so: addresses, hardware addresses, names, identifiers.
     anonymize: bool = false;
-    /// The key of the pseudonyms; must not be empty when anonymize or anonymize_ips is set.
+    /// The key of the pseudonyms; must not be empty when anonymize or anonymize_ips is set. 16 random bytes or more: a short one
+    /// can be found by trying.
     anonymization_salt: Option<String> = None;
     /// Whether rows have a flow_id. Without an anonymization_salt it can be undone by trying all addresses.
     include_flow_id: bool = false;

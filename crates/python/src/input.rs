@@ -1,0 +1,102 @@
+//! What a run reads: captures by their paths, or a Python object that is open for reading.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use joyfuljay_io::source::{CaptureOptions, CaptureReader, CaptureSet, PacketSource, SourceError};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+/// Paths, or an object with `read`.
+#[derive(FromPyObject)]
+pub enum Input {
+    #[pyo3(transparent)]
+    Paths(Vec<PathBuf>),
+    #[pyo3(transparent)]
+    Open(Py<PyAny>),
+}
+
+/// Bytes asked for at once: the interpreter is taken once for so many.
+const CHUNK: usize = 1 << 20;
+
+impl Input {
+    /// Opens it; the interpreter must not be held.
+    pub fn open(self) -> Result<Opened, SourceError> {
+        Ok(match self {
+            Self::Paths(paths) => Opened::Files(CaptureSet::open(&paths, &CaptureOptions::default())?),
+            Self::Open(object) => {
+                let name = Python::attach(|py| {
+                    let name = object.bind(py).getattr_opt(intern!(py, "name")).ok().flatten();
+                    name.and_then(|n| n.extract::<String>().ok()).unwrap_or_else(|| "<input>".to_owned())
+                });
+                Opened::Object(CaptureReader::from_reader(&name, Reader { object, chunk: Vec::new(), at: 0 })?)
+            }
+        })
+    }
+}
+
+/// An input that can be read.
+pub enum Opened {
+    Files(CaptureSet),
+    Object(CaptureReader),
+}
+
+impl Opened {
+    /// Takes the file that rows will go to out of what is read, as [`CaptureSet::exclude_output`] does.
+    pub fn exclude_output(&mut self, output: &Path) -> Result<(), SourceError> {
+        match self {
+            Self::Files(set) => set.exclude_output(output),
+            Self::Object(_) => Ok(()),
+        }
+    }
+
+    pub fn source(self) -> Box<dyn PacketSource> {
+        match self {
+            Self::Files(set) => Box::new(set),
+            Self::Object(reader) => Box::new(reader),
+        }
+    }
+}
+
+/// Reads from a Python object, on whatever thread a run has.
+struct Reader {
+    object: Py<PyAny>,
+    chunk: Vec<u8>,
+    at: usize,
+}
+
+impl Reader {
+    fn fill(&mut self) -> io::Result<()> {
+        let read = Python::try_attach(|py| {
+            let bytes = self.object.bind(py).call_method1(intern!(py, "read"), (CHUNK,))?;
+            if bytes.is_none() {
+                // What a raw file says that would have to wait.
+                return Err(pyo3::exceptions::PyBlockingIOError::new_err("the file does not block and has nothing now"));
+            }
+            let bytes = bytes.extract::<&[u8]>().map_err(|_| {
+                let kind = bytes.get_type();
+                pyo3::exceptions::PyTypeError::new_err(format!("read() gave {kind}, not bytes: open it in binary mode"))
+            })?;
+            self.chunk.clear();
+            self.chunk.extend_from_slice(bytes);
+            Ok(())
+        });
+        self.at = 0;
+        match read {
+            Some(result) => result.map_err(|e: PyErr| io::Error::other(e)),
+            None => Err(io::Error::other("the interpreter is shutting down")),
+        }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.chunk.len() {
+            self.fill()?;
+        }
+        let mut rest = self.chunk.get(self.at..).unwrap_or_default();
+        let n = rest.read(buf)?;
+        self.at += n;
+        Ok(n)
+    }
+}
