@@ -3,6 +3,7 @@
 
 use super::DashboardError;
 use super::builder::DashboardBuilder;
+use super::panel::PanelKind::{Graph, Pie, Stat};
 use super::panel::{PanelKind, PanelOptions};
 use crate::Id;
 use crate::table::DEFAULT_NAMESPACE;
@@ -20,188 +21,361 @@ pub fn overview_dashboard() -> Value {
 }
 
 fn fill(b: &mut DashboardBuilder) -> Result<(), DashboardError> {
-    b.add_row("Overview");
-    stat(b, "Total Packets", &total(Id::Packets, ""), "short", "Packets processed in the time shown.")?;
-    stat(b, "Total Bytes", &total(Id::Bytes, ""), "bytes", "Bytes processed in the time shown.")?;
-    stat(b, "Total Flows", &total(Id::Flows, ""), "short", "Flows that ended in the time shown.")?;
-    stat(b, "Active Flows", &level(Id::ActiveFlows, ""), "short", "Flows open now.")?;
-    let errors =
-        PanelOptions { red_from: Some(1.0), ..options("short", "Errors of any stage in the time shown.", &[]) };
-    b.add_stat_panel("Total Errors", &total(Id::Errors, ""), PanelOptions { decimals: Some(0), ..errors })?;
-    stat(b, "Packets/sec", &rate(Id::Packets, "", ""), "pps", "Packets processed per second, now.")?;
-
-    b.add_row("Throughput");
-    graph(b, "Packet Rate", &[&rate(Id::Packets, "", "")], "pps", "Packets processed per second.", &["packets"])?;
-    graph(b, "Byte Rate", &[&rate(Id::Bytes, "", "")], "Bps", "Bytes processed per second.", &["bytes"])?;
-    let per_minute = format!("60 * {}", rate(Id::Flows, "", "reason"));
-    graph(b, "Flows per Minute", &[&per_minute], "short", "Flows that ended, per minute and reason.", &["{{reason}}"])?;
-    graph(b, "Active Flows over time", &[&level(Id::ActiveFlows, "")], "short", "Flows open.", &["flows"])?;
-
-    b.add_row("Latency");
-    let quantiles = ["0.50", "0.95", "0.99"].map(|q| quantile(Id::ProcessingDuration, q, ""));
-    let quantiles = quantiles.each_ref().map(String::as_str);
-    let legend = ["p50", "p95", "p99"];
-    graph(b, "Processing Duration", &quantiles, "s", "How long runs took: median, 95th and 99th percentile.", &legend)?;
-    let jobs = format!("sum by (mode) (increase({}[$__rate_interval]))", part(Id::ProcessingDuration, "_count", ""));
-    graph(b, "Processing Jobs by Mode", &[&jobs], "short", "Runs that ended, by mode.", &["{{mode}}"])?;
-
-    b.add_row("Errors");
-    let by_stage = rate(Id::Errors, "", "stage");
-    sized(b, PanelKind::Graph, "Errors by Stage", &by_stage, "cps", "Errors per second, by stage.", "{{stage}}", 8)?;
-    let reasons = format!("sum by (reason) (increase({}[$__range]))", selector(Id::Flows, ""));
-    sized(
-        b,
-        PanelKind::Pie,
-        "Flow Completion Reasons",
-        &reasons,
-        "short",
-        "Why flows ended, in the time shown.",
-        "{{reason}}",
-        8,
-    )?;
-    let stages = format!("sum by (stage) (increase({}[$__range]))", selector(Id::Errors, ""));
-    sized(
-        b,
-        PanelKind::Pie,
-        "Error Distribution",
-        &stages,
-        "short",
-        "Errors by stage, in the time shown.",
-        "{{stage}}",
-        8,
-    )?;
-
-    b.add_row("Efficiency");
-    let packets = per_second(Id::Packets, "");
-    let size = format!("{} / ({packets} > 0) or vector(0)", per_second(Id::Bytes, ""));
-    graph(b, "Average Packet Size", &[&size], "bytes", "Bytes per packet.", &["bytes per packet"])?;
-    let parsing = per_second(Id::Errors, "stage=\"parsing\"");
-    let success = format!("1 - {parsing} / (({packets} + {parsing}) > 0) or vector(1)");
-    let whole = PanelOptions {
-        max: Some(1.0),
-        ..options("percentunit", "Packets that could be parsed, of all.", &["success"])
-    };
-    b.add_graph_panel("Processing Success Rate", &[&success], whole)?;
-
-    b.add_row("Engine");
-    let skipped = rate(Id::PacketsSkipped, "", "reason");
-    graph(
-        b,
-        "Packets Skipped",
-        &[&skipped],
-        "pps",
-        "Frames that became no packet of a flow, by reason.",
-        &["{{reason}}"],
-    )?;
-    let fill =
-        format!("{} / (sum({}) > 0) or vector(0)", sum(Id::ActiveFlows, ""), selector(Id::FlowTableCapacity, ""));
-    let dial = PanelOptions {
-        max: Some(1.0),
-        ..options("percentunit", "Share of the flow table in use; 0 when unbounded.", &["in use"])
-    };
-    b.add_graph_panel("Flow Table Fill", &[&fill], dial)?;
-    let evictions = rate(Id::FlowEvictions, "", "cause");
-    graph(b, "Flow Evictions", &[&evictions], "cps", "Flows pushed out of a full table, per second.", &["{{cause}}"])?;
-    graph(
-        b,
-        "Flow Table Memory",
-        &[&level(Id::FlowTableBytes, "")],
-        "bytes",
-        "Bytes that flow tables hold.",
-        &["bytes"],
-    )?;
-    let stage = quantile(Id::BatchDuration, "0.95", "stage");
-    graph(
-        b,
-        "Batch Duration (p95)",
-        &[&stage],
-        "s",
-        "Time that a batch spends in a stage, 95th percentile.",
-        &["{{stage}}"],
-    )?;
-    let drops = rate(Id::CaptureDrops, "", "interface, where");
-    let legend = ["{{interface}} {{where}}"];
-    graph(b, "Capture Drops", &[&drops], "pps", "Packets lost before they were read.", &legend)?;
-
-    b.add_row("Output and Runs");
-    let records = rate(Id::OutputRecords, "", "sink");
-    graph(b, "Rows Written", &[&records], "cps", "Rows per second, by sink.", &["{{sink}}"])?;
-    let bytes = rate(Id::OutputBytes, "", "sink");
-    graph(b, "Bytes Written", &[&bytes], "Bps", "Bytes of output per second, by sink.", &["{{sink}}"])?;
-    let failures = rate(Id::OutputErrors, "", "sink, kind");
-    graph(b, "Output Errors", &[&failures], "cps", "Failed writes per second.", &["{{sink}} {{kind}}"])?;
-    let active = format!("sum by (mode) ({})", selector(Id::ActiveRuns, ""));
-    graph(b, "Active Runs", &[&active], "short", "Runs going on, by mode.", &["{{mode}}"])?;
-    let runs = format!("sum by (mode, result) (increase({}[$__rate_interval]))", selector(Id::Runs, ""));
-    graph(b, "Runs Ended", &[&runs], "short", "Runs that ended, by mode and result.", &["{{mode}} {{result}}"])?;
-    let lag = format!("max by (source) ({}) or on() vector(0)", selector(Id::Lag, ""));
-    graph(b, "Lag", &[&lag], "s", "How far live and remote sources are behind.", &["{{source}}"])?;
-
-    b.add_row("Process");
-    let cpu = rate(Id::ProcessCpuSeconds, "", "instance");
-    sized(
-        b,
-        PanelKind::Graph,
-        "CPU",
-        &cpu,
-        "percentunit",
-        "Processor time per second; 100 % is one core.",
-        "{{instance}}",
-        8,
-    )?;
-    let memory = format!("sum by (instance) ({}) or on() vector(0)", selector(Id::ProcessResidentMemory, ""));
-    sized(b, PanelKind::Graph, "Resident Memory", &memory, "bytes", "Memory of the processes.", "{{instance}}", 8)?;
-    let scrapes = quantile(Id::ScrapeDuration, "0.99", "instance");
-    sized(b, PanelKind::Graph, "Scrape Duration (p99)", &scrapes, "s", "Time to answer a scrape.", "{{instance}}", 8)?;
-    Ok(())
-}
-
-fn options(unit: &str, description: &str, legend: &[&str]) -> PanelOptions {
-    PanelOptions {
-        unit: Some(unit.to_owned()),
-        description: Some(description.to_owned()),
-        legend: legend.iter().map(|l| (*l).to_owned()).collect(),
-        ..PanelOptions::default()
+    for (row, panels) in ROWS {
+        b.add_row(row);
+        for panel in *panels {
+            panel.add(b)?;
+        }
     }
-}
-
-fn stat(
-    b: &mut DashboardBuilder,
-    title: &str,
-    expr: &str,
-    unit: &str,
-    description: &str,
-) -> Result<(), DashboardError> {
-    let decimals = (unit == "short").then_some(0);
-    b.add_stat_panel(title, expr, PanelOptions { decimals, ..options(unit, description, &[]) })?;
     Ok(())
 }
 
-fn graph(
-    b: &mut DashboardBuilder,
-    title: &str,
-    exprs: &[&str],
-    unit: &str,
-    description: &str,
-    legend: &[&str],
-) -> Result<(), DashboardError> {
-    b.add_graph_panel(title, exprs, options(unit, description, legend))?;
-    Ok(())
-}
-
-#[allow(clippy::too_many_arguments)] // a row of a table, not a call to remember
-fn sized(
-    b: &mut DashboardBuilder,
+/// A panel of the dashboard.
+struct Panel {
     kind: PanelKind,
-    title: &str,
-    expr: &str,
-    unit: &str,
-    description: &str,
-    legend: &str,
-    width: u32,
-) -> Result<(), DashboardError> {
-    b.add_panel(kind, title, &[expr], PanelOptions { width: Some(width), ..options(unit, description, &[legend]) })?;
-    Ok(())
+    title: &'static str,
+    /// Grafana's name of the unit.
+    unit: &'static str,
+    description: &'static str,
+    /// Legends and their expressions.
+    queries: &'static [(&'static str, fn() -> String)],
+    width: Option<u32>,
+    decimals: Option<u32>,
+    red_from: Option<f64>,
+    max: Option<f64>,
+}
+
+const fn panel(
+    kind: PanelKind,
+    title: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    queries: &'static [(&'static str, fn() -> String)],
+) -> Panel {
+    Panel { kind, title, unit, description, queries, width: None, decimals: None, red_from: None, max: None }
+}
+
+/// A third of the width.
+const THIRD: Option<u32> = Some(8);
+const WHOLE_NUMBER: Option<u32> = Some(0);
+
+const ROWS: &[(&str, &[Panel])] = &[
+    (
+        "Overview",
+        &[
+            Panel {
+                decimals: WHOLE_NUMBER,
+                ..panel(
+                    Stat,
+                    "Total Packets",
+                    "short",
+                    "Packets processed in the time shown.",
+                    &[("", || total(Id::Packets, ""))],
+                )
+            },
+            panel(Stat, "Total Bytes", "bytes", "Bytes processed in the time shown.", &[("", || total(Id::Bytes, ""))]),
+            Panel {
+                decimals: WHOLE_NUMBER,
+                ..panel(
+                    Stat,
+                    "Total Flows",
+                    "short",
+                    "Flows that ended in the time shown.",
+                    &[("", || total(Id::Flows, ""))],
+                )
+            },
+            Panel {
+                decimals: WHOLE_NUMBER,
+                ..panel(Stat, "Active Flows", "short", "Flows open now.", &[("", || level(Id::ActiveFlows, ""))])
+            },
+            Panel {
+                decimals: WHOLE_NUMBER,
+                red_from: Some(1.0),
+                ..panel(
+                    Stat,
+                    "Total Errors",
+                    "short",
+                    "Errors of any stage in the time shown.",
+                    &[("", || total(Id::Errors, ""))],
+                )
+            },
+            panel(
+                Stat,
+                "Packets/sec",
+                "pps",
+                "Packets processed per second, now.",
+                &[("", || rate(Id::Packets, "", ""))],
+            ),
+        ],
+    ),
+    (
+        "Throughput",
+        &[
+            panel(
+                Graph,
+                "Packet Rate",
+                "pps",
+                "Packets processed per second.",
+                &[("packets", || rate(Id::Packets, "", ""))],
+            ),
+            panel(Graph, "Byte Rate", "Bps", "Bytes processed per second.", &[("bytes", || rate(Id::Bytes, "", ""))]),
+            panel(
+                Graph,
+                "Flows per Minute",
+                "short",
+                "Flows that ended, per minute and reason.",
+                &[("{{reason}}", || format!("60 * {}", rate(Id::Flows, "", "reason")))],
+            ),
+            panel(Graph, "Active Flows over time", "short", "Flows open.", &[("flows", || level(Id::ActiveFlows, ""))]),
+        ],
+    ),
+    (
+        "Latency",
+        &[
+            panel(
+                Graph,
+                "Processing Duration",
+                "s",
+                "How long runs took: median, 95th and 99th percentile.",
+                &[
+                    ("p50", || quantile(Id::ProcessingDuration, "0.50", "")),
+                    ("p95", || quantile(Id::ProcessingDuration, "0.95", "")),
+                    ("p99", || quantile(Id::ProcessingDuration, "0.99", "")),
+                ],
+            ),
+            panel(
+                Graph,
+                "Processing Jobs by Mode",
+                "short",
+                "Runs that ended, by mode.",
+                &[("{{mode}}", || {
+                    let count = part(Id::ProcessingDuration, "_count", "");
+                    format!("sum by (mode) (increase({count}[$__rate_interval]))")
+                })],
+            ),
+        ],
+    ),
+    (
+        "Errors",
+        &[
+            Panel {
+                width: THIRD,
+                ..panel(
+                    Graph,
+                    "Errors by Stage",
+                    "cps",
+                    "Errors per second, by stage.",
+                    &[("{{stage}}", || rate(Id::Errors, "", "stage"))],
+                )
+            },
+            Panel {
+                width: THIRD,
+                ..panel(
+                    Pie,
+                    "Flow Completion Reasons",
+                    "short",
+                    "Why flows ended, in the time shown.",
+                    &[("{{reason}}", || format!("sum by (reason) (increase({}[$__range]))", selector(Id::Flows, "")))],
+                )
+            },
+            Panel {
+                width: THIRD,
+                ..panel(
+                    Pie,
+                    "Error Distribution",
+                    "short",
+                    "Errors by stage, in the time shown.",
+                    &[("{{stage}}", || format!("sum by (stage) (increase({}[$__range]))", selector(Id::Errors, "")))],
+                )
+            },
+        ],
+    ),
+    (
+        "Efficiency",
+        &[
+            panel(
+                Graph,
+                "Average Packet Size",
+                "bytes",
+                "Bytes per packet.",
+                &[("bytes per packet", || {
+                    format!("{} / ({} > 0) or vector(0)", per_second(Id::Bytes, ""), per_second(Id::Packets, ""))
+                })],
+            ),
+            Panel {
+                max: Some(1.0),
+                ..panel(
+                    Graph,
+                    "Processing Success Rate",
+                    "percentunit",
+                    "Packets that could be parsed, of all.",
+                    &[("success", || {
+                        let (packets, parsing) =
+                            (per_second(Id::Packets, ""), per_second(Id::Errors, "stage=\"parsing\""));
+                        format!("1 - {parsing} / (({packets} + {parsing}) > 0) or vector(1)")
+                    })],
+                )
+            },
+        ],
+    ),
+    (
+        "Engine",
+        &[
+            panel(
+                Graph,
+                "Packets Skipped",
+                "pps",
+                "Frames that became no packet of a flow, by reason.",
+                &[("{{reason}}", || rate(Id::PacketsSkipped, "", "reason"))],
+            ),
+            Panel {
+                max: Some(1.0),
+                ..panel(
+                    Graph,
+                    "Flow Table Fill",
+                    "percentunit",
+                    "Share of the flow table in use; 0 when unbounded.",
+                    &[("in use", || {
+                        let capacity = selector(Id::FlowTableCapacity, "");
+                        format!("{} / (sum({capacity}) > 0) or vector(0)", sum(Id::ActiveFlows, ""))
+                    })],
+                )
+            },
+            panel(
+                Graph,
+                "Flow Evictions",
+                "cps",
+                "Flows pushed out of a full table, per second.",
+                &[("{{cause}}", || rate(Id::FlowEvictions, "", "cause"))],
+            ),
+            panel(
+                Graph,
+                "Flow Table Memory",
+                "bytes",
+                "Bytes that flow tables hold.",
+                &[("bytes", || level(Id::FlowTableBytes, ""))],
+            ),
+            panel(
+                Graph,
+                "Batch Duration (p95)",
+                "s",
+                "Time that a batch spends in a stage, 95th percentile.",
+                &[("{{stage}}", || quantile(Id::BatchDuration, "0.95", "stage"))],
+            ),
+            panel(
+                Graph,
+                "Capture Drops",
+                "pps",
+                "Packets lost before they were read.",
+                &[("{{interface}} {{where}}", || rate(Id::CaptureDrops, "", "interface, where"))],
+            ),
+        ],
+    ),
+    (
+        "Output and Runs",
+        &[
+            panel(
+                Graph,
+                "Rows Written",
+                "cps",
+                "Rows per second, by sink.",
+                &[("{{sink}}", || rate(Id::OutputRecords, "", "sink"))],
+            ),
+            panel(
+                Graph,
+                "Bytes Written",
+                "Bps",
+                "Bytes of output per second, by sink.",
+                &[("{{sink}}", || rate(Id::OutputBytes, "", "sink"))],
+            ),
+            panel(
+                Graph,
+                "Output Errors",
+                "cps",
+                "Failed writes per second.",
+                &[("{{sink}} {{kind}}", || rate(Id::OutputErrors, "", "sink, kind"))],
+            ),
+            panel(
+                Graph,
+                "Active Runs",
+                "short",
+                "Runs going on, by mode.",
+                &[("{{mode}}", || format!("sum by (mode) ({})", selector(Id::ActiveRuns, "")))],
+            ),
+            panel(
+                Graph,
+                "Runs Ended",
+                "short",
+                "Runs that ended, by mode and result.",
+                &[("{{mode}} {{result}}", || {
+                    format!("sum by (mode, result) (increase({}[$__rate_interval]))", selector(Id::Runs, ""))
+                })],
+            ),
+            panel(
+                Graph,
+                "Lag",
+                "s",
+                "How far live and remote sources are behind.",
+                &[("{{source}}", || format!("max by (source) ({}) or on() vector(0)", selector(Id::Lag, "")))],
+            ),
+        ],
+    ),
+    (
+        "Process",
+        &[
+            Panel {
+                width: THIRD,
+                ..panel(
+                    Graph,
+                    "CPU",
+                    "percentunit",
+                    "Processor time per second; 100 % is one core.",
+                    &[("{{instance}}", || rate(Id::ProcessCpuSeconds, "", "instance"))],
+                )
+            },
+            Panel {
+                width: THIRD,
+                ..panel(
+                    Graph,
+                    "Resident Memory",
+                    "bytes",
+                    "Memory of the processes.",
+                    &[("{{instance}}", || {
+                        format!("sum by (instance) ({}) or on() vector(0)", selector(Id::ProcessResidentMemory, ""))
+                    })],
+                )
+            },
+            Panel {
+                width: THIRD,
+                ..panel(
+                    Graph,
+                    "Scrape Duration (p99)",
+                    "s",
+                    "Time to answer a scrape.",
+                    &[("{{instance}}", || quantile(Id::ScrapeDuration, "0.99", "instance"))],
+                )
+            },
+        ],
+    ),
+];
+
+impl Panel {
+    fn add(&self, b: &mut DashboardBuilder) -> Result<(), DashboardError> {
+        let exprs: Vec<String> = self.queries.iter().map(|(_, expr)| expr()).collect();
+        let exprs: Vec<&str> = exprs.iter().map(String::as_str).collect();
+        let legends = self.queries.iter().map(|(legend, _)| *legend).filter(|legend| !legend.is_empty());
+        let options = PanelOptions {
+            width: self.width,
+            unit: Some(self.unit.to_owned()),
+            description: Some(self.description.to_owned()),
+            legend: legends.map(str::to_owned).collect(),
+            decimals: self.decimals,
+            red_from: self.red_from,
+            max: self.max,
+            ..PanelOptions::default()
+        };
+        b.add_panel(self.kind, self.title, &exprs, options).map(drop)
+    }
 }
 
 /// The family's series of the chosen jobs and instances.
