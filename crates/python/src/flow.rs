@@ -119,7 +119,7 @@ impl Flow {
     fn sequence(&self, of: Which) -> PyResult<PacketSequence> {
         let base = self.base()?;
         let source = match &self.0 {
-            State::ByHand(flow) => Source::ByHand { packets: Arc::clone(&flow.packets), base: base.clone() },
+            State::ByHand(flow) => Source::ByHand { packets: Arc::clone(&flow.packets), base: Box::new(base.clone()) },
             State::Tracked { ended, at } => {
                 if ended.flows.get(*at).is_none_or(|f| f.kept.is_none()) {
                     return Err(PacketsNotKeptError::new_err(
@@ -325,7 +325,7 @@ pub struct PacketSequence {
 
 enum Source {
     Tracked { ended: Arc<Ended>, at: usize },
-    ByHand { packets: Arc<Vec<HandPacket>>, base: FlowBase },
+    ByHand { packets: Arc<Vec<HandPacket>>, base: Box<FlowBase> },
 }
 
 impl Source {

@@ -62,3 +62,27 @@ mod _native {
     #[allow(non_upper_case_globals, reason = "Python's name")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }
+
+/// Python aligns its objects to 16 bytes. What wants more, as state that has cache lines to itself, lies in a box of its class.
+const _: () = {
+    const fn fits<T>() {
+        assert!(align_of::<T>() <= 16, "a class of Python that wants a larger alignment than its objects have");
+    }
+    fits::<dashboards::DashboardBuilder>();
+    fits::<flow::Flow>();
+    fits::<flow::PacketIterator>();
+    fits::<flow::PacketSequence>();
+    fits::<flow_key::FlowKey>();
+    fits::<flows::FlowIterator>();
+    fits::<metrics::PrometheusMetrics>();
+    fits::<metrics::Registry>();
+    fits::<packet::Packet>();
+    fits::<pipeline::Engine>();
+    fits::<run::Progress>();
+    fits::<run::Summary>();
+    fits::<server::MetricsServer>();
+    fits::<stream::TableIterator>();
+    fits::<table::Buffer>();
+    fits::<table::RowIterator>();
+    fits::<table::Table>();
+};
