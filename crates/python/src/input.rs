@@ -71,7 +71,9 @@ impl Reader {
             let bytes = self.object.bind(py).call_method1(intern!(py, "read"), (CHUNK,))?;
             if bytes.is_none() {
                 // What a raw file says that would have to wait.
-                return Err(pyo3::exceptions::PyBlockingIOError::new_err("the file does not block and has nothing now"));
+                return Err(pyo3::exceptions::PyBlockingIOError::new_err(
+                    "the file does not block and has nothing now",
+                ));
             }
             let bytes = bytes.extract::<&[u8]>().map_err(|_| {
                 let kind = bytes.get_type();

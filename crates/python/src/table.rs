@@ -162,12 +162,12 @@ impl Table {
         let at = self.index(name)?;
         let columns = || self.batches.iter().map(move |b| b.column(at));
         let data = match self.schema.field(at).data_type() {
-            DataType::Int64 => {
-                Data::I64(columns().flat_map(|c| c.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default)).collect())
-            }
-            DataType::Float64 => {
-                Data::F64(columns().flat_map(|c| c.as_primitive::<Float64Type>().iter().map(Option::unwrap_or_default)).collect())
-            }
+            DataType::Int64 => Data::I64(
+                columns().flat_map(|c| c.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default)).collect(),
+            ),
+            DataType::Float64 => Data::F64(
+                columns().flat_map(|c| c.as_primitive::<Float64Type>().iter().map(Option::unwrap_or_default)).collect(),
+            ),
             DataType::Boolean => {
                 Data::Bool(columns().flat_map(|c| c.as_boolean().iter().map(|x| u8::from(x == Some(true)))).collect())
             }

@@ -32,8 +32,8 @@ mod values;
 
 pub use crate::columns::{FlowView, Texts};
 pub use group::{
-    AnyGroup, Feature, FeatureInfo, Group, Need, Profile, Unit, always, bool, f64, i64, list_f64, list_i64, list_str, private,
-    str, timestamp,
+    AnyGroup, Feature, FeatureInfo, Group, Need, Profile, Unit, always, bool, f64, i64, list_f64, list_i64, list_str,
+    private, str, timestamp,
 };
 pub use settings::{RowSettings, Scratch};
 
