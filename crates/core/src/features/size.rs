@@ -10,7 +10,8 @@ use crate::trackers::{LengthSummary, SideSizes, TrackerMask, mean, population_st
 struct Part {
     packets: u64,
     bytes: u64,
-    payload: u64,
+    /// None where it is not known of all packets.
+    payload: Option<u64>,
     sizes: SideSizes,
     median: f64,
 }
@@ -68,24 +69,31 @@ impl Part {
     fn std(&self) -> Option<f64> {
         std(self.packets, self.bytes, self.sizes.sumsq)
     }
+    /// Packets with payload.
+    fn with_payload(&self) -> Option<u64> {
+        self.payload.map(|_| self.sizes.with_payload)
+    }
     fn payload_min(&self) -> Option<f64> {
+        self.payload?;
         let smallest = if self.sizes.with_payload < self.packets { 0 } else { self.sizes.payload_min()? };
         self.some(f64::from(smallest))
     }
     fn payload_max(&self) -> Option<f64> {
+        self.payload?;
         self.some(f64::from(self.sizes.payload_max))
     }
     fn payload_mean(&self) -> Option<f64> {
-        mean(self.packets, self.payload)
+        mean(self.packets, self.payload?)
     }
     fn payload_std(&self) -> Option<f64> {
-        std(self.packets, self.payload, self.sizes.payload_sumsq)
+        std(self.packets, self.payload?, self.sizes.payload_sumsq)
     }
     fn l7_min(&self) -> Option<i64> {
+        self.payload?;
         self.sizes.payload_min().map(i64::from)
     }
     fn l7_max(&self) -> Option<i64> {
-        (self.sizes.with_payload > 0).then_some(i64::from(self.sizes.payload_max))
+        (self.with_payload()? > 0).then_some(i64::from(self.sizes.payload_max))
     }
 }
 
@@ -108,14 +116,14 @@ pub static GROUP: Group<View> = Group {
         let part = |s: usize, sizes: &SideSizes| Part {
             packets: base.packets[s],
             bytes: base.bytes[s],
-            payload: base.payload[s],
+            payload: base.known_payload(s),
             sizes: *sizes,
             median: lengths.side_median[s],
         };
         let all = Part {
             packets: base.total_packets(),
             bytes: base.total_bytes(),
-            payload: base.payload[0] + base.payload[1],
+            payload: base.known_payload(0).zip(base.known_payload(1)).map(|(a, b)| a + b),
             sizes: a.join(b),
             median: lengths.quantiles[1],
         };
@@ -150,16 +158,16 @@ pub static GROUP: Group<View> = Group {
         f64("payload_len_fwd_std", Bytes, Core, |v| v.fwd()?.payload_std(), "Population standard deviation of the payloads of forward packets, empty ones included."),
         f64("payload_len_bwd_mean", Bytes, Core, |v| v.bwd()?.payload_mean(), "Mean payload of backward packets, empty ones included."),
         f64("payload_len_bwd_std", Bytes, Core, |v| v.bwd()?.payload_std(), "Population standard deviation of the payloads of backward packets, empty ones included."),
-        i64("packets_with_payload", Count, Core, |v| Some(int(v.all()?.sizes.with_payload)), "Packets with payload."),
-        i64("packets_with_payload_fwd", Count, Core, |v| Some(int(v.fwd()?.sizes.with_payload)), "Forward packets with payload."),
-        i64("packets_with_payload_bwd", Count, Core, |v| Some(int(v.bwd()?.sizes.with_payload)), "Backward packets with payload."),
-        f64("header_only_ratio", NoUnit, Core, |v| v.all().and_then(|a| ratio((a.packets - a.sizes.with_payload.min(a.packets)) as f64, a.packets as f64)), "Share of packets without payload."),
+        i64("packets_with_payload", Count, Core, |v| v.all()?.with_payload().map(int), "Packets with payload."),
+        i64("packets_with_payload_fwd", Count, Core, |v| v.fwd()?.with_payload().map(int), "Forward packets with payload."),
+        i64("packets_with_payload_bwd", Count, Core, |v| v.bwd()?.with_payload().map(int), "Backward packets with payload."),
+        f64("header_only_ratio", NoUnit, Core, |v| v.all().and_then(|a| ratio((a.packets - a.with_payload()?.min(a.packets)) as f64, a.packets as f64)), "Share of packets without payload."),
         f64("pkt_len_variance", BytesSquared, Core, |v| v.all()?.std().map(|s| s * s), "Population variance of the IP lengths of all packets."),
         i64("dominant_pkt_size", Bytes, Core, |v| v.all()?.some(i64::from(v.lengths()?.mode)), "Most frequent IP length; of several, the one seen first."),
         f64("dominant_pkt_ratio", NoUnit, Core, |v| ratio(v.lengths()?.mode_count as f64, v.lengths()?.packets as f64), "Share of packets with the most frequent IP length."),
-        i64("l7_bytes_fwd", Bytes, Core, |v| Some(int(v.fwd()?.payload)), "Payload of all forward packets."),
-        i64("l7_bytes_bwd", Bytes, Core, |v| Some(int(v.bwd()?.payload)), "Payload of all backward packets."),
-        i64("l7_bytes_total", Bytes, Core, |v| Some(int(v.all()?.payload)), "Payload of all packets."),
+        i64("l7_bytes_fwd", Bytes, Core, |v| v.fwd()?.payload.map(int), "Payload of all forward packets."),
+        i64("l7_bytes_bwd", Bytes, Core, |v| v.bwd()?.payload.map(int), "Payload of all backward packets."),
+        i64("l7_bytes_total", Bytes, Core, |v| v.all()?.payload.map(int), "Payload of all packets."),
         i64("l7_pkt_min_fwd", Bytes, Core, |v| v.fwd()?.l7_min(), "Smallest payload of the forward packets that have one."),
         i64("l7_pkt_max_fwd", Bytes, Core, |v| v.fwd()?.l7_max(), "Largest payload of the forward packets that have one."),
         i64("l7_pkt_min_bwd", Bytes, Core, |v| v.bwd()?.l7_min(), "Smallest payload of the backward packets that have one."),

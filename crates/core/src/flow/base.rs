@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::tcp::Tcp;
 use crate::frame::TimeNs;
-use crate::packet::{FlowKey, Layers, Packet, PacketInfo, Side, ip_proto, tcp_flags};
+use crate::packet::{FlowKey, Known, Layers, Packet, PacketInfo, Side, ip_proto, tcp_flags};
 use crate::ports;
 use crate::stats::EndReason;
 use crate::trackers::TrackerMask;
@@ -38,6 +38,8 @@ pub struct FlowBase {
     carried: bool,
     /// FIN seen from side A (1), B (2).
     fin: u8,
+    /// Packets of side A (1) or B (2) of which the payload's length is not known: the snap length left too little.
+    payload_unknown: u8,
     /// Why the flow ended.
     pub end: EndReason,
     /// Whether a FIN or a RST was seen.
@@ -102,6 +104,7 @@ impl FlowBase {
             initiator_by: InitiatorBy::First,
             carried: false,
             fin: 0,
+            payload_unknown: 0,
             closing: false,
             in_closed_queue: false,
             remnant: false,
@@ -155,6 +158,7 @@ impl FlowBase {
         self.packets[s] += 1;
         self.bytes[s] += u64::from(p.ip_len);
         self.payload[s] += u64::from(p.payload_len);
+        self.payload_unknown |= u8::from(!p.known.has(Known::PAYLOAD_LEN)) << s;
         if p.has_tcp() {
             self.update_tcp(packet, side);
         } else if matches!(p.key.protocol, ip_proto::ICMP | ip_proto::ICMPV6)
@@ -258,6 +262,11 @@ impl FlowBase {
     /// Port of the responder; none for a protocol without ports.
     pub fn dst_port(&self) -> Option<u16> {
         self.key.port(!self.initiator_is_lo())
+    }
+
+    /// Upper-layer payload bytes of a side (index by [`Side`]), where they are known of all its packets.
+    pub fn known_payload(&self, side: usize) -> Option<u64> {
+        (self.payload_unknown >> side & 1 == 0).then(|| self.payload.get(side).copied()).flatten()
     }
 
     /// Packets of both sides.
