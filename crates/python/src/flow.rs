@@ -67,7 +67,8 @@ impl Flow {
             return rows.map(|batch| (batch, *at)).map_err(PyRuntimeError::new_err);
         }
         let (base, packets) = self.all_packets()?;
-        let mut store = FlowStore::new(wanted.trackers);
+        // The frames are gone: what reads them has no state, and its features are null.
+        let mut store = FlowStore::new(wanted.trackers.and(TrackerMask::OF_NUMBERS));
         let made: Vec<(PacketInfo, FrameBatch)> = packets
             .iter()
             .map(|(kept, payload)| {

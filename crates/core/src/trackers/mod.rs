@@ -157,6 +157,9 @@ impl TrackerMask {
     /// None.
     pub const NONE: Self = Self(0);
 
+    /// Those that read numbers only, no bytes of packets: what can be computed of packets whose frames are gone.
+    pub const OF_NUMBERS: Self = Self::SIZES.union(Self::TCP_FLAGS).union(Self::LOG).union(Self::KEEP);
+
     /// Both sets.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
