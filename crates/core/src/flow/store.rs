@@ -131,8 +131,9 @@ macro_rules! store {
             pub fn touch(&self, at: usize) -> u64 {
                 let Some(base) = self.base.get(at) else { return 0 };
                 let mut sum = base.first_seq ^ base.bytes[0] ^ base.packets[0] ^ u64::from(base.wanting.0);
+                // Only those that an update will look at: the place of an idle one would be a cache line more.
                 $(
-                    if self.mask.contains(TrackerMask::$bit) {
+                    if base.wanting.contains(TrackerMask::$bit) {
                         sum ^= self.$name.get(at).map_or(0, Tracker::touch);
                     }
                 )*
