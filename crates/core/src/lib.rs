@@ -5,6 +5,7 @@
 //! ARCHITECTURE.md at the root of the repository for how the parts meet.
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod columns;
 pub mod config;
 pub mod decode;

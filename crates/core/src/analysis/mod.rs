@@ -1,0 +1,3 @@
+//! What takes all flows of a run together.
+
+pub mod graph;
