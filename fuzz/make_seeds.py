@@ -209,9 +209,93 @@ def app_seeds():
     yield "other", script(b"\0" * 40, b"\xff" * 40, (3, 3, 3), (9, 9, 0))
 
 
+def talk(*parts):
+    """Segments or datagrams: side (0 or 1), bytes; each in pieces that fit, and cut."""
+    out = b""
+    for side, data in parts:
+        for at in range(0, len(data), 512):
+            piece = data[at : at + 512]
+            eights = -(-len(piece) // 8)
+            out += bytes([side << 7 | 0x40 | eights - 1, 5 << 3 | 8 * eights - len(piece)]) + piece
+    return out
+
+
+def framed(message):
+    return be16(len(message)) + message
+
+
+ANSWER = be16(1, 0x8180, 1, 2, 0, 1) + DNS[12:] + be16(0xC00C, 1, 1, 0, 60, 4) + bytes([192, 0, 2, 1])
+ANSWER += be16(0xC00C, 1, 1, 0, 30, 4) + bytes([192, 0, 2, 2]) + bytes([0, 0, 41, 4, 208, 1, 0, 0, 0, 0, 0])
+
+
+def dns_seeds():
+    yield "transaction", talk((0, framed(DNS)), (1, framed(ANSWER)))
+    yield "two_in_one", talk((0, framed(DNS) * 2), (1, framed(ANSWER) * 2 + framed(b"noise")))
+
+
+def ssh_packet(payload):
+    return struct.pack(">IB", len(payload) + 5, 4) + payload + bytes(4)
+
+
+KEXINIT = b"\x14" + bytes(16) + b"".join(struct.pack(">I", len(n)) + n for n in (b"kex1,kex2", b"rsa", b"a", b"b", b"c", b"d", b"none", b"zlib", b"", b"")) + bytes(5)
+SSH = b"SSH-2.0-OpenSSH_9.6 x\r\n" + ssh_packet(KEXINIT) + ssh_packet(b"\x1e\0\0") + ssh_packet(b"\x15") + bytes(60)
+
+
+def ssh_seeds():
+    yield "both", talk((0, SSH), (1, SSH.replace(b"2.0", b"1.99")))
+    yield "version_1", talk((0, b"SSH-1.5-x\n\0\0\0\x20"), (1, b"SSH-2.0\n"))
+
+
+GET = b"GET /dns-query?a HTTP/1.1\r\nHost: a\r\nUser-Agent: b\r\nUpgrade: h2c\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: 1\r\n\r\n"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+FRAMES = b"\0\0\6\4\0\0\0\0\0\0\1\0\0\0\0\0\0\0\4\1\0\0\0\0\0" + b"\0\0\3\0\0\0\0\0\1abc"
+
+
+def http1_seeds():
+    yield "pair", talk((0, GET), (1, CHUNKED), (0, b"HEAD / HTTP/1.0\n\n"), (1, b"HTTP/1.1 200 OK\nContent-Length: 9\n\n"))
+    yield "h2c", talk((0, GET), (1, b"HTTP/1.1 101 X\r\n\r\n" + FRAMES), (0, PREFACE + FRAMES))
+    yield "connect", talk((0, b"CONNECT a HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n"), (0, GET))
+    yield "body", talk((0, b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde" + GET), (1, b"HTTP/1.1 204 X\r\n\r\n"))
+
+
+def http2_seeds():
+    yield "frames", talk((0, PREFACE + FRAMES), (1, FRAMES))
+
+
+RESET = b"\x38" + bytes(range(1, 9)) + bytes(5)
+SERVER_RESET = b"\x40" + bytes(range(9, 17)) + b"\1\0\0\0\0" + bytes(range(1, 9)) + bytes(4)
+
+
+def recognise_seeds():
+    for name, *parts in (
+        ("ssh", (1, b"hello\n" + SSH), (0, SSH)), ("http", (0, GET), (1, CHUNKED)), ("http2", (1, FRAMES), (0, PREFACE + FRAMES), (1, FRAMES)),
+        ("smtp", (1, b"220 x\r\n"), (0, b"EHLO y\r\nQUIT\r\n")), ("socks", (0, b"\5\2\0\2"), (1, b"\5\2")), ("smb", (0, b"\0\0\0\x54\xffSMB")),
+        ("openvpn", (0, framed(RESET)), (1, framed(SERVER_RESET)), (0, framed(b"\x30" * 20))), ("pptp", (0, be16(156, 1) + b"\x1a\x2b\x3c\x4d")),
+        ("rdp", (0, b"\3\0\0\x13\x0e\xe0\0\0\0\0\0\1\0\x08\0\0\0\0\0")), ("mqtt", (0, b"\x10\x0c\0\4MQTT")), ("tls", (0, b"\x16\3\1\2\0\1\0\1\xfc\3\3")),
+        ("bittorrent", (0, b"\x13BitTorrent protocol")), ("rtsp", (0, b"OPTIONS a RTSP/1.0\r\n")), ("imap", (1, b"* OK x\r\n")),
+    ):
+        yield name, talk(*parts)
+
+
+def datagram_seeds():
+    wireguard = b"\1\0\0\0abcd" + bytes(140), b"\2\0\0\0efghabcd" + bytes(80), b"\4\0\0\0abcd" + bytes(24)
+    ike = b"initiatr" + bytes(9) + b"\x20\x22\x08" + bytes(4) + struct.pack(">I", 28)
+    l2tp = be16(0xC802, 20) + bytes(8) + b"\x80\x08" + bytes(5) + b"\1"
+    for name, *parts in (
+        ("dns", (0, DNS), (1, ANSWER)), ("wireguard", (0, wireguard[0]), (1, wireguard[1]), (0, wireguard[2])), ("openvpn", (0, RESET), (1, SERVER_RESET)),
+        ("ipsec", (0, ike), (1, bytes(4) + ike), *((0, struct.pack(">II", 256, n) + bytes(16)) for n in range(3))), ("l2tp", (0, l2tp)),
+        ("stun", (0, b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12))), ("dhcp", (0, b"\1\1\6" + bytes(233) + b"\x63\x82\x53\x63")),
+        ("ssdp", (1, b"HTTP/1.1 200 OK\r\nST: x\r\n\r\n")), ("sip", (0, b"INVITE a SIP/2.0\r\n")),
+    ):
+        yield name, talk(*parts)
+
+
 def main():
     for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
                           ("streams", stream_seeds), ("app", app_seeds)):
+                          ("streams", stream_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
+                          ("recognise", recognise_seeds), ("datagrams", datagram_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

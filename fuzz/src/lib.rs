@@ -5,4 +5,5 @@ pub mod captures;
 pub mod decoding;
 pub mod fragments;
 pub mod memory;
+pub mod protocols;
 pub mod streams;

@@ -35,6 +35,8 @@ class FeatureGroup(str, Enum):
     SEQUENCES = "sequences"
     SPLT = "splt"
     TIMESTAMPS = "timestamps"
+    APP = "app"
+    HTTP = "http"
     CONNECTION = "connection"
     DNS = "dns"
     ENTROPY = "entropy"

@@ -3,9 +3,14 @@
 //! A feature is one line of a group: name, unit, profile, value, doc. The schema, the Arrow columns, the reference
 //! pages, the profiles and `jj features` are loops over [`GROUPS`], so that none of them can disagree with the value.
 
+mod app;
+mod dns;
 mod entropy;
+mod fingerprint;
 mod flow_meta;
 mod group;
+mod http;
+mod http2;
 mod icmp;
 mod ip_extended;
 mod ipv6_options;
@@ -15,6 +20,7 @@ mod quic;
 mod sequences;
 mod settings;
 mod size;
+mod ssh;
 mod tcp;
 mod tcp_fingerprint;
 mod tcp_mptcp;
@@ -48,8 +54,11 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &tcp::GROUP,
     &tls::GROUP,
     &quic::GROUP,
+    &ssh::GROUP,
+    &dns::GROUP,
     &entropy::GROUP,
     &padding::GROUP,
+    &fingerprint::GROUP,
     &mac::GROUP,
     &ip_extended::GROUP,
     &ipv6_options::GROUP,
@@ -60,6 +69,9 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &tcp_mptcp::GROUP,
     &tcp_rtt::GROUP,
     &tcp_fingerprint::GROUP,
+    &http2::GROUP,
+    &http::GROUP,
+    &app::GROUP,
     &tunnel::GROUP,
     &sequences::RAW,
     &sequences::SPLT,
@@ -67,7 +79,7 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
 ];
 
 /// Groups of older versions that this version does not have yet: refused by name, so that nobody waits for columns.
-pub const LATER_GROUPS: &[&str] = &["connection", "dns", "fingerprint", "http2", "ssh"];
+pub const LATER_GROUPS: &[&str] = &["connection"];
 
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {

@@ -21,8 +21,8 @@ pub mod quic;
 pub mod recognise;
 pub mod ssh;
 pub mod start_line;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tls;
 pub mod tor;
 pub mod vpn;

@@ -1,35 +1,45 @@
-//! What the tests of sessions share: a stream as the assembler shows it, in pieces of any size.
+//! For tests of sessions: the two directions of a connection as the assembler shows them, in pieces of any size.
+//!
+//! With the feature `testing`, fuzz targets use it too.
 
-use super::{Segment, Session, Shown};
+use super::{Segment, Session, Shown, Taken};
 use crate::packet::Side;
 
 /// Shows a session the two directions of a connection.
-pub(crate) struct Wire<S> {
+#[derive(Debug)]
+pub struct Wire<S> {
+    /// The session.
     pub session: S,
-    streams: [Vec<u8>; 2],
-    keep_from: [u64; 2],
-    done: [bool; 2],
+    sides: [Direction; 2],
     number: u64,
 }
 
+#[derive(Debug, Default)]
+struct Direction {
+    stream: Vec<u8>,
+    keep_from: u64,
+    done: bool,
+}
+
 impl<S: Session> Wire<S> {
+    /// Before the first segment.
     pub fn new(session: S) -> Self {
-        Self { session, streams: Default::default(), keep_from: [0; 2], done: [false; 2], number: 0 }
+        Self { session, sides: Default::default(), number: 0 }
     }
 
-    /// One segment.
+    /// One segment. Its time is its number.
     pub fn send(&mut self, side: Side, bytes: &[u8]) -> &mut Self {
-        let i = side as usize;
-        let start = self.streams[i].len() as u64;
-        self.streams[i].extend(bytes);
-        let end = self.streams[i].len() as u64;
-        if !self.done[i] && end > start {
+        let d = &mut self.sides[side as usize];
+        let start = d.stream.len() as u64;
+        d.stream.extend(bytes);
+        let end = d.stream.len() as u64;
+        if !d.done && end > start {
             let segment = Segment { number: self.number, start, end, first: true, at: self.number as i64 };
-            let offset = self.keep_from[i];
-            let bytes = self.streams[i].get(offset as usize..).unwrap_or_default();
-            let taken = self.session.read(side, &Shown { offset, bytes, segment }, &mut Vec::new());
-            self.keep_from[i] = offset.saturating_add(taken.bytes);
-            self.done[i] = taken.done;
+            let offset = d.keep_from;
+            let bytes = usize::try_from(offset).ok().and_then(|from| d.stream.get(from..)).unwrap_or_default();
+            let taken: Taken = self.session.read(side, &Shown { offset, bytes, segment }, &mut Vec::new());
+            d.keep_from = offset.saturating_add(taken.bytes);
+            d.done = taken.done;
         }
         self.number += 1;
         self
@@ -41,7 +51,7 @@ impl<S: Session> Wire<S> {
         ends.sort_unstable();
         let mut at = 0;
         for end in ends {
-            self.send(side, &bytes[at..end]);
+            self.send(side, bytes.get(at..end).unwrap_or_default());
             at = end;
         }
         self
@@ -50,29 +60,29 @@ impl<S: Session> Wire<S> {
     /// Another connection begins in the flow.
     pub fn restart(&mut self) {
         self.session.restart();
-        (self.streams, self.keep_from, self.done) = Default::default();
+        self.sides = Default::default();
     }
 
     /// Bytes of a direction that were shown and not taken.
     pub fn held(&self, side: Side) -> u64 {
-        let i = side as usize;
-        (self.streams[i].len() as u64).saturating_sub(self.keep_from[i])
+        let d = &self.sides[side as usize];
+        (d.stream.len() as u64).saturating_sub(d.keep_from)
     }
 
     /// Whether the session wants no more of a direction.
     pub fn is_done(&self, side: Side) -> bool {
-        self.done[side as usize]
+        self.sides[side as usize].done
     }
 }
 
 /// A session that was shown one direction in pieces.
-pub(crate) fn read_cut<S: Session>(session: S, bytes: &[u8], cuts: &[usize]) -> S {
+pub fn read_cut<S: Session>(session: S, bytes: &[u8], cuts: &[usize]) -> S {
     let mut wire = Wire::new(session);
     wire.send_cut(Side::A, bytes, cuts);
     wire.session
 }
 
 /// In lower case.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -26,6 +26,8 @@ pub struct Assembler {
     base: Option<u32>,
     /// Whether the base comes from a SYN.
     has_syn: bool,
+    /// Whether the base comes from a segment without payload, and nothing else has come.
+    is_guess: bool,
     closed: bool,
     dropped: u32,
     /// All bytes before this offset have come.
@@ -62,7 +64,16 @@ impl Assembler {
             return false;
         }
         let seq = arrival.seq.wrapping_add(u32::from(arrival.syn));
+        self.is_guess |= self.base.is_none() && arrival.bytes.is_empty() && !arrival.syn;
         let mut offset = self.offset_of(seq);
+        if self.is_guess && (arrival.syn || !arrival.bytes.is_empty()) {
+            self.is_guess = false;
+            if offset == 1 {
+                // It was a keep-alive, which has the number of a byte that was acknowledged (RFC 9293 section 3.8.4).
+                self.base = Some(seq);
+                offset = 0;
+            }
+        }
         let fixed = self.has_syn;
         self.has_syn |= arrival.syn;
         if offset < 0 && !fixed && self.can_rebase(offset) {

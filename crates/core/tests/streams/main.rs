@@ -186,6 +186,16 @@ fn a_syn_may_come_behind_its_data() {
 }
 
 #[test]
+fn a_keep_alive_does_not_hide_the_first_byte_behind_it() {
+    let (mut s, mut reader) = (Streams::default(), Messages::default());
+    s.push_arrival(&arrival(99, b""), Side::A, &mut reader);
+    s.push_arrival(&arrival(99, b""), Side::A, &mut reader);
+    s.push_arrival(&arrival(100, b"\x03abc"), Side::A, &mut reader);
+    s.push_arrival(&arrival(104, b"\x01d"), Side::A, &mut reader);
+    assert_eq!(reader.found, vec![b"abc".to_vec(), b"d".to_vec()]);
+}
+
+#[test]
 fn without_a_syn_a_stream_begins_at_its_first_segment_or_before_if_nothing_was_read() {
     let (mut s, mut reader) = (Streams::default(), Messages::default());
     // An ACK without payload, data behind it, and then what comes before both.

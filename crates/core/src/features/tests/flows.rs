@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::frame::{FrameBatch, LinkType, TimeNs};
 use crate::packet::{Packet, PacketInfo, Scope};
-use crate::testing::{eth, ip4_between, packet_in, tcp};
+use crate::testing::{eth, ip4_between, packet_in, tcp, udp};
 
 /// One packet of a random flow.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +95,29 @@ impl Recorded {
     pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
         self.infos.iter().map(|info| Packet { info, batch: &self.batch })
     }
+}
+
+/// What a client (`true`) and a server say, a packet each, 1 ms apart, from time 0 on.
+pub(crate) fn talk(protocol: u8, server_port: u16, parts: &[(bool, &[u8])]) -> Recorded {
+    let (client, server) = (([10, 0, 0, 2], 40_000), ([10, 0, 0, 1], server_port));
+    let mut seq = [1_000u32, 2_000];
+    let mut frames = Vec::new();
+    for (i, (from_client, bytes)) in parts.iter().enumerate() {
+        let (src, dst) = if *from_client { (client, server) } else { (server, client) };
+        let upper = if protocol == 6 {
+            let mut segment = tcp(src.1, dst.1, 0x18, bytes);
+            let seq = &mut seq[usize::from(*from_client)];
+            segment[4..8].copy_from_slice(&seq.to_be_bytes());
+            *seq += bytes.len() as u32;
+            segment
+        } else if protocol == 17 {
+            udp(src.1, dst.1, bytes)
+        } else {
+            bytes.to_vec()
+        };
+        frames.push((i as i64 * 1_000_000, eth(0x0800, &ip4_between(src.0, dst.0, protocol, &upper))));
+    }
+    Recorded::frames(&frames)
 }
 
 /// A TCP connection: SYN, SYN-ACK, ACK, 100 bytes, 500 bytes 200 ms later, FIN and FIN; captured in order.

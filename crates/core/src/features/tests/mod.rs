@@ -18,7 +18,7 @@ use crate::flow::{FlowBase, FlowStore};
 use crate::packet::Packet;
 use crate::rows::{RowPlan, RowScratch};
 use crate::trackers::TrackerSettings;
-pub(crate) use flows::{Case, P, Recorded, Stat, connection, eventful};
+pub(crate) use flows::{Case, P, Recorded, Stat, connection, eventful, talk};
 
 /// The file of each group, which has the group's name.
 macro_rules! oracles {
@@ -29,8 +29,8 @@ macro_rules! oracles {
 }
 
 oracles! {
-    flow_meta timing size tcp tls quic entropy padding mac ip_extended ipv6_options icmp tcp_sequence tcp_window
-    tcp_options tcp_mptcp tcp_rtt tcp_fingerprint tunnel sequences splt timestamps
+    flow_meta timing size tcp tls quic ssh dns entropy padding fingerprint mac ip_extended ipv6_options icmp tcp_sequence
+    tcp_window tcp_options tcp_mptcp tcp_rtt tcp_fingerprint http2 http app tunnel sequences splt timestamps
 }
 
 /// What a group is held to.

@@ -102,18 +102,9 @@ impl Seen<'_> {
         Evidence::strongest(stream.chain(datagrams).chain(esp).chain(ah))
     }
 
+    /// By which hello TLS was recognised: a ClientHello counts where all of it was read.
     fn hello(&self) -> &'static str {
-        // Of a ClientHello the header is enough, but then it is not among the facts.
-        let client = self.tls.is_some_and(|t| t.client.is_some()) || self.any(Start::ClientHello);
-        if client || !self.any(Start::ServerHello) && self.tls.is_none_or(|t| t.any_server_hello().is_none()) {
-            "client_hello"
-        } else {
-            "server_hello"
-        }
-    }
-
-    fn any(&self, start: Start) -> bool {
-        self.stream.is_some_and(|s| s.any(start))
+        if self.tls.is_some_and(|t| t.client.is_some()) { "client_hello" } else { "server_hello" }
     }
 
     fn of_stream(&self, stream: &Stream) -> Option<Verdict> {
@@ -247,7 +238,8 @@ mod tests {
         facts.client_side = Some(A);
         let stream = Stream::new(Follow::default());
         let seen = Seen { stream: Some(&stream), tls: Some(&facts), ..Seen::default() };
-        assert_eq!(seen.verdict().map(|v| v.by), Some("client_hello"));
+        // The header of a hello is enough, but only a whole ClientHello gives its name.
+        assert_eq!(seen.verdict().map(|v| (v.protocol, v.by)), Some((AppProtocol::Tls, "server_hello")));
         let dns = Seen { dns: true, ..seen };
         assert_eq!(dns.verdict().map(|v| v.protocol.name()), Some("dns"));
     }

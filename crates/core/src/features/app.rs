@@ -1,0 +1,45 @@
+//! Which application protocol a flow speaks.
+
+use super::Profile::Extended;
+use super::values::put;
+use super::{FlowView, Group, Need, str};
+use crate::flow::FlowRef;
+use crate::packet::ip_proto;
+use crate::protocols::recognise::{Seen, Verdict};
+use crate::trackers::{AppWants, TrackerMask};
+
+/// What the rules that recognise protocols read.
+pub const WANTS: AppWants = AppWants::RECOGNISE.union(AppWants::TLS).union(AppWants::DNS);
+
+/// The protocol of a flow.
+pub struct View {
+    verdict: Option<Verdict>,
+}
+
+impl FlowView for View {
+    type Of<'a> = Self;
+}
+
+/// What was seen of a flow. Flows without bytes that matter have no tracker, but a protocol number.
+pub fn seen<'a>(flow: &FlowRef<'a>) -> Seen<'a> {
+    let (key, initiator) = (&flow.base.key, flow.base.initiator());
+    match flow.app {
+        Some(app) => app.seen(key, initiator),
+        None => Seen { initiator: Some(initiator), esp: key.protocol == ip_proto::ESP, ..Seen::default() },
+    }
+}
+
+/// The protocol, and why.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View> = Group {
+    id: "app",
+    doc: "Application protocol by bytes, and the rule that says so.",
+    opt_in: false,
+    uses: TrackerMask::APP,
+    needs: &[Need::App(WANTS)],
+    view: |flow, _, _| View { verdict: seen(flow).verdict() },
+    features: &[
+        str("app_protocol", Extended, |v, o| put(o, v.verdict?.protocol.name()), "Application protocol, by the bytes of the flow and never by its ports alone."),
+        str("app_protocol_by", Extended, |v, o| put(o, v.verdict?.by), "Name of the rule that recognised it."),
+    ],
+};

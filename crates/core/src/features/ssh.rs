@@ -1,0 +1,98 @@
+//! SSH: identification strings, HASSH, and the packets of the key exchange.
+
+use super::Profile::Extended;
+use super::Unit::Count;
+use super::values::{hex, int, put};
+use super::{FlowView, Group, Need, bool, i64, str};
+use crate::packet::Side;
+use crate::protocols::ssh::{Banner, Direction, Session};
+use crate::trackers::{AppWants, TrackerMask};
+
+/// SSH of a flow; none where it was not seen.
+pub struct View<'a> {
+    session: Option<&'a Session>,
+    /// The initiator.
+    client: Side,
+}
+
+impl FlowView for View<'static> {
+    type Of<'a> = View<'a>;
+}
+
+impl<'a> View<'a> {
+    /// A direction that has an identification string: behind other lines, a server's only (RFC 4253 section 4.2).
+    fn side(&self, side: Side) -> Option<&'a Direction> {
+        let direction = self.session?.side(side);
+        (direction.banner.is_some() && !(direction.after_lines && side == self.client)).then_some(direction)
+    }
+
+    fn client(&self) -> Option<&'a Direction> {
+        self.side(self.client)
+    }
+
+    fn server(&self) -> Option<&'a Direction> {
+        self.side(self.client.other())
+    }
+
+    /// The session, where SSH was seen.
+    fn seen(&self) -> Option<&'a Session> {
+        self.session.filter(|_| self.client().is_some() || self.server().is_some())
+    }
+
+    /// The version that both ends speak.
+    fn version(&self) -> Option<&'a str> {
+        let version = |d: &'a Direction| d.banner.as_ref().map(|b| &*b.version);
+        let (client, server) = (self.client().and_then(version), self.server().and_then(version));
+        match (client, server) {
+            (Some(client), Some(server)) => {
+                let other = |v: &&str| !matches!(*v, "2.0" | "1.99");
+                Some([client, server].into_iter().find(other).unwrap_or("2.0"))
+            }
+            (one, another) => one.or(another),
+        }
+    }
+
+    /// The session, where the version is 2: packets of version 1 are not read.
+    fn two(&self) -> Option<&'a Session> {
+        self.seen().filter(|_| matches!(self.version(), Some("2.0" | "1.99")))
+    }
+
+    fn kex_packets(&self) -> Option<i64> {
+        let session = self.two()?;
+        Some(int([Side::A, Side::B].iter().map(|s| session.side(*s).kex_packets).sum()))
+    }
+}
+
+fn software(direction: Option<&Direction>, out: &mut String) -> Option<()> {
+    put(out, direction?.banner.as_ref()?.software.as_deref()?)
+}
+
+fn version(direction: Option<&Direction>, out: &mut String) -> Option<()> {
+    put(out, &direction?.banner.as_ref().map(|b: &Banner| &*b.version)?)
+}
+
+/// Strings and packets in clear.
+#[rustfmt::skip] // one line a feature
+pub static GROUP: Group<View<'static>> = Group {
+    id: "ssh",
+    doc: "SSH: identification strings, HASSH, packets of the key exchange.",
+    opt_in: false,
+    uses: TrackerMask::APP,
+    needs: &[Need::App(AppWants::SSH)],
+    view: |flow, _, _| View {
+        session: flow.app.and_then(|app| app.stream()?.ssh()),
+        client: flow.base.initiator(),
+    },
+    features: &[
+        bool("ssh_detected", Extended, |v| Some(v.seen().is_some()), "Whether a direction begins with an identification string."),
+        str("ssh_version", Extended, |v, o| put(o, v.version()?), "Version of the protocol that both ends speak."),
+        str("ssh_client_software", Extended, |v, o| software(v.client(), o), "Software of the client, up to the first white space."),
+        str("ssh_server_software", Extended, |v, o| software(v.server(), o), "Software of the server, up to the first white space."),
+        str("ssh_client_version", Extended, |v, o| version(v.client(), o), "Version in the client's identification string."),
+        str("ssh_server_version", Extended, |v, o| version(v.server(), o), "Version in the server's identification string."),
+        str("ssh_hassh", Extended, |v, o| hex(&v.client()?.hassh?.client, o), "HASSH: MD5 of the client's algorithms."),
+        str("ssh_hassh_server", Extended, |v, o| hex(&v.server()?.hassh?.server, o), "HASSH of the server: MD5 of its algorithms."),
+        i64("ssh_kex_packets", Count, Extended, |v| v.kex_packets(), "Packets in clear with a message number from 20 to 49, NEWKEYS included."),
+        i64("ssh_encrypted_packets", Count, Extended, |v| v.two()?.encrypted_segments().map(int), "Segments with a byte behind the NEWKEYS of their direction."),
+    ],
+};
