@@ -293,8 +293,7 @@ def datagram_seeds():
 
 def main():
     for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
-                          ("streams", stream_seeds), ("app", app_seeds)):
-                          ("streams", stream_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
+                          ("streams", stream_seeds), ("app", app_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
                           ("recognise", recognise_seeds), ("datagrams", datagram_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)
