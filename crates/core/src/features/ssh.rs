@@ -68,7 +68,7 @@ fn software(direction: Option<&Direction>, out: &mut String) -> Option<()> {
 }
 
 fn version(direction: Option<&Direction>, out: &mut String) -> Option<()> {
-    put(out, &direction?.banner.as_ref().map(|b: &Banner| &*b.version)?)
+    put(out, direction?.banner.as_ref().map(|b: &Banner| &*b.version)?)
 }
 
 /// Strings and packets in clear.

@@ -313,7 +313,7 @@ fn a_line_has_its_betweenness_in_the_middle() {
 #[test]
 fn pivots_stand_for_all_nodes_of_a_large_graph() {
     let address = |a: u32| Node { addr: Ipv4Addr::from_bits(0x0a00_0000 + a).into(), port: None };
-    let hub = |leaf: u32| address(if leaf % 2 == 0 { 5000 } else { 5001 });
+    let hub = |leaf: u32| address(if leaf.is_multiple_of(2) { 5000 } else { 5001 });
     let mut flows: Vec<Flow> =
         (0..1200).map(|i| Flow { src: address(i), dst: hub(i), dst_port: None, packets: 1, bytes: 1 }).collect();
     flows.push(Flow { src: address(5000), dst: address(5001), dst_port: None, packets: 1, bytes: 1 });
