@@ -111,7 +111,7 @@ fn errors_name_the_thing_and_the_way_out() {
     let nowhere = format!("{here}/no/d.json");
     for (args, says) in [
         (vec!["export-dashboard", "-o", &nowhere], "no/d.json: the directory"),
-        (vec!["export-alerts", "-o", here], "is a directory: name a file in it"),
+        (vec!["export-alerts", "-o", here], "names a directory: name a file in it"),
         (vec!["export-dashboard", "--datasource-uid", ""], "--datasource-uid"),
         (vec!["export-alerts", "--error-threshold", "-1"], "error_threshold must be"),
         (vec!["export-alerts", "--lag-threshold", "nan"], "lag_threshold must be"),

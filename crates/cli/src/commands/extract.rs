@@ -131,10 +131,6 @@ impl Extract {
         for note in pipeline.plan().notes() {
             say::line(format_args!("note: {note}"));
         }
-        if !self.how.quiet {
-            let bytes = human::bytes(pipeline.max_memory());
-            say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
-        }
         let server = match self.metrics.start(self.how.quiet)? {
             Some((server, metrics)) => {
                 pipeline = pipeline.with_metrics(Arc::new(metrics));
@@ -161,6 +157,10 @@ impl Extract {
                     true => Phase::Waiting,
                     false => Phase::Files,
                 });
+                if !self.how.quiet && matches!(self.how.summary, SummaryForm::Text) {
+                    let bytes = human::bytes(pipeline.max_memory());
+                    say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
+                }
                 pipeline.run(Box::new(source), sink).map_err(CliError::from)
             }
             Err(error) => Err(error),
