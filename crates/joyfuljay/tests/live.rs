@@ -222,9 +222,9 @@ fn into_a_folder(
     let target = Target::File(path.clone());
     let inner = open_sink(Format::Csv, target, pipeline.schema(), &SinkOptions::default()).unwrap();
     let (done, result) = mpsc::channel();
-    let run = std::thread::spawn(move || done.send(pipeline.run(source, Box::new(Watched { inner, wrote }))));
+    let run = std::thread::spawn(move || done.send(pipeline.run(source, Box::new(Watched { inner, wrote }))).is_ok());
     let result = result.recv_timeout(TOO_LONG).unwrap();
-    run.join().unwrap().unwrap();
+    assert!(run.join().unwrap());
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     (result, std::fs::read_to_string(path).unwrap_or_default(), files)
 }

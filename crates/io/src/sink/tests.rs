@@ -245,7 +245,7 @@ fn times_and_lists_of_strings_are_written_by_every_format() {
     assert_eq!(text(Format::Json), format!("{json}\n{{\"when\":null,\"names\":null}}\n"));
     for format in [Format::Parquet, Format::Arrow] {
         let read = read(format, &written(format, batch.schema(), std::slice::from_ref(&batch)));
-        assert_eq!(read, [batch.clone()]);
+        assert_eq!(read, std::slice::from_ref(&batch));
     }
 }
 

@@ -75,6 +75,8 @@ struct Members<R: Read> {
     kind: Compression,
 }
 
+// One for each open capture: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 enum State<R: Read> {
     Between(Input<R>),
     Gzip(flate2::bufread::GzDecoder<Input<R>>),

@@ -30,6 +30,9 @@ fn fill(b: &mut DashboardBuilder) -> Result<(), DashboardError> {
     Ok(())
 }
 
+/// The legend of a query, and its expression.
+type Query = (&'static str, fn() -> String);
+
 /// A panel of the dashboard.
 struct Panel {
     kind: PanelKind,
@@ -38,7 +41,7 @@ struct Panel {
     unit: &'static str,
     description: &'static str,
     /// Legends and their expressions.
-    queries: &'static [(&'static str, fn() -> String)],
+    queries: &'static [Query],
     width: Option<u32>,
     decimals: Option<u32>,
     red_from: Option<f64>,
@@ -50,7 +53,7 @@ const fn panel(
     title: &'static str,
     unit: &'static str,
     description: &'static str,
-    queries: &'static [(&'static str, fn() -> String)],
+    queries: &'static [Query],
 ) -> Panel {
     Panel { kind, title, unit, description, queries, width: None, decimals: None, red_from: None, max: None }
 }
