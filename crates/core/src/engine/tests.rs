@@ -172,3 +172,31 @@ fn a_quiet_wire_gives_up_fragments_that_wait() {
         assert_eq!(batch.packets().len(), packets, "{now:?}");
     }
 }
+
+#[test]
+fn rows_after_an_active_timeout_know_the_protocol_of_the_connection() {
+    use crate::rows::{RowPlan, RowScratch};
+    use crate::testing::{ip4_between, tcp};
+    use arrow_array::{Array, BooleanArray, StringArray};
+
+    let config =
+        Config { active_timeout: Some(10.0), features: vec!["app".into(), "http".into()], ..Config::default() };
+    let plan = RowPlan::new(&config).unwrap();
+    let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
+    let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
+    let mut batch = PacketBatch::default();
+    for (second, payload) in [(0, &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..]), (20, b"more"), (40, b"more")] {
+        let frame = ip4_between([10, 0, 0, 1], [10, 0, 0, 2], 6, &tcp(40_000, 80, 0x18, payload));
+        batch.frames.push(second * 1_000_000_000, LinkType::RAW, frame.len() as u32, &frame);
+    }
+    front.decode(&mut batch);
+    engine.track(&batch);
+    let mut drain = engine.finish(0);
+    let rows = plan.build(&drain.next().unwrap().flows(), &mut RowScratch::default()).unwrap();
+    let text = rows.column_by_name("app_protocol").unwrap();
+    let protocols: Vec<_> = text.as_any().downcast_ref::<StringArray>().unwrap().iter().collect();
+    assert_eq!(protocols, [Some("http"); 3]);
+    let detected = rows.column_by_name("http_detected").unwrap();
+    let detected: Vec<_> = detected.as_any().downcast_ref::<BooleanArray>().unwrap().iter().collect();
+    assert_eq!(detected, [Some(true); 3]);
+}

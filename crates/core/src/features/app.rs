@@ -1,7 +1,7 @@
 //! Which application protocol a flow speaks.
 
 use super::Profile::Extended;
-use super::values::put;
+use super::values::{earlier, put};
 use super::{FlowView, Group, Need, str};
 use crate::flow::FlowRef;
 use crate::packet::ip_proto;
@@ -37,7 +37,7 @@ pub static GROUP: Group<View> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(WANTS)],
-    view: |flow, _, _| View { verdict: seen(flow).verdict() },
+    view: |flow, _, _| View { verdict: earlier(flow).verdict.or_else(|| seen(flow).verdict()) },
     features: &[
         str("app_protocol", Extended, |v, o| put(o, v.verdict?.protocol.name()), "Application protocol, by the bytes of the flow and never by its ports alone."),
         str("app_protocol_by", Extended, |v, o| put(o, v.verdict?.by), "Name of the rule that recognised it."),

@@ -4,14 +4,16 @@ use std::fmt::Write;
 
 use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit, Seconds};
-use super::values::{int, put};
+use super::values::{earlier, int, put};
 use super::{FlowView, Group, Need, bool, f64, i64, private, str};
 use crate::privacy::Privacy::Name;
 use crate::protocols::dns::{Response, Session, rcode_name, type_name};
-use crate::trackers::{AppWants, TrackerMask};
+use crate::trackers::{AppWants, Earlier, TrackerMask};
 
 /// DNS of a flow; none where no message was read.
 pub struct View<'a> {
+    /// What earlier rows of the connection showed.
+    earlier: Earlier,
     dns: Option<&'a Session>,
 }
 
@@ -49,9 +51,9 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::DNS)],
-    view: |flow, _, _| View { dns: flow.app.and_then(|app| app.dns()).filter(|dns| dns.detected()) },
+    view: |flow, _, _| View { earlier: earlier(flow), dns: flow.app.and_then(|app| app.dns()).filter(|dns| dns.detected()) },
     features: &[
-        bool("dns_detected", Extended, |v| Some(v.dns.is_some()), "Whether a message was read."),
+        bool("dns_detected", Extended, |v| Some(v.dns.is_some() || v.earlier.dns), "Whether a message was read."),
         private(Name, str("dns_query_name", Extended, |v, o| put(o, &v.dns?.question()?.name), "Name in the first question of the first query; without query, of the first response.")),
         i64("dns_query_type", NoUnit, Extended, |v| v.kind().map(Into::into), "Type in that question."),
         str("dns_query_type_str", Extended, |v, o| named(type_name(v.kind()?), "TYPE", v.kind()?, o), "Name of that type; TYPEn where it has none (RFC 3597)."),

@@ -2,14 +2,16 @@
 
 use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit};
-use super::values::{int, put};
+use super::values::{earlier, int, put};
 use super::{FlowView, Group, Need, bool, i64, private, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::http1::{Request, Session};
-use crate::trackers::{AppWants, TrackerMask};
+use crate::trackers::{AppWants, Earlier, TrackerMask};
 
 /// HTTP/1 of a flow; none where it was not seen.
 pub struct View<'a> {
+    /// What earlier rows of the connection showed.
+    earlier: Earlier,
     http: Option<&'a Session>,
 }
 
@@ -36,9 +38,9 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::HTTP1)],
-    view: |flow, _, _| View { http: flow.app.and_then(|app| app.stream()?.http1()).filter(|http| http.detected()) },
+    view: |flow, _, _| View { earlier: earlier(flow), http: flow.app.and_then(|app| app.stream()?.http1()).filter(|http| http.detected()) },
     features: &[
-        bool("http_detected", Extended, |v| Some(v.http.is_some()), "Whether a direction begins with a start line of HTTP/1."),
+        bool("http_detected", Extended, |v| Some(v.http.is_some() || v.earlier.http), "Whether a direction begins with a start line of HTTP/1."),
         str("http_method", Extended, |v, o| put(o, &v.request()?.method), "Method of the first request."),
         private(Name, str("http_host", Extended, |v, o| field(v.request()?.host.as_deref(), o), "Its first field Host.")),
         private(Id, str("http_user_agent", Extended, |v, o| field(v.request()?.user_agent.as_deref(), o), "Its first field User-Agent.")),

@@ -4,16 +4,18 @@ use std::fmt::Write;
 
 use super::Profile::Extended;
 use super::Unit::{Bytes, Count, None as NoUnit};
-use super::values::{hex, int, wire_text};
+use super::values::{earlier, hex, int, wire_text};
 use super::{FlowView, Group, Need, bool, i64, private, str};
 use crate::packet::Side;
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::quic::{ClientInitial, QuicSession, Spin};
 use crate::protocols::tls::ClientHello;
-use crate::trackers::{AppWants, TrackerMask};
+use crate::trackers::{AppWants, Earlier, TrackerMask};
 
 /// QUIC of a flow; none where it was not seen.
 pub struct View<'a> {
+    /// What earlier rows of the connection showed.
+    earlier: Earlier,
     quic: Option<&'a QuicSession>,
     initiator: Side,
 }
@@ -60,9 +62,9 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::QUIC)],
-    view: |flow, _, _| View { quic: flow.app.and_then(|app| app.quic()), initiator: flow.base.initiator() },
+    view: |flow, _, _| View { earlier: earlier(flow), quic: flow.app.and_then(|app| app.quic()), initiator: flow.base.initiator() },
     features: &[
-        bool("quic_detected", Extended, |v| Some(v.quic.is_some()), "Whether the flow is QUIC, Google's included."),
+        bool("quic_detected", Extended, |v| Some(v.quic.is_some() || v.earlier.quic), "Whether the flow is QUIC, Google's included."),
         i64("quic_version", NoUnit, Extended, |v| Some(v.quic?.version()?.0.into()), "Version of the server's first Initial or Handshake packet, else of the client's first packet."),
         str("quic_version_str", Extended, |v, o| write!(o, "{}", v.quic?.version()?).ok(), "Name of quic_version: QUIC v1, QUIC v2, QUIC draft-29, gQUIC Q043; of others, the number."),
         i64("quic_dcid_len", Bytes, Extended, |v| Some(int(v.initial()?.dcid.as_bytes().len() as u64)), "Length of the destination connection id of the client's first Initial packet."),

@@ -2,14 +2,16 @@
 
 use super::Profile::Extended;
 use super::Unit::Count;
-use super::values::{hex, int, put};
+use super::values::{earlier, hex, int, put};
 use super::{FlowView, Group, Need, bool, i64, str};
 use crate::packet::Side;
 use crate::protocols::ssh::{Banner, Direction, Session};
-use crate::trackers::{AppWants, TrackerMask};
+use crate::trackers::{AppWants, Earlier, TrackerMask};
 
 /// SSH of a flow; none where it was not seen.
 pub struct View<'a> {
+    /// What earlier rows of the connection showed.
+    earlier: Earlier,
     session: Option<&'a Session>,
     /// The initiator.
     client: Side,
@@ -79,12 +81,12 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::SSH)],
-    view: |flow, _, _| View {
+    view: |flow, _, _| View { earlier: earlier(flow),
         session: flow.app.and_then(|app| app.stream()?.ssh()),
         client: flow.base.initiator(),
     },
     features: &[
-        bool("ssh_detected", Extended, |v| Some(v.seen().is_some()), "Whether a direction begins with an identification string."),
+        bool("ssh_detected", Extended, |v| Some(v.seen().is_some() || v.earlier.ssh), "Whether a direction begins with an identification string."),
         str("ssh_version", Extended, |v, o| put(o, v.version()?), "Version of the protocol that both ends speak."),
         str("ssh_client_software", Extended, |v, o| software(v.client(), o), "Software of the client, up to the first white space."),
         str("ssh_server_software", Extended, |v, o| software(v.server(), o), "Software of the server, up to the first white space."),

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
-use super::values::{hex, int, put, wire_text};
+use super::values::{earlier, hex, int, put, wire_text};
 use super::{FlowView, Group, Need, bool, i64, private, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
@@ -15,10 +15,12 @@ use crate::protocols::tls::{
     Certificates, ClientHello, Facts, KeyExchange, Leaf, Transport, ext, group_name, is_grease, is_post_quantum, leaf,
     write_version,
 };
-use crate::trackers::{AppWants, TrackerMask};
+use crate::trackers::{AppWants, Earlier, TrackerMask};
 
 /// The handshake of a flow; none where TLS was not seen.
 pub struct View<'a> {
+    /// What earlier rows of the connection showed.
+    earlier: Earlier,
     facts: Option<&'a Facts>,
     /// The server's certificate, read when the first feature of it is made.
     leaf: OnceCell<Option<Leaf>>,
@@ -109,9 +111,9 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::TLS)],
-    view: |flow, _, _| View { facts: flow.app.and_then(|app| app.handshake()), leaf: OnceCell::new() },
+    view: |flow, _, _| View { earlier: earlier(flow), facts: flow.app.and_then(|app| app.handshake()), leaf: OnceCell::new() },
     features: &[
-        bool("tls_detected", Core, |v| Some(v.facts.is_some()), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one."),
+        bool("tls_detected", Core, |v| Some(v.facts.is_some() || v.earlier.tls), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one."),
         i64("tls_version", NoUnit, Core, |v| Some(v.facts?.version()?.into()), "Version that the server chose; without a ServerHello, the highest that the client offered."),
         str("tls_version_str", Core, |v, o| write_version(v.facts?.version()?, o).ok(), "Name of tls_version: TLS 1.3, DTLS 1.2; of others, the number."),
         i64("tls_cipher_suite", NoUnit, Core, |v| Some(v.facts?.any_server_hello()?.cipher.into()), "Cipher suite that the server chose."),

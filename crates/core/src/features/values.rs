@@ -7,7 +7,7 @@ use crate::flow::FlowRef;
 use crate::frame::TimeNs;
 use crate::packet::ip_proto;
 use crate::packet::tcp_flags::FIN;
-use crate::trackers::TcpTotals;
+use crate::trackers::{App, Earlier, TcpTotals};
 
 /// Appends an address.
 pub fn address(addr: IpAddr, out: &mut String) -> Option<()> {
@@ -18,6 +18,11 @@ pub fn address(addr: IpAddr, out: &mut String) -> Option<()> {
         }
         IpAddr::V6(v6) => write!(out, "{v6}").ok(),
     }
+}
+
+/// What earlier rows of the same connection showed of its application protocol.
+pub fn earlier(flow: &FlowRef<'_>) -> Earlier {
+    flow.app.map(App::earlier).unwrap_or_default()
 }
 
 /// Appends a name.

@@ -104,6 +104,19 @@ macro_rules! store {
                 )*
             }
 
+            /// The flow at `at` goes on where the one at `from` of another store ended.
+            pub fn continue_from(&mut self, at: usize, ended: &FlowStore, from: usize) {
+                let (Some(new), Some(old)) = (self.base.get(at), ended.base.get(from)) else { return };
+                let both = new.trackers.and(old.trackers);
+                $(
+                    if both.contains(TrackerMask::$bit)
+                        && let (Some(new), Some(earlier)) = (self.$name.get_mut(at), ended.$name.get(from))
+                    {
+                        new.continue_from(earlier, &old.key, old.initiator());
+                    }
+                )*
+            }
+
             /// Memory is short: the trackers of the flow at `at` give back what they can do without.
             pub fn relieve(&mut self, at: usize, context: &mut Context) {
                 let Some(has) = self.base.get(at).map(|b| b.trackers) else { return };

@@ -3,7 +3,7 @@
 //! A tracker is started for a flow only when a selected feature reads it (see [`TrackerMask`]) and the flow concerns
 //! it. To add one: a file here, and one line in `table.rs`.
 
-use crate::packet::{Packet, PacketInfo, Side};
+use crate::packet::{FlowKey, Packet, PacketInfo, Side};
 
 mod app;
 mod context;
@@ -26,7 +26,7 @@ mod tcp_flags;
 mod tcp_options;
 mod tcp_sequence;
 
-pub use app::{App, AppWants};
+pub use app::{App, AppWants, Earlier};
 pub use context::{Context, Memory};
 pub use distinct::{Distinct, MAX_DISTINCT};
 pub use entropy::{Entropy, MAX_SAMPLE_BYTES};
@@ -114,6 +114,10 @@ pub trait Tracker: Sized + Send {
 
     /// Memory is short: gives back what can be done without.
     fn relieve(&mut self, _context: &mut Context) {}
+
+    /// The row of this state goes on where that of an earlier one ended, in the same connection: what holds for the
+    /// connection is taken over. `initiator` is the side of the earlier row.
+    fn continue_from(&mut self, _earlier: &Self, _key: &FlowKey, _initiator: Side) {}
 
     /// Bytes on the heap now.
     fn heap_bytes(&self) -> usize {

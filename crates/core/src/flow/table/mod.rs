@@ -235,8 +235,14 @@ impl FlowTable {
         let place = match self.find(p) {
             Some(place) => match self.boundary(place, p) {
                 Some(Boundary { reason, carried }) => {
+                    let before = ended.len();
                     self.end_or_forget(place, reason, ended);
-                    self.begin(packet, seq, carried, ended)
+                    let earlier = carried.and_then(|_| (ended.len() > before).then_some(before));
+                    let place = self.begin(packet, seq, carried, ended);
+                    if let Some(earlier) = earlier {
+                        self.store.continue_from(place as usize, ended, earlier);
+                    }
+                    place
                 }
                 None => place,
             },

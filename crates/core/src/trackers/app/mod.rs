@@ -19,7 +19,8 @@ use crate::packet::tcp_flags::SYN;
 use crate::packet::{FlowKey, Known, Packet, PacketInfo, Side, ip_proto};
 use crate::protocols::dns;
 use crate::protocols::quic::QuicSession;
-use crate::protocols::recognise::{self, Seen, Stream};
+use crate::protocols::recognise::{self, Seen, Stream, Verdict};
+use crate::protocols::ssh;
 use crate::protocols::tls::{self, DtlsSession, TlsSession};
 use connection::Connection;
 use datagrams::Datagrams;
@@ -29,8 +30,26 @@ use datagrams::Datagrams;
 pub struct App {
     work: Work,
     found: Found,
+    earlier: Earlier,
     /// Bytes on the heap that are entered in the account of memory.
     entered: usize,
+}
+
+/// What earlier rows of the same connection showed: a row after an active timeout begins in the middle of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Earlier {
+    /// The protocol, and the rule that said so.
+    pub verdict: Option<Verdict>,
+    /// Whether DNS was detected.
+    pub dns: bool,
+    /// Whether HTTP/1 was detected.
+    pub http: bool,
+    /// Whether QUIC was detected.
+    pub quic: bool,
+    /// Whether SSH was detected.
+    pub ssh: bool,
+    /// Whether TLS was detected.
+    pub tls: bool,
 }
 
 /// What is still to be done.
@@ -85,6 +104,11 @@ impl App {
         let dtls = self.found.dtls.as_ref().map(|d| d.facts());
         let quic = self.found.quic.as_ref().map(|q| q.facts());
         tls.or(quic).or(dtls).filter(|facts| facts.is_detected())
+    }
+
+    /// What earlier rows of the same connection showed.
+    pub fn earlier(&self) -> Earlier {
+        self.earlier
     }
 
     /// DNS, mDNS, LLMNR.
@@ -234,7 +258,7 @@ impl Tracker for App {
     }
 
     fn start(_settings: &TrackerSettings) -> Self {
-        Self { work: Work::Nothing(0), found: Found::default(), entered: 0 }
+        Self { work: Work::Nothing(0), found: Found::default(), earlier: Earlier::default(), entered: 0 }
     }
 
     fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
@@ -242,6 +266,20 @@ impl Tracker for App {
         context.stats.malformed_streams += std::mem::take(&mut self.found.malformed);
         self.enter(context);
         if matches!(self.work, Work::Done(_)) { Wants::NoMore } else { Wants::More }
+    }
+
+    fn continue_from(&mut self, earlier: &Self, key: &FlowKey, initiator: Side) {
+        let before = earlier.earlier;
+        let stream = earlier.stream();
+        let banner = |ssh: &ssh::Session| [Side::A, Side::B].iter().any(|side| ssh.side(*side).banner.is_some());
+        self.earlier = Earlier {
+            verdict: before.verdict.or_else(|| earlier.seen(key, initiator).verdict()),
+            dns: before.dns || earlier.dns().is_some_and(dns::Session::detected),
+            http: before.http || stream.and_then(Stream::http1).is_some_and(|http| http.detected()),
+            quic: before.quic || earlier.quic().is_some(),
+            ssh: before.ssh || stream.and_then(Stream::ssh).is_some_and(banner),
+            tls: before.tls || earlier.handshake().is_some(),
+        };
     }
 
     fn end(&mut self, context: &mut Context) {
