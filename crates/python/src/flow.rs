@@ -81,6 +81,7 @@ impl Flow {
             let mut start = FlowBase::start(first, base.first_seq);
             start.outer.clone_from(&base.outer);
             start.end = base.end;
+            start.initiated_as(base);
             store.replay(start, made, &wanted.settings);
         }
         let flow = store.get(0).ok_or_else(|| PyValueError::new_err("a flow without packets has no features"))?;

@@ -133,6 +133,11 @@ impl FlowBase {
         self.carried = true;
     }
 
+    /// Takes over who the initiator of the same flow is, for packets that no longer tell.
+    pub fn initiated_as(&mut self, other: &Self) {
+        self.continue_from(&other.initiator_to_carry());
+    }
+
     /// Who the initiator is, for a later row of the same connection.
     pub(super) fn initiator_to_carry(&self) -> Initiator {
         Initiator { is_lo: self.initiator_is_lo(), by: self.initiator_by }
