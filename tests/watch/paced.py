@@ -34,7 +34,9 @@ class PacedRun:
         self.packets = self.bytes = self.spoiled = 0
         self.spoil = None
         serve = ["--prometheus-port", str(port), "--prometheus-linger", str(LINGER)]
-        self._command = [jj, "extract", "-", *map(str, arguments), "--no-progress", *serve]
+        # Closed flows leave soon after, as on a page that somebody looks at; by default they wait for the idle timeout.
+        soon = ["--set", "close_timeout=1"]
+        self._command = [jj, "extract", "-", *soon, *map(str, arguments), "--no-progress", *serve]
         # A port that was free a moment ago may be somebody's for a while.
         self.address = wait_for(self._started).removeprefix("http://") if port else self._started().removeprefix("http://")
         self._stop = threading.Event()

@@ -143,7 +143,8 @@ macro_rules! store {
             #[inline]
             pub fn touch(&self, at: usize) -> u64 {
                 let Some(base) = self.base.get(at) else { return 0 };
-                let mut sum = base.first_seq ^ base.bytes[0] ^ base.packets[0] ^ u64::from(base.wanting.0);
+                // One field of each of its three cache lines.
+                let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ base.first_seq;
                 // Only those that an update will look at: the place of an idle one would be a cache line more.
                 $(
                     if base.wanting.contains(TrackerMask::$bit) {
