@@ -36,12 +36,12 @@ def captures(tmp_path_factory):
 
 class FileRun:
     """`jj extract` over files of known size, to a reader of its CSV that takes `pace` bytes per second, or any number when that is
-    None: the run goes no faster than its output is taken."""
+    None: the run goes no faster than its output is taken, as closed flows leave at once."""
 
     def __init__(self, jj, files, pace, output="-"):
         self.pace = pace
         self.child = subprocess.Popen(
-            [jj, "extract", *files, "-o", output, "--workers", "2", "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(LINGER)],
+            [jj, "extract", *files, "-o", output, "--set", "close_timeout=0.5", "--workers", "2", "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(LINGER)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.url = announced(self.child)
