@@ -23,6 +23,7 @@ pub struct Pipeline {
     config: Config,
     plan: RowPlan,
     settings: EngineSettings,
+    max_memory: u64,
     metrics: Arc<dyn MetricsSink>,
     listener: Option<Listener>,
     control: RunControl,
@@ -38,7 +39,15 @@ impl Pipeline {
         let max_memory = config.max_memory.map_or_else(default_max_memory, |size| size.0);
         let settings =
             EngineSettings::new(&config, plan.trackers(), plan.tracker_settings()).with_max_memory(max_memory);
-        Ok(Self { config, plan, settings, metrics: Arc::new(NoMetrics), listener: None, control: RunControl::new() })
+        Ok(Self {
+            config,
+            plan,
+            settings,
+            max_memory,
+            metrics: Arc::new(NoMetrics),
+            listener: None,
+            control: RunControl::new(),
+        })
     }
 
     /// Reports to a metrics sink, batch by batch.
@@ -82,7 +91,7 @@ impl Pipeline {
 
     /// Most bytes that the flows of a run may take: as configured, else [`default_max_memory`].
     pub fn max_memory(&self) -> u64 {
-        self.config.max_memory.map_or_else(default_max_memory, |size| size.0)
+        self.max_memory
     }
 
     /// The configuration.

@@ -28,7 +28,6 @@ impl Context {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     heap: usize,
-    short: bool,
 }
 
 impl Memory {
@@ -41,15 +40,5 @@ impl Memory {
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.heap
-    }
-
-    /// Whether the table is at its limit: a tracker that can choose should rather fold or drop than grow.
-    pub fn is_short(&self) -> bool {
-        self.short
-    }
-
-    /// Says whether the table is at its limit.
-    pub fn set_short(&mut self, short: bool) {
-        self.short = short;
     }
 }
