@@ -1,0 +1,1 @@
+//! Packet filters in the language of tcpdump.
