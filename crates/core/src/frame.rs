@@ -3,6 +3,8 @@
 //! A batch owns one byte buffer and describes the frames in it by offset, so that a reader may `read(2)` straight into
 //! the buffer and nothing is copied until a feature asks for it. Sources fill batches, [`crate::decode`] reads them.
 
+use std::fmt;
+
 pub use crate::link_type::LinkType;
 
 /// Nanoseconds since the Unix epoch; may be negative, and may go back from one frame to the next.
@@ -66,4 +68,16 @@ impl FrameBatch {
         let start = frame.offset as usize;
         self.data.get(start..start + frame.cap_len as usize).unwrap_or_default()
     }
+}
+
+/// Chooses frames by their bytes, before anything is made of them.
+pub trait FrameFilter: fmt::Debug + Send {
+    /// Whether a frame is wanted. Depends on the frame alone.
+    fn matches(&mut self, link: LinkType, wire_len: u32, bytes: &[u8]) -> bool;
+
+    /// What the user has to know since the last call, such as a link type that the filter says nothing of.
+    fn take_warnings(&mut self) -> Vec<String>;
+
+    /// Why no frame so far could be judged, where there were some and that is so.
+    fn useless(&self) -> Option<String>;
 }

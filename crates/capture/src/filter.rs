@@ -1,1 +1,0 @@
-//! Packet filters in the language of tcpdump.

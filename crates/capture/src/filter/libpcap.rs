@@ -1,0 +1,156 @@
+//! The compiler of filter expressions, which is libpcap's: found when it is first needed, so that nothing else needs it.
+#![allow(unsafe_code, reason = "calls into a C library that is loaded at run time")]
+
+use std::ffi::{CStr, CString, OsString, c_char, c_int, c_uint};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use joyfuljay_core::LinkType;
+use libloading::Library;
+
+use super::program::Insn;
+
+/// Names the library to load in place of the system's.
+pub const VARIABLE: &str = "JOYFULJAY_LIBPCAP";
+
+/// Names of the library; that of Debian has kept the number of the first release.
+#[cfg(target_os = "macos")]
+const NAMES: &[&str] = &["libpcap.A.dylib", "libpcap.dylib", "/usr/lib/libpcap.A.dylib"];
+#[cfg(windows)]
+const NAMES: &[&str] = &["wpcap.dll"];
+#[cfg(not(any(target_os = "macos", windows)))]
+const NAMES: &[&str] = &["libpcap.so.1", "libpcap.so.0.8", "libpcap.so"];
+
+/// `struct bpf_program`.
+#[repr(C)]
+struct BpfProgram {
+    len: c_uint,
+    insns: *mut Insn,
+}
+
+/// `pcap_t`, of which only libpcap knows more.
+#[repr(C)]
+struct Pcap {
+    _opaque: [u8; 0],
+}
+
+type OpenDead = unsafe extern "C" fn(c_int, c_int) -> *mut Pcap;
+type Compile = unsafe extern "C" fn(*mut Pcap, *mut BpfProgram, *const c_char, c_int, u32) -> c_int;
+type GetErr = unsafe extern "C" fn(*mut Pcap) -> *const c_char;
+type FreeCode = unsafe extern "C" fn(*mut BpfProgram);
+type Close = unsafe extern "C" fn(*mut Pcap);
+
+/// The functions that are used, and the library that must stay loaded for them.
+struct Libpcap {
+    open_dead: OpenDead,
+    compile: Compile,
+    geterr: GetErr,
+    freecode: FreeCode,
+    close: Close,
+    _library: Library,
+}
+
+/// Why there is no program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CompileError {
+    /// There is no libpcap: what was tried, and what the system said.
+    NoCompiler(String),
+    /// What libpcap says of the expression.
+    Refused(String),
+}
+
+/// Compiles an expression for frames of a link type. The instructions are not checked yet.
+pub(super) fn compile(expression: &str, link: LinkType) -> Result<Vec<Insn>, CompileError> {
+    let Ok(text) = CString::new(expression) else {
+        return Err(CompileError::Refused("it has a zero byte in it".into()));
+    };
+    let guard = library().lock().unwrap_or_else(PoisonError::into_inner);
+    match &*guard {
+        Ok(libpcap) => libpcap.program(&text, link).map_err(CompileError::Refused),
+        Err(problem) => Err(CompileError::NoCompiler(problem.clone())),
+    }
+}
+
+/// The library behind a lock: compilers before version 1.8 keep their state in global variables.
+fn library() -> &'static Mutex<Result<Libpcap, String>> {
+    static LIBRARY: OnceLock<Mutex<Result<Libpcap, String>>> = OnceLock::new();
+    LIBRARY.get_or_init(|| Mutex::new(load()))
+}
+
+fn load() -> Result<Libpcap, String> {
+    if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
+        return Libpcap::load(&path).map_err(|e| format!("{VARIABLE} is {}: {e}", Path::new(&path).display()));
+    }
+    let mut problems = Vec::new();
+    for name in NAMES {
+        match Libpcap::load(&OsString::from(name)) {
+            Ok(library) => return Ok(library),
+            Err(problem) => problems.push(problem.to_string()),
+        }
+    }
+    Err(problems.join("; "))
+}
+
+impl Libpcap {
+    fn load(name: &OsString) -> Result<Self, libloading::Error> {
+        // SAFETY: loading runs the initialisers of the library, and those of libpcap ask nothing of the caller. The signatures
+        // are those of pcap/pcap.h, unchanged since version 0.7 (`pcap_geterr` became `const`-clean, not different). The
+        // functions are only called while `_library` is alive.
+        unsafe {
+            let library = Library::new(name)?;
+            Ok(Self {
+                open_dead: *library.get::<OpenDead>(b"pcap_open_dead\0")?,
+                compile: *library.get::<Compile>(b"pcap_compile\0")?,
+                geterr: *library.get::<GetErr>(b"pcap_geterr\0")?,
+                freecode: *library.get::<FreeCode>(b"pcap_freecode\0")?,
+                close: *library.get::<Close>(b"pcap_close\0")?,
+                _library: library,
+            })
+        }
+    }
+
+    fn program(&self, expression: &CStr, link: LinkType) -> Result<Vec<Insn>, String> {
+        // What a program returns for a frame that matches: any number but 0 would do. It is tcpdump's largest snap length.
+        const SNAPLEN: c_int = 262_144;
+        const OPTIMIZE: c_int = 1;
+        // `ip broadcast` needs a netmask, and files have none.
+        const NETMASK_UNKNOWN: u32 = 0xffff_ffff;
+        let mut program = BpfProgram { len: 0, insns: std::ptr::null_mut() };
+        // SAFETY: the handle is one that `pcap_open_dead` made, checked for null and closed once, after its last use. The
+        // expression is terminated by zero and lives until `pcap_compile` returns. After success `program` holds `len`
+        // initialised instructions, copied before `pcap_freecode`. The error text lies in the handle, copied before it is closed.
+        unsafe {
+            let handle = (self.open_dead)(data_link(link), SNAPLEN);
+            if handle.is_null() {
+                return Err("libpcap has no memory".into());
+            }
+            let done = (self.compile)(handle, &raw mut program, expression.as_ptr(), OPTIMIZE, NETMASK_UNKNOWN);
+            let result = if done == 0 && !program.insns.is_null() {
+                let insns = std::slice::from_raw_parts(program.insns, program.len as usize).to_vec();
+                (self.freecode)(&raw mut program);
+                Ok(insns)
+            } else {
+                let text = (self.geterr)(handle);
+                let text = if text.is_null() { "no reason given".into() } else { CStr::from_ptr(text).to_string_lossy() };
+                Err(text.trim().to_owned())
+            };
+            (self.close)(handle);
+            result
+        }
+    }
+}
+
+/// The number that libpcap has in memory (`DLT_`) for a link type of files (`LINKTYPE_`): the same but for those whose
+/// numbers systems had given to different things (pcap-common.c).
+fn data_link(link: LinkType) -> c_int {
+    match link {
+        LinkType::ATM_RFC1483 => 11,
+        LinkType::RAW if cfg!(target_os = "openbsd") => 14,
+        LinkType::RAW => 12,
+        LinkType::SLIP_BSDOS => 15,
+        LinkType::PPP_BSDOS => 16,
+        LinkType::ATM_CLIP => 19,
+        LinkType::PFSYNC => 18,
+        LinkType(other) => c_int::from(other),
+    }
+}
