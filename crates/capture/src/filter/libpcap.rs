@@ -131,7 +131,8 @@ impl Libpcap {
                 Ok(insns)
             } else {
                 let text = (self.geterr)(handle);
-                let text = if text.is_null() { "no reason given".into() } else { CStr::from_ptr(text).to_string_lossy() };
+                let text =
+                    if text.is_null() { "no reason given".into() } else { CStr::from_ptr(text).to_string_lossy() };
                 Err(text.trim().to_owned())
             };
             (self.close)(handle);

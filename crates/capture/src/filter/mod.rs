@@ -11,9 +11,9 @@
 mod libpcap;
 mod program;
 
+use joyfuljay_core::LinkType;
 use joyfuljay_core::decode;
 use joyfuljay_core::frame::FrameFilter;
-use joyfuljay_core::LinkType;
 use thiserror::Error;
 
 pub use libpcap::VARIABLE;

@@ -459,7 +459,12 @@ mod tests {
 
     fn insn() -> impl Strategy<Value = Insn> {
         let k = prop_oneof![0u32..20, Just(u32::MAX), ANCILLARY..ANCILLARY + 64, any::<u32>()];
-        (prop_oneof![0u16..0xb8, any::<u16>()], 0u8..6, 0u8..6, k).prop_map(|(code, jt, jf, k)| Insn { code, jt, jf, k })
+        (prop_oneof![0u16..0xb8, any::<u16>()], 0u8..6, 0u8..6, k).prop_map(|(code, jt, jf, k)| Insn {
+            code,
+            jt,
+            jf,
+            k,
+        })
     }
 
     proptest! {

@@ -225,9 +225,15 @@ fn tags_count_as_tcpdump_counts_them() {
         return;
     }
     let whole: Vec<_> = tagged().into_iter().filter(|(len, bytes)| *len as usize == bytes.len()).collect();
-    for (expression, picked) in
-        [("vlan", 6), ("not vlan", 2), ("vlan and tcp", 2), ("tcp", 1), ("port 80", 1), ("vlan 5", 2), ("vlan and port 80", 2)]
-    {
+    for (expression, picked) in [
+        ("vlan", 6),
+        ("not vlan", 2),
+        ("vlan and tcp", 2),
+        ("tcp", 1),
+        ("port 80", 1),
+        ("vlan 5", 2),
+        ("vlan and port 80", 2),
+    ] {
         let mut filter = Filter::new(expression).unwrap();
         let n = whole.iter().filter(|(len, bytes)| filter.matches(LinkType::ETHERNET, *len, bytes)).count();
         assert_eq!(n, picked, "{expression}");
