@@ -30,8 +30,12 @@ pub(super) fn pseudo_wire(w: &mut Walk<'_>) -> Next {
     let wire_after_word = wire.saturating_sub(4);
     match w.peek::<1>()?[0] >> 4 {
         4 | 6 => ip_or_ethernet(w),
-        // The associated channel: operation and maintenance (RFC 5586).
-        1 => Err(SkipReason::NonIp),
+        // The associated channel: operation and maintenance (RFC 5586), some of which is IP (RFC 4385 section 6).
+        1 => match *w.peek::<4>()? {
+            [_, _, 0, 0x21] => behind_word(w, Step::Ip4),
+            [_, _, 0, 0x57] => behind_word(w, Step::Ip6),
+            _ => Err(SkipReason::NonIp),
+        },
         0 if ethernet(after_word, wire_after_word) >= Fit::Likely => behind_word(w, Step::Ethernet),
         0 if ethernet(b, wire) >= Fit::Likely => Ok(Step::Ethernet),
         0 if ip(after_word, wire_after_word) >= Fit::Likely => behind_word(w, Step::Ip),

@@ -28,6 +28,8 @@ fn cooked(hardware: u16, protocol: u16) -> Next {
         (801, p) if p < 0x600 => Ok(Step::Wifi),
         (803, p) if p < 0x600 => Ok(Step::Radiotap),
         (_, 4) => Ok(Step::Llc),
+        // ARPHRD_FRAD: Q.922 and all behind it.
+        (770, _) => Ok(Step::Link(LinkType::FRELAY)),
         // Frame relay (ARPHRD_DLCI), PPP.
         (_, 9) => Ok(Step::Ppp),
         (_, t @ 0x600..) => Ok(Step::EtherType(t)),

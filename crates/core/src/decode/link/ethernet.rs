@@ -85,7 +85,10 @@ pub(in crate::decode) fn ether_type(w: &mut Walk<'_>, ether_type: u16) -> Next {
         0x893f | 0xdada => typed(w, 6),
         0x894f => nsh(w),
         0x22f3 => trill(w),
-        // B.A.T.M.A.N. advanced, unicast: type, version, TTL, and more, then Ethernet.
+        // FabricPath: the tag of the forwarding tree, then the frame.
+        0x8903 => skip(w, 2, Step::Ethernet),
+        0xd28b => arista(w),
+        // B.A.T.M.A.N. advanced: type, version, TTL, and more, then Ethernet.
         0x4305 => batman(w),
         _ => Err(SkipReason::NonIp),
     }
@@ -153,10 +156,23 @@ fn trill(w: &mut Walk<'_>) -> Next {
     skip(w, options * 4, Step::Ethernet)
 }
 
+/// Time stamps of Arista's switches: subtype, version (which says how many bits the time has), time, type.
+fn arista(w: &mut Walk<'_>) -> Next {
+    const TIME_STAMP: [u8; 2] = [0, 1];
+    let [a, b, _, version] = *w.take::<4>()?;
+    match ([a, b], version) {
+        (TIME_STAMP, 0x10) => typed(w, 8),
+        (TIME_STAMP, 0x20) => typed(w, 6),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
 fn batman(w: &mut Walk<'_>) -> Next {
     match *w.peek::<2>()? {
         [0x40, 15] => skip(w, 10, Step::Ethernet),
         [0x42, 15] => skip(w, 20, Step::Ethernet),
+        // Broadcast: with the originator.
+        [0x01, 15] => skip(w, 14, Step::Ethernet),
         _ => Err(SkipReason::NonIp),
     }
 }

@@ -21,13 +21,8 @@ use crate::stats::SkipReason;
 pub(super) fn first_step(link: LinkType) -> Option<Step> {
     Some(match link {
         LinkType::ETHERNET => Step::Ethernet,
-        // Classical IP over ATM has no header of its own either.
-        LinkType::RAW
-        | LinkType::RAW_BSD
-        | LinkType::RAW_OPENBSD
-        | LinkType::ATM_CLIP_OLD
-        | LinkType::ATM_CLIP_LINUX
-        | LinkType::ATM_CLIP => Step::Link(LinkType::RAW),
+        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD => Step::Link(LinkType::RAW),
+        LinkType::ATM_CLIP_OLD | LinkType::ATM_CLIP_LINUX | LinkType::ATM_CLIP => Step::Link(LinkType::ATM_CLIP),
         LinkType::IPV4 => Step::Ip4,
         LinkType::IPV6 => Step::Ip6,
         LinkType::IEEE802_11 => Step::Wifi,
@@ -81,8 +76,8 @@ fn decoder_of(link: LinkType) -> Option<Decoder> {
         LinkType::SUNATM => lan::sunatm,
         // LAN emulation: the identifier of the client.
         LinkType::LANE8023 => |w| skip(w, 2, Step::Ethernet),
-        // The end of the preamble, which holds the logical link's identifier (IEEE 802.3 clause 65.1.3).
-        LinkType::EPON => |w| skip(w, 6, Step::Ethernet),
+        LinkType::ATM_CLIP => clip,
+        LinkType::EPON => epon,
         LinkType::ETHERNET_MPACKET => ethernet::mpacket,
         // Tags of switch chips, behind the addresses but for the last.
         LinkType::DSA_TAG_BRCM | LinkType::DSA_TAG_DSA => |w| ethernet::switch_tag(w, 4),
@@ -139,6 +134,18 @@ fn decoder_of(link: LinkType) -> Option<Decoder> {
 fn skip(w: &mut Walk<'_>, len: usize, then: Step) -> Next {
     w.at += len;
     Ok(then)
+}
+
+/// Classical IP over ATM (RFC 2225): of the two encapsulations of RFC 2684, LLC is known by its first bytes; the other has no
+/// header.
+fn clip(w: &mut Walk<'_>) -> Next {
+    if w.rest().starts_with(&[0xaa, 0xaa, 3]) { Ok(Step::Llc) } else { raw(w) }
+}
+
+/// The preamble with the identifier of the logical link (IEEE 802.3 clause 65.1.3): its last six bytes, or all of it.
+fn epon(w: &mut Walk<'_>) -> Next {
+    let whole = w.rest().starts_with(&[0x55, 0x55, 0xd5]);
+    skip(w, if whole { 8 } else { 6 }, Step::Ethernet)
 }
 
 fn raw(w: &mut Walk<'_>) -> Next {

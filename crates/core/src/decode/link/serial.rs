@@ -28,6 +28,16 @@ pub(in crate::decode) fn ppp(w: &mut Walk<'_>) -> Next {
         0x0021 => Ok(Step::Ip4),
         0x0057 => Ok(Step::Ip6),
         0x0281 | 0x0283 => Ok(Step::Mpls),
+        0x003d => multilink(w),
+        _ => Err(SkipReason::NonIp),
+    }
+}
+
+/// Multilink PPP (RFC 1990 section 3) with long sequence numbers, the default: a packet that was not cut into fragments.
+fn multilink(w: &mut Walk<'_>) -> Next {
+    const BEGINNING_AND_END: u8 = 0xc0;
+    match w.take::<4>()?[0] {
+        BEGINNING_AND_END => Ok(Step::Ppp),
         _ => Err(SkipReason::NonIp),
     }
 }
@@ -54,29 +64,44 @@ pub(in crate::decode) fn llc(w: &mut Walk<'_>) -> Next {
     let [dsap, ssap, control] = *w.take::<3>()?;
     w.push(Layer::Llc);
     match (dsap, ssap, control) {
-        (0xaa, 0xaa, 3) => snap(w),
+        (0xaa, 0xaa, 3) => snap(w, Bridged::Padded),
         (6, 6, 3) => Ok(Step::Ip4),
         (0xfe, 0xfe, 3) => osi(w),
         _ => Err(SkipReason::NonIp),
     }
 }
 
-fn snap(w: &mut Walk<'_>) -> Next {
+/// Whether bridged frames stand behind padding that aligns them, which makes 3 bytes of what is left of the frame control
+/// of FDDI, and 2 before other frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bridged {
+    /// With LLC, as over ATM (RFC 2684 section 5.2).
+    Padded,
+    /// In frame relay (RFC 2427 section 4.2), which pads before the identifier.
+    Bare,
+}
+
+fn snap(w: &mut Walk<'_>, bridged: Bridged) -> Next {
     let [a, b, c, pid @ ..] = *w.take::<5>()?;
     let pid = u16::from_be_bytes(pid);
     match [a, b, c] {
         // Encapsulated Ethernet (RFC 1042), bridge tunnel (IEEE 802.1H), Cisco's own.
         [0, 0, 0] | [0, 0, 0xf8] if pid >= 0x600 => Ok(Step::EtherType(pid)),
-        // Bridged frames (RFC 2427, RFC 2684).
-        [0, 0x80, 0xc2] => match pid {
-            1 => {
-                w.drop_trailer(4);
-                Ok(Step::Ethernet)
+        [0, 0x80, 0xc2] => {
+            let fddi = matches!(pid, 4 | 10);
+            if bridged == Bridged::Padded {
+                w.at += if fddi { 3 } else { 2 };
             }
-            7 => Ok(Step::Ethernet),
-            4 | 10 => lan::fddi(w),
-            _ => Err(SkipReason::NonIp),
-        },
+            // The first identifier of each pair says that the frame check sequence is there.
+            if matches!(pid, 1 | 4) {
+                w.drop_trailer(4);
+            }
+            match pid {
+                1 | 7 => Ok(Step::Ethernet),
+                _ if fddi => lan::fddi(w),
+                _ => Err(SkipReason::NonIp),
+            }
+        }
         _ => Err(SkipReason::NonIp),
     }
 }
@@ -86,7 +111,7 @@ fn osi(w: &mut Walk<'_>) -> Next {
     match w.take::<1>()?[0] {
         0xcc => Ok(Step::Ip4),
         0x8e => Ok(Step::Ip6),
-        0x80 => snap(w),
+        0x80 => snap(w, Bridged::Bare),
         0xcf => Ok(Step::Ppp),
         _ => Err(SkipReason::NonIp),
     }

@@ -161,6 +161,8 @@ fn what_is_no_packet_of_its_own_is_skipped() {
         (258, cat(&[&nothing, &p])),
         // MACsec: encrypted.
         (1, eth(0x88e5, &cat(&[&[0x2c], &[0; 13], &[8, 0], &p]))),
+        // Multilink PPP: a fragment.
+        (9, cat(&[&[0xff, 3, 0, 0x3d, 0x80, 0, 0, 1, 0, 0x21], &p])),
         // ATSC: a segment.
         (289, cat(&[&[0x10, 33], &p])),
         // Junos: services without a link layer that is known.
@@ -202,6 +204,22 @@ fn headers_with_variants() {
         (1, eth(0x22f3, &cat(&[&[0, 0x40, 0, 1, 0, 2], &[0; 4], &e]))),
         (1, eth(0xdada, &cat(&[&[0, 0, 0xc0, 8, 0, 1, 8, 0], &p]))),
         (136, cat(&[b"MGC\x02", &[0; 4], &p])),
+        // Classical IP over ATM: with and without LLC. Bridged frames: over ATM behind padding, in frame relay without.
+        (106, cat(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &p])),
+        (106, p.clone()),
+        (11, cat(&[&[0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 7, 0, 0], &e])),
+        (123, cat(&[&[2, 0, 0, 5, 0xaa, 0xaa, 3, 0, 0x80, 0xc2, 0, 1, 0, 0], &e, &[0; 4]])),
+        (107, cat(&[&[0x18, 0x41, 3, 0, 0x80, 0, 0x80, 0xc2, 0, 7], &e])),
+        // EPON: the last six bytes of the preamble, all of it.
+        (259, cat(&[&[0xd5, 0x55, 0x55, 0, 1, 9], &e])),
+        (259, cat(&[&[0x55, 0x55, 0xd5, 0x55, 0x55, 0, 1, 9], &e])),
+        // Frame relay in a cooked capture; a whole packet in multilink PPP; FabricPath, time stamps, a broadcast in a mesh.
+        (113, cat(&[&[0, 0, 3, 2, 0, 0], &[0; 10], &[0x18, 0x41, 3, 0xcc], &p])),
+        (9, cat(&[&[0xff, 3, 0, 0x3d, 0xc0, 0, 0, 1, 0, 0x21], &p])),
+        (1, eth(0x8903, &cat(&[&[0, 1], &e]))),
+        (1, eth(0xd28b, &cat(&[&[0, 1, 0, 0x10], &[0; 8], &[8, 0], &p]))),
+        (1, eth(0xd28b, &cat(&[&[0, 1, 1, 0x20], &[0; 6], &[8, 0], &p]))),
+        (1, eth(0x4305, &cat(&[&[1, 15], &[0; 12], &e]))),
     ] {
         assert!(is_hello(&Run::new(&[(link, &bytes)])), "link {link} {bytes:02x?}");
     }
@@ -233,7 +251,8 @@ fn pseudo_wires_are_judged_by_what_fits() {
     assert!(is_hello(&Run::new(&[(1, &eth(0x8847, &cat(&[&label, &p])))])));
     assert!(is_hello(&Run::new(&[(1, &eth(0x8847, &cat(&[&label, &wrong])))])), "nothing else fits");
     assert!(is_hello(&Run::new(&[(1, &eth(0x8847, &cat(&[&label, &[0; 4], &p])))])), "an IP pseudo-wire");
-    assert_eq!(skipped(1, &eth(0x8847, &cat(&[&label, &[0x10, 0, 0, 0x21], &p]))), SkipReason::NonIp);
+    assert!(is_hello(&Run::new(&[(1, &eth(0x8847, &cat(&[&label, &[0x10, 0, 0, 0x21], &p])))])), "IP for maintenance");
+    assert_eq!(skipped(1, &eth(0x8847, &cat(&[&label, &[0x10, 0, 0, 7], &p]))), SkipReason::NonIp);
     let gtp = |inner: &[u8]| in_udp(2152, &[0x30, 255, 0, inner.len() as u8, 0, 0, 0, 1], inner);
     for first in [0x02, 0x45, 0x60] {
         assert!(is_hello(&Run::new(&[(1, &gtp(&with_mac(first)))])));
