@@ -20,6 +20,11 @@ const MAX_DATAGRAMS: usize = 4096;
 const MAX_BYTES: usize = 4 << 20;
 /// Most pieces of one datagram; 64 KiB in the smallest MTU of IPv4 in use (576) are 119.
 const MAX_PIECES: usize = 256;
+/// How long after a datagram was whole its fragments may come once more: behind what mirrors a port twice, at once. Within
+/// it an identification is hardly used again by fragments of which the first is not the first to come (RFC 6864).
+const MAX_ECHO_AGE: TimeNs = 1_000_000_000;
+/// Most datagrams that are remembered for it, some 100 kB.
+const MAX_COMPLETED: usize = 1024;
 /// Longest datagram.
 const MAX_DATAGRAM: u32 = 65_535;
 
@@ -34,7 +39,7 @@ pub(super) struct DatagramKey {
     pub protocol: Option<u8>,
 }
 
-/// What only the first fragment tells.
+/// What only the first fragment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub protocol: u8,
@@ -107,6 +112,48 @@ pub(super) struct Reassembly {
     /// Time of arrival of the oldest entry.
     oldest: TimeNs,
     evicted: u64,
+    completed: Completed,
+}
+
+/// The datagrams that were whole last, so that a fragment that comes once more is none of a new one.
+#[derive(Debug, Default)]
+struct Completed {
+    datagrams: HashMap<DatagramKey, Whole>,
+    /// In order of completion; a key may stand here more than once, and no longer be among `datagrams`.
+    order: VecDeque<DatagramKey>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Whole {
+    at: TimeNs,
+    total: u32,
+    identity: Identity,
+}
+
+impl Completed {
+    fn remember(&mut self, key: DatagramKey, whole: Whole) {
+        self.datagrams.insert(key, whole);
+        self.order.push_back(key);
+        if self.order.len() > MAX_COMPLETED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.datagrams.remove(&oldest);
+        }
+    }
+
+    /// The datagram of a later fragment that fits one which was whole just before. A first fragment begins another.
+    fn again(&mut self, key: &DatagramKey, ts: TimeNs, piece: &Piece<'_>, end: u32) -> Option<Identity> {
+        if self.datagrams.is_empty() {
+            return None;
+        }
+        let whole = self.datagrams.get(key)?;
+        let fits = if piece.more { end < whole.total } else { end == whole.total };
+        if piece.offset == 0 || !fits || ts.abs_diff(whole.at) > MAX_ECHO_AGE as u64 {
+            self.datagrams.remove(key);
+            return None;
+        }
+        Some(whole.identity)
+    }
 }
 
 #[derive(Debug)]
@@ -157,6 +204,9 @@ impl Reassembly {
         if end > MAX_DATAGRAM || piece.wire_len == 0 && piece.offset == 0 {
             return Added::Loose;
         }
+        if let Some(identity) = self.completed.again(&key, ts, &piece, end) {
+            return Added::Known { identity, waiting: Vec::new(), datagram: None };
+        }
         // A sender that uses an identification again before its time (RFC 6864): the old datagram lost a fragment and
         // will not be completed.
         if let Some(identity) = identity
@@ -183,7 +233,15 @@ impl Reassembly {
         };
         let (after, done) = (d.cost(), d.is_covered());
         self.bytes = self.bytes - before + after;
-        let datagram = if done { self.close(&key).and_then(Datagram::assemble) } else { None };
+        let datagram = match done.then(|| self.close(&key)).flatten() {
+            Some(d) => {
+                if let (Some(identity), Some(total)) = (d.identity, d.total) {
+                    self.completed.remember(key, Whole { at: ts, total, identity });
+                }
+                d.assemble()
+            }
+            None => None,
+        };
         while self.bytes > MAX_BYTES || self.datagrams.len() > MAX_DATAGRAMS {
             self.evicted += 1;
             self.drop_oldest(&mut give_up);
@@ -403,6 +461,35 @@ mod tests {
         r.add(key(1), 0, piece(0, true, b"aaaaaaaa"), Some(other), &info(), |_| ());
         let last = r.add(key(1), 0, piece(8, false, b"x"), None, &info(), |_| ());
         assert!(matches!(last, Added::Known { identity: Identity { src_port: 9, .. }, datagram: Some(_), .. }));
+    }
+
+    #[test]
+    fn a_fragment_that_comes_once_more_is_of_the_same_flow() {
+        let mut r = Reassembly::default();
+        let mut put = |ts, p: Piece<'_>| r.add(key(1), ts, p, (p.offset == 0).then_some(ID), &info(), |_| ());
+        put(0, piece(0, true, b"aaaaaaaa"));
+        put(0, piece(8, true, b"bbbbbbbb"));
+        assert!(matches!(put(0, piece(16, false, b"c")), Added::Known { datagram: Some(_), .. }));
+        for again in [piece(8, true, b"bbbbbbbb"), piece(16, false, b"c")] {
+            let added = put(MAX_ECHO_AGE, again);
+            assert!(matches!(added, Added::Known { identity: ID, datagram: None, .. }), "{added:?}");
+        }
+        // The whole datagram once more.
+        put(9, piece(0, true, b"aaaaaaaa"));
+        put(9, piece(8, true, b"bbbbbbbb"));
+        assert!(matches!(put(9, piece(16, false, b"c")), Added::Known { datagram: Some(_), .. }));
+        // Another one: it is longer, or it comes later.
+        assert!(matches!(put(10, piece(24, true, b"dddddddd")), Added::Waits));
+        r.flush(|_| ());
+        let mut put = |ts, p: Piece<'_>| r.add(key(1), ts, p, (p.offset == 0).then_some(ID), &info(), |_| ());
+        put(20, piece(0, true, b"aaaaaaaa"));
+        put(20, piece(8, false, b"b"));
+        assert!(matches!(put(21 + MAX_ECHO_AGE, piece(8, false, b"b")), Added::Waits));
+        for id in 0..5000 {
+            r.add(key(id), 0, piece(0, true, b"aaaaaaaa"), Some(ID), &info(), |_| ());
+            r.add(key(id), 0, piece(8, false, b"b"), None, &info(), |_| ());
+        }
+        assert!(r.completed.order.len() <= MAX_COMPLETED && r.completed.datagrams.len() <= MAX_COMPLETED);
     }
 
     #[test]
