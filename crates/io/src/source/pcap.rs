@@ -132,6 +132,12 @@ impl Pcap {
                 Lengths::WireFirst => (second, first),
                 Lengths::SmallerIsCaptured => (first.min(second), first.max(second)),
             };
+            if cap_len == 0 && is_file_header(header) {
+                return Step::Damaged(
+                    "a second file header, as when captures are put together with `cat`: `mergecap -w OUT FILE…` does it"
+                        .to_owned(),
+                );
+            }
             if cap_len > self.max_cap_len {
                 return Step::Damaged(format!(
                     "the record claims {cap_len} bytes, more than the {} that a frame of this capture can have",
@@ -150,6 +156,16 @@ impl Pcap {
         }
         Step::Full
     }
+}
+
+/// Whether a record is the header of another capture: a magic number, version 2.4, and nothing in the fields that no program
+/// uses. As a record, it would be a frame without bytes in the year 2055 or later.
+fn is_file_header(record: &[u8; 16]) -> bool {
+    let [a, b, c, d, version @ ..] = *record;
+    let (big, little) = (u32::from_be_bytes([a, b, c, d]), u32::from_le_bytes([a, b, c, d]));
+    let is_magic = |n| matches!(n, 0xa1b2_c3d4 | 0xa1b2_3c4d);
+    is_magic(big) && version == [0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0]
+        || is_magic(little) && version == [2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
 fn words<const BIG: bool>(b: &[u8; 16]) -> [u32; 4] {
@@ -193,6 +209,19 @@ mod tests {
                 let late = 4_000_000_000_000_000_000;
                 assert_eq!(frames(file), [(ts, 1, 100, b"hello".to_vec()), (late, 1, 3, b"abc".to_vec())], "{magic:x}");
             }
+        }
+    }
+
+    #[test]
+    fn a_second_file_header_is_no_frame() {
+        for (first, second) in [(false, false), (false, true), (true, false)] {
+            let file = |big| {
+                let w = Writer { big };
+                [w.pcap(0xa1b2_c3d4, (2, 4), 65535, 1), w.record(7, 5, 3, 0, b"abc")].concat()
+            };
+            let (batches, warnings) = read_all(Cursor::new([file(first), file(second)].concat()));
+            assert_eq!(batches.concat().len(), 1);
+            assert!(warnings[0].message.contains("offset 43: a second file header"), "{warnings:?}");
         }
     }
 
