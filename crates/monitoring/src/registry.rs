@@ -1,5 +1,8 @@
 //! A registry holds the families of one or several namespaces; a scrape reads one registry. Isolated ones are for tests and for
-//! several pipelines in one process; the default one is where `PrometheusMetrics` and the server meet when nobody says otherwise.
+//! several pipelines in one process; the default one is where `PrometheusMetrics` and the server meet by default.
+//!
+//! Not the crate `prometheus-client`: what a family is, which label values it has and what its help says stands in one table here, from
+//! which pages, rules and dashboards come too; there, families are made where they are used.
 
 use crate::label::is_metric_name;
 use crate::process;

@@ -22,7 +22,7 @@ pub struct Capture {
     pub flows: Vec<Flow>,
     /// Fragments of TCP and UDP: rows without ports.
     pub fragments: Vec<Flow>,
-    /// Whether every frame had but one IP header, so that there is no flow beside these.
+    /// Frames with more than one IP header: with some, there may be flows beside these.
     pub tunnelled: u64,
 }
 

@@ -57,6 +57,8 @@ pub struct FlowBase {
     pub outer: Option<Box<(IpAddr, IpAddr)>>,
 }
 
+const _: () = assert!(size_of::<FlowBase>() == 3 * 64, "three cache lines");
+
 /// What it rests on that an end point is called the initiator; later variants outrank earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InitiatorBy {
@@ -133,7 +135,7 @@ impl FlowBase {
         self.carried = true;
     }
 
-    /// Takes over who the initiator of the same flow is, for packets that no longer tell.
+    /// Takes over who the initiator of the same flow is, for packets that no longer show it.
     pub fn initiated_as(&mut self, other: &Self) {
         self.continue_from(&other.initiator_to_carry());
     }
@@ -196,7 +198,7 @@ impl FlowBase {
         self.tcp.update(packet, side);
     }
 
-    /// RFC 792, RFC 4443 section 4: the type tells a request from a reply.
+    /// RFC 792, RFC 4443 section 4: the type distinguishes a request from a reply.
     fn update_icmp(&mut self, p: &PacketInfo, side: Side) {
         let Some((kind, _)) = p.icmp() else { return };
         let initiator = match (p.key.protocol, kind) {

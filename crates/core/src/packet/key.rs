@@ -12,7 +12,7 @@ pub mod tunnel_kind {
 
 /// The identity of a flow, without direction: protocol, both end points in a fixed order, VLAN and tunnel.
 ///
-/// IPv4 addresses are held as `::ffff:a.b.c.d`; `v6` tells them from IPv6 addresses of that form.
+/// IPv4 addresses are held as `::ffff:a.b.c.d`; `v6` distinguishes them from IPv6 addresses of that form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     lo_addr: [u64; 2],
@@ -127,7 +127,8 @@ impl FlowKey {
 
     /// A hash under a secret: what is put on the wire cannot be chosen so as to collide in the flow table.
     pub fn keyed_hash(&self, secret: [u64; 2]) -> u64 {
-        // Folded multiplication, as in wyhash and foldhash: one 64x64->128 product a pair of words.
+        // Folded multiplication, as in wyhash and foldhash: one 64x64->128 product a pair of words. No cryptographic hash: who
+        // learns hash values could find the secret, so they leave the process nowhere.
         let w = self.words();
         let mut h = fold(w[0] ^ secret[0], w[1] ^ secret[1]);
         h = fold(w[2] ^ h, w[3] ^ secret[1]);
