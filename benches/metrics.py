@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What metrics cost a run, and what a scrape costs whoever asks. Python 3 alone; prints a Markdown table.
+"""What metrics cost a run, and what a scrape costs its client. Python 3 alone; prints a Markdown table.
 
 usage: metrics.py CAPTURE [--jj PATH] [--pairs N] [--scrapes N] [--write]
   --jj PATH    the binary (default: target/release/jj)
@@ -153,7 +153,7 @@ def endurance(jj, sample, folder, scrapes):
         yield "exposition of the default set after a run", f"{size / 1000:.1f} kB", "< 64 kB", size < 64_000
 
         def level():
-            time.sleep(1)  # connections that were let go are gone
+            time.sleep(1)  # closed connections are gone
             return served.status("VmRSS:"), served.descriptors()
 
         def many(count):

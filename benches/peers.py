@@ -106,7 +106,7 @@ def table(args):
             cases += [(*case, None) for case in jj_cases(os.path.abspath(args.jj), capture, scratch)]
         if not args.only_jj:
             cases += list(peer_cases(args, capture, head))
-        # Read once before, so that nobody pays for the disk.
+        # Read once before, so that no run pays for the disk.
         with open(capture, "rb") as f:
             while f.read(1 << 24):
                 pass

@@ -36,11 +36,11 @@ class _Tqdm:
 
         self._bar: Any = tqdm(unit="B", unit_scale=True, unit_divisor=1024, leave=False)
 
-    def __call__(self, news: Progress) -> None:
-        if news.bytes_total is not None:
-            self._bar.total = news.bytes_total
-        self._bar.set_postfix(packets=news.packets, flows=news.flows, refresh=False)
-        self._bar.update(news.bytes_read - self._bar.n)
+    def __call__(self, state: Progress) -> None:
+        if state.bytes_total is not None:
+            self._bar.total = state.bytes_total
+        self._bar.set_postfix(packets=state.packets, flows=state.flows, refresh=False)
+        self._bar.update(state.bytes_read - self._bar.n)
 
     def close(self) -> None:
         self._bar.close()
@@ -50,9 +50,9 @@ class _Line:
     def __init__(self) -> None:
         self._shown = 0
 
-    def __call__(self, news: Progress) -> None:
-        share = f"{100 * news.bytes_read / news.bytes_total:3.0f} % " if news.bytes_total else ""
-        self._write(f"{share}{news.packets:,} packets, {news.flows:,} flows, {news.elapsed:.0f} s")
+    def __call__(self, state: Progress) -> None:
+        share = f"{100 * state.bytes_read / state.bytes_total:3.0f} % " if state.bytes_total else ""
+        self._write(f"{share}{state.packets:,} packets, {state.flows:,} flows, {state.elapsed:.0f} s")
 
     def close(self) -> None:
         if self._shown:

@@ -125,7 +125,7 @@ def test_the_server_of_prometheus_client(registry):
     PrometheusMetrics(registry=registry).observe_packet(packet())
     started = prometheus.start_http_server(0, "127.0.0.1", registry=registry)
     if started is None:
-        pytest.skip("this prometheus_client does not tell its port")
+        pytest.skip("this prometheus_client does not give its port")
     server, thread = started
     try:
         text = get(f"http://127.0.0.1:{server.server_port}/metrics?name[]=joyfuljay_packets_total")
@@ -368,7 +368,7 @@ def test_a_scrape_does_not_wait_for_python_where_nothing_of_pythons_is(registry)
         metrics.observe_packet(packet())
 
         class Holds:
-            """Holds up whoever asks Python, as code that does not let go of the interpreter does."""
+            """Blocks callers of Python, as code that does not release the interpreter does."""
 
             def collect(self):
                 waited.wait(20)

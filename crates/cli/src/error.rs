@@ -15,7 +15,7 @@ pub enum CliError {
     Usage(String),
     /// It failed on the way.
     Failed(String),
-    /// The reader of our output went away: nobody is left to tell.
+    /// The reader of the output went away: no message would reach it.
     Closed,
     /// A signal of this number asked for the end.
     Interrupted(i32),

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_config_key_that_is_an_argument_is_a_key() {
-        // Arguments bear the name of their key as id, so that the reference page can tell which option sets which key.
+        // Arguments bear the name of their key as id, so that the reference page can say which option sets which key.
         let extract = command();
         let extract = extract.find_subcommand("extract").unwrap();
         for key in ["flow_timeout", "features", "include_ports", "num_workers", "anonymization_salt"] {

@@ -1,6 +1,6 @@
 //! Ctrl-C and its kin. A run over files is cancelled by the first signal; a run over a pipe is stopped by it, as that is how
 //! a live capture ends, and cancelled by the second. One more ends the process: something holds the run up that only its
-//! other end can let go of, such as a pipe for rows that nobody reads.
+//! other end can release, such as a pipe for rows that nobody reads.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Whether standard output was closed when the process began (`jj … >&-`).
 //!
 //! Rust opens `/dev/null` where it was, before `main`: rows would go to nowhere and all would seem well. So it is looked at
-//! before that. Afterwards it cannot be told from a parent that gave `/dev/null` on purpose.
+//! before that. Afterwards it cannot be distinguished from a parent that gave `/dev/null` on purpose.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

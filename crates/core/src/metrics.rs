@@ -81,7 +81,7 @@ impl Stage {
     }
 }
 
-/// What a run tells its observer. Every method has a default that ignores the news, so a sink names only what it
+/// What a run reports to its observer. Every method has a default that does nothing, so a sink names only what it
 /// wants; none may block for long or panic, as they are called from the packet path (per batch).
 pub trait MetricsSink: Send + Sync {
     /// Counts since the last call.
@@ -92,9 +92,9 @@ pub trait MetricsSink: Send + Sync {
     fn error(&self, _stage: &str) {}
     /// A run began, whose flow table has room for `capacity` flows.
     fn run_started(&self, _mode: Mode, _capacity: u64) {}
-    /// A run that was told to have begun ended after `seconds`.
+    /// A run whose start was reported ended after `seconds`.
     fn run_finished(&self, _mode: Mode, _capacity: u64, _seconds: f64, _result: RunResult) {}
-    /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…). Told of none when a run
+    /// `records` rows in `bytes` bytes left for the sink of this name (`csv`, `json`, `parquet`, `arrow`…). Not called for none when a run
     /// begins.
     fn output(&self, _sink: &str, _records: u64, _bytes: u64) {}
     /// The sink of this name failed: `write`, or a kind of its own.

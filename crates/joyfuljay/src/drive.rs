@@ -102,7 +102,7 @@ impl Drive {
         due
     }
 
-    /// Tells the listener of progress where the run is when everything is done.
+    /// Calls the progress callback a last time, when everything is done.
     pub(crate) fn report_end(&mut self, recorder: &Recorder) {
         self.reporter.last(|| progress(&*self.source, self.clock, recorder));
     }

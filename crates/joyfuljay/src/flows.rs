@@ -1,7 +1,7 @@
 //! Flows one by one, pulled by the caller: what Python's `iter_flows` and extractors of the user's own are made of.
 //!
 //! The same engine as in a run, on the caller's thread. Flows come out after the batch in which they ended, so that
-//! whoever looks at the first ones need not wait for the end of the capture.
+//! a reader of the first ones need not wait for the end of the capture.
 
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Drain, Engine, PacketBatch, RowChunk};

@@ -1,7 +1,7 @@
 //! Network traffic to ML-ready flow features.
 //!
 //! A [`Pipeline`] takes packets from a source, assembles flows, computes features and hands rows to a sink, while a
-//! metrics sink is told what happens.
+//! metrics sink is called with the counts.
 //!
 //! ```
 //! use joyfuljay::{Config, Pipeline, sink::MemorySink, source::CaptureSet};

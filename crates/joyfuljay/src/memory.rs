@@ -1,4 +1,4 @@
-//! How much memory a run may take for flows when nobody says: half of what the machine, the control group or the
+//! How much memory a run may take for flows by default: half of what the machine, the control group or the
 //! process limit allows. The other half is for batches, rows on their way out, and everybody else.
 
 use std::fs;

@@ -86,7 +86,7 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> R
         // What is left in the queues of a run that failed is gone with it.
         run.recorder.metrics().queue(BATCHES, 0, pool_size as u64);
         run.recorder.metrics().queue(CHUNKS, 0, Writer::MOST_ENCODING * workers as u64);
-        // Where both failed, the sink's error is the cause: the reader stops because nobody listens any more.
+        // Where both failed, the sink's error is the cause: the reader stops because the channel is closed.
         written.and_then(|outcome| read.map(|()| outcome))
     })
 }
@@ -108,7 +108,7 @@ struct Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        // Without a reader nobody needs it.
+        // Without a reader it is not needed.
         let _ = self.pool.send(std::mem::take(&mut self.batch));
     }
 }

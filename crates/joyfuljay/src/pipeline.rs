@@ -104,7 +104,7 @@ impl Pipeline {
         &self.plan
     }
 
-    /// What the engine was told.
+    /// The configuration in effect.
     pub fn engine_settings(&self) -> &EngineSettings {
         &self.settings
     }

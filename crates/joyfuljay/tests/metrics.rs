@@ -1,4 +1,4 @@
-//! What a run tells its metrics sink by itself, whatever it was asked for.
+//! What a run reports to its metrics sink, whatever it was asked for.
 
 #![allow(clippy::unwrap_used)]
 

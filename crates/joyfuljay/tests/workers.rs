@@ -269,7 +269,7 @@ fn a_sink_that_cannot_finish_is_an_error() {
     }
 }
 
-/// Runs into a folder and tells what is in it afterwards.
+/// Runs into a folder and returns what is in it afterwards.
 fn left_behind(
     workers: u32,
     format: Format,

@@ -18,7 +18,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("/format.js", SCRIPT, include_bytes!("../assets/format.js")),
     ("/vendor/uPlot.iife.min.js", SCRIPT, include_bytes!("../assets/vendor/uPlot.iife.min.js")),
     ("/vendor/uPlot.min.css", STYLE, include_bytes!("../assets/vendor/uPlot.min.css")),
-    // Whoever gets the binary gets the licence of what is in it.
+    // The binary carries the licence of what is in it.
     ("/vendor/uPlot.LICENSE", "text/plain; charset=utf-8", include_bytes!("../assets/vendor/uPlot.LICENSE")),
     ("/favicon.svg", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
     // Where browsers look beside /metrics, which cannot name one.

@@ -209,7 +209,7 @@ fn a_header_that_does_not_come_closes_the_connection() {
     }
 }
 
-/// Waits until it is told to go on.
+/// Waits until it is released.
 struct Slow {
     entered: mpsc::SyncSender<()>,
     go: std::sync::Mutex<mpsc::Receiver<()>>,

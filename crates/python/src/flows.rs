@@ -1,6 +1,6 @@
 //! Flows one by one: `iter_flows`.
 //!
-//! The engine runs on the caller's thread, a turn at a time: then Python sees its signals and is told of the metrics. It goes
+//! The engine runs on the caller's thread, an interval at a time: then Python handles its signals, and sinks of metrics are called. It goes
 //! on when it is asked, so that an iteration that is left is a run that was left.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,7 +19,7 @@ use crate::sink::UserSink;
 /// The flows of a capture as they end.
 #[pyclass(module = "joyfuljay")]
 pub struct FlowIterator {
-    /// Locked only to be shared between threads: whoever calls has the iterator to itself.
+    /// Locked only to be shared between threads: a caller has the iterator to itself.
     flows: Mutex<Option<Flows>>,
     tracked: Arc<Tracked>,
     sink: Option<Arc<UserSink>>,
@@ -30,12 +30,12 @@ pub struct FlowIterator {
     process: u32,
 }
 
-/// Goes on until flows have ended, and for a turn at most.
+/// Goes on until flows have ended, and for an interval at most.
 fn advance(flows: &mut Flows) -> Option<Result<RowChunk, Error>> {
     let begun = Instant::now();
     loop {
         match flows.advance() {
-            Some(Ok(chunk)) if chunk.is_empty() && begun.elapsed() < run::TURN => {}
+            Some(Ok(chunk)) if chunk.is_empty() && begun.elapsed() < run::INTERVAL => {}
             next => return next,
         }
     }
@@ -69,7 +69,7 @@ impl FlowIterator {
         Some(Flow::tracked(Arc::clone(ended), self.at - 1))
     }
 
-    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+    fn deliver(&self, py: Python<'_>) -> PyResult<()> {
         self.sink.as_ref().map_or(Ok(()), |sink| sink.deliver(py))
     }
 }
@@ -97,7 +97,7 @@ impl FlowIterator {
             self.warnings.extend(warnings.iter().map(ToString::to_string));
             let end = match next {
                 Some(Ok(flows)) => {
-                    if let Err(e) = self.tell(py).and_then(|()| py.check_signals()) {
+                    if let Err(e) = self.deliver(py).and_then(|()| py.check_signals()) {
                         return self.close(py).and(Err(e));
                     }
                     if flows.is_empty() {
@@ -112,7 +112,7 @@ impl FlowIterator {
                 None => Ok(None),
             };
             *self.flows() = None;
-            return self.tell(py).and(end);
+            return self.deliver(py).and(end);
         }
     }
 
@@ -125,6 +125,6 @@ impl FlowIterator {
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
         self.ended = None;
         let left = self.flows().take().is_some();
-        if left && self.process == std::process::id() { self.tell(py) } else { Ok(()) }
+        if left && self.process == std::process::id() { self.deliver(py) } else { Ok(()) }
     }
 }

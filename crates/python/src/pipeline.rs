@@ -18,7 +18,7 @@ use crate::input::{Input, Opened};
 use crate::metrics::PrometheusMetrics;
 use crate::packet::Packet;
 use crate::rows;
-use crate::run::{self, Audience, Summary};
+use crate::run::{self, Callbacks, Summary};
 use crate::sink::UserSink;
 use crate::stream::{AHEAD, TableIterator};
 use crate::table::Table;
@@ -61,11 +61,11 @@ impl Engine {
         py.detach(|| input.open()).map_err(|e| self.not_begun(py, e.into()))
     }
 
-    /// Tells the metrics of a run that could not begin.
+    /// Reports a run that could not begin to the metrics.
     fn not_begun(&self, py: Python<'_>, error: joyfuljay::Error) -> PyErr {
-        let told = self.pipeline().map(|pipeline| pipeline.not_begun(Mode::Pcap, &error));
-        let told = told.and_then(|()| self.user_sink().map_or(Ok(()), |sink| sink.deliver(py)));
-        told.err().unwrap_or_else(|| run_error(error))
+        let reported = self.pipeline().map(|pipeline| pipeline.not_begun(Mode::Pcap, &error));
+        let reported = reported.and_then(|()| self.user_sink().map_or(Ok(()), |sink| sink.deliver(py)));
+        reported.err().unwrap_or_else(|| run_error(error))
     }
 
     fn run(
@@ -75,14 +75,14 @@ impl Engine {
         sink: Box<dyn RowSink>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Summary> {
-        let audience = Audience { progress, sink: self.user_sink() };
-        run::run(py, self.pipeline()?, source.source(), sink, &audience)
+        let callbacks = Callbacks { progress, sink: self.user_sink() };
+        run::run(py, self.pipeline()?, source.source(), sink, &callbacks)
     }
 }
 
 #[pymethods]
 impl Engine {
-    /// A pipeline for a configuration (JSON). ``metrics`` is told of every run: a native ``PrometheusMetrics``, or any
+    /// A pipeline for a configuration (JSON). ``metrics`` is called for every run: a native ``PrometheusMetrics``, or any
     /// object with the methods of ``MetricsSink`` when ``native`` is false.
     #[new]
     #[pyo3(signature = (config, metrics: "object | None" = None, native=true))]
@@ -184,14 +184,14 @@ impl Engine {
         self.user_sink().map_or(0, |s| s.failures())
     }
 
-    /// Tells the metrics how long an extractor of the user's own took over one flow.
+    /// Reports to the metrics how long an extractor of the user's own took over one flow.
     fn observe_extractor(&self, name: &str, seconds: f64) {
         if let Metrics::Native(sink) = &self.metrics {
             sink.extractor(name, 1, seconds);
         }
     }
 
-    /// Tells the metrics of an error at a stage.
+    /// Reports an error at a stage to the metrics.
     fn observe_error(&self, py: Python<'_>, stage: &str) -> PyResult<()> {
         match &self.metrics {
             Metrics::None => Ok(()),

@@ -15,11 +15,11 @@ use pyo3::types::PyDict;
 use crate::errors::run_error;
 use crate::sink::UserSink;
 
-/// How often Python gets its turn.
-pub const TURN: Duration = Duration::from_millis(50);
+/// How often Python handles signals and callbacks are called.
+pub const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Who in Python is told of a run.
-pub struct Audience {
+/// What a run calls in Python.
+pub struct Callbacks {
     pub progress: Option<Py<PyAny>>,
     pub sink: Option<Arc<UserSink>>,
 }
@@ -30,20 +30,20 @@ pub fn run(
     mut pipeline: Pipeline,
     source: Box<dyn PacketSource>,
     sink: Box<dyn RowSink>,
-    audience: &Audience,
+    callbacks: &Callbacks,
 ) -> PyResult<Summary> {
     let control = pipeline.control();
     let latest: Latest = Arc::default();
-    if audience.progress.is_some() {
+    if callbacks.progress.is_some() {
         let latest = Arc::clone(&latest);
         pipeline = pipeline.with_progress(Box::new(move |p| {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Progress::new(p));
         }));
     }
     let done = spawn(move || pipeline.run(source, sink))?;
-    match wait(py, &done, || audience.turn(py, &latest)) {
+    match wait(py, &done, || callbacks.call(py, &latest)) {
         Ok(result) => {
-            audience.turn(py, &latest)?;
+            callbacks.call(py, &latest)?;
             result.ok_or_else(died)?.map(Summary::new).map_err(run_error)
         }
         Err(e) => {
@@ -53,14 +53,14 @@ pub fn run(
     }
 }
 
-/// Waits with the interpreter released, but for a turn of Python's every now and then: signals, then `turn`. None when
-/// the other end is gone.
-pub fn wait<T: Send>(py: Python<'_>, from: &Receiver<T>, turn: impl Fn() -> PyResult<()>) -> PyResult<Option<T>> {
+/// Waits with the interpreter released, but at every [`INTERVAL`] handles signals and calls `callbacks`. None when the other
+/// end is gone.
+pub fn wait<T: Send>(py: Python<'_>, from: &Receiver<T>, callbacks: impl Fn() -> PyResult<()>) -> PyResult<Option<T>> {
     loop {
-        match py.detach(|| from.recv_timeout(TURN)) {
-            Ok(news) => return Ok(Some(news)),
+        match py.detach(|| from.recv_timeout(INTERVAL)) {
+            Ok(item) => return Ok(Some(item)),
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            Err(RecvTimeoutError::Timeout) => py.check_signals().and_then(|()| turn())?,
+            Err(RecvTimeoutError::Timeout) => py.check_signals().and_then(|()| callbacks())?,
         }
     }
 }
@@ -91,14 +91,14 @@ pub fn died() -> PyErr {
 
 type Latest = Arc<Mutex<Option<Progress>>>;
 
-impl Audience {
-    fn turn(&self, py: Python<'_>, latest: &Latest) -> PyResult<()> {
+impl Callbacks {
+    fn call(&self, py: Python<'_>, latest: &Latest) -> PyResult<()> {
         if let Some(sink) = &self.sink {
             sink.deliver(py)?;
         }
-        let news = latest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(progress), Some(news)) = (&self.progress, news) {
-            progress.call1(py, (news,))?;
+        let last = latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(progress), Some(last)) = (&self.progress, last) {
+            progress.call1(py, (last,))?;
         }
         Ok(())
     }

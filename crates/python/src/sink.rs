@@ -23,7 +23,7 @@ pub struct UserSink {
 struct Pending {
     delta: StatsDelta,
     active: i64,
-    told_active: Option<i64>,
+    reported_active: Option<i64>,
     errors: BTreeMap<String, u64>,
     durations: Vec<(Mode, f64)>,
     failures: u64,
@@ -43,12 +43,12 @@ impl UserSink {
         self.lock().failures
     }
 
-    /// Tells Python what came since the last time. Fails only for what is no `Exception`: Ctrl-C, `sys.exit`.
+    /// Calls Python with what came since the last time. Fails only for what is no `Exception`: Ctrl-C, `sys.exit`.
     pub fn deliver(&self, py: Python<'_>) -> PyResult<()> {
         let (delta, active, errors, durations) = {
             let mut p = self.lock();
-            let active = (p.told_active != Some(p.active)).then_some(p.active);
-            p.told_active = Some(p.active);
+            let active = (p.reported_active != Some(p.active)).then_some(p.active);
+            p.reported_active = Some(p.active);
             (std::mem::take(&mut p.delta), active, std::mem::take(&mut p.errors), std::mem::take(&mut p.durations))
         };
         let object = self.object.bind(py);

@@ -1,6 +1,6 @@
 //! Rows while a run goes on: `process_pcap_streaming` and `iter_features`.
 //!
-//! The run has a thread of its own (and workers), and waits when nobody takes the rows: memory does not grow.
+//! The run has a thread of its own (and workers), and waits while the rows are not taken: memory does not grow.
 
 use std::sync::Arc;
 
@@ -41,14 +41,14 @@ impl TableIterator {
         Self { schema, rows: Some(rows), done, control, sink, warnings: Vec::new() }
     }
 
-    fn tell(&self, py: Python<'_>) -> PyResult<()> {
+    fn deliver(&self, py: Python<'_>) -> PyResult<()> {
         self.sink.as_ref().map_or(Ok(()), |sink| sink.deliver(py))
     }
 
     fn end(&mut self, py: Python<'_>) -> PyResult<()> {
         self.rows = None;
         let result = py.detach(|| self.done.recv()).map_err(|_| crate::run::died())?;
-        self.tell(py)?;
+        self.deliver(py)?;
         let summary = result.map_err(run_error)?;
         self.warnings.extend(summary.messages());
         Ok(())
@@ -69,9 +69,9 @@ impl TableIterator {
 
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Table>> {
         let Some(rows) = &self.rows else { return Ok(None) };
-        match wait(py, rows, || self.tell(py)) {
+        match wait(py, rows, || self.deliver(py)) {
             Ok(Some(batch)) => {
-                self.tell(py)?;
+                self.deliver(py)?;
                 Ok(Some(Table::new(Arc::clone(&self.schema), vec![batch])))
             }
             Ok(None) => self.end(py).map(|()| None),
@@ -87,11 +87,11 @@ impl TableIterator {
     /// Stops the run.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
         if let Some(rows) = self.rows.take() {
-            // In this order: a run that finds nobody to take its rows must know that it was stopped.
+            // In this order: a run whose rows are no longer taken must know that it was stopped.
             self.control.cancel();
             drop(rows);
             cancel(py, &self.control, &self.done)?;
-            self.tell(py)?;
+            self.deliver(py)?;
         }
         Ok(())
     }

@@ -110,7 +110,7 @@ class Config:
     include_ports: bool = True
     anonymize_ips: bool = False
     anonymize: bool = False
-    #: A secret: whoever has it can find the addresses again. So it is not shown.
+    #: A secret: with it one can find the addresses again. So it is not shown.
     anonymization_salt: str | None = field(default=None, repr=False)
     include_flow_id: bool = False
     burst_threshold_ms: float = 50.0
@@ -182,7 +182,7 @@ class Config:
         return "all" in names or str(group) in names
 
     def should_include_feature(self, feature_name: str) -> bool:
-        """Whether a feature is wanted by its name, as far as ``specific_features`` tells."""
+        """Whether a feature is wanted by its name, as far as ``specific_features`` says."""
         return self.specific_features is None or feature_name in self.specific_features
 
     def filter_features(self, features: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ _CHUNK_ROWS = 4096
 class Pipeline:
     """Captures in; rows, flows and features out.
 
-    ``metrics`` is told of every run by itself: packets, bytes, flows by reason, errors and durations. It is a
+    ``metrics`` is called for every run by itself: packets, bytes, flows by reason, errors and durations. It is a
     :class:`joyfuljay.monitoring.PrometheusMetrics` or any object with the methods of
     :class:`joyfuljay.monitoring.MetricsSink`. ``extractors`` add features of the user's own, flow by flow.
 
@@ -227,8 +227,8 @@ class Pipeline:
         if self.extractors:
             raise ValueError("rows with features of your own are not written natively; iterate over them instead")
         target = os.fspath(output_path)
-        with listener(progress) as news:
-            summary = self._prepare().write(_inputs(path), target, output_format, news)
+        with listener(progress) as callback:
+            summary = self._prepare().write(_inputs(path), target, output_format, callback)
         return self._finished(summary).rows
 
     def iter_features(self, path: Input) -> Iterator[dict[str, Any]]:
@@ -327,8 +327,8 @@ class Pipeline:
         return _frames.convert(table, wanted, backend, set(self._engine.never_null()))
 
     def _table(self, path: Input, progress: ProgressLike) -> Table:
-        with listener(progress) as news:
-            table, summary = self._prepare().table(_inputs(path), news)
+        with listener(progress) as callback:
+            table, summary = self._prepare().table(_inputs(path), callback)
         self._finished(summary)
         return table
 

@@ -1,4 +1,4 @@
-"""What a pipeline tells its observer."""
+"""What a pipeline reports to its observer."""
 
 from __future__ import annotations
 

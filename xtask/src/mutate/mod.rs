@@ -165,7 +165,7 @@ impl Watch {
     }
 }
 
-/// Most memory that this process has held, in bytes, where the system tells.
+/// Most memory that this process has held, in bytes, where the system reports it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

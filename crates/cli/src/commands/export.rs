@@ -33,7 +33,7 @@ pub struct Dashboard {
 
 /// Write alerting and recording rules for Prometheus (YAML).
 ///
-/// The alerts tell of errors, of runs that stand still, of flow tables that fill up, of lost packets, of targets that are
+/// The alerts cover errors, runs that stand still, of flow tables that fill up, of lost packets, of targets that are
 /// gone. Name the file in `rule_files` of prometheus.yml; `jj export-prometheus-config` does.
 #[derive(Debug, Args)]
 #[command(

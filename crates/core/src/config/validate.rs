@@ -37,7 +37,7 @@ impl Config {
              environment), because pseudonyms without a key can be undone by trying every address"
                 .into()
         })?;
-        // Better no run than one that does not do what it was told.
+        // Better no run than one that ignores an option.
         for (key, value) in self.changed() {
             if let Some((option, way_out)) = NOT_YET.iter().find(|(option, _)| *option == key) {
                 ensure(false, option, value, || format!("is not supported yet{way_out}"))?;

@@ -28,7 +28,7 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
     let header_len = usize::from(h[0] & 15) * 4;
     let ip_len = u16::from_be_bytes([h[2], h[3]]);
     let wire = w.wire_rest();
-    // Total length 0 is what a capture before segmentation offload shows: then the frame tells the length.
+    // Total length 0 is what a capture before segmentation offload shows: then the length is that of the frame.
     let len = if ip_len == 0 { wire } else { usize::from(ip_len).min(wire) };
     if h[0] >> 4 != 4 || header_len < 20 {
         w.note_unsound_ip(4, 0);

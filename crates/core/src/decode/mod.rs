@@ -175,7 +175,7 @@ impl Decoder {
         let (src, dst) = (upper.src.with_port(l4.src_port), upper.dst.with_port(l4.dst_port));
         let scope = self.settings.scope(walk.context.scope);
         let (key, from_lo) = FlowKey::new(upper.v6, upper.protocol, l4.has_ports, src, dst, scope);
-        // Of a host that pings itself only the type tells the two directions apart.
+        // Of a host that pings itself only the type distinguishes the directions.
         let echo_reply = l4.known.has(Known::ICMP)
             && matches!((upper.protocol, l4.icmp[0]), (ip_proto::ICMP, 0) | (ip_proto::ICMPV6, 129));
         let from_lo = from_lo && !(src == dst && echo_reply);

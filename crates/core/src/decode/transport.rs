@@ -47,7 +47,7 @@ pub(super) fn parse(protocol: u8, bytes: &[u8], wire_len: u32) -> Transport {
     }
 }
 
-/// The length of the header of `protocol`, if its captured bytes tell.
+/// The length of the header of `protocol`, if it is known from the captured bytes.
 pub(super) fn header_len(protocol: u8, bytes: &[u8]) -> Option<u32> {
     Some(match protocol {
         ip_proto::TCP => tcp_header_len(*bytes.get(TCP_DATA_OFFSET as usize)?),
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((t.window, t.header_len, t.payload_len), (256, 24, 100));
         assert!(!t.known.has(Known::TCP_HEADER));
         assert_eq!(parse(6, &tcp_bytes(3)[..16], 124).known, Known::PAYLOAD_LEN);
-        // A header without options and without payload: nothing is left to be told.
+        // A header without options and without payload: all of it is known.
         assert_eq!((parse(6, &tcp_bytes(5)[..4], 20).known, cut(4).known), (Known::PAYLOAD_LEN, Known::NONE));
         assert!(!parse(17, &[0, 53, 1], 100).has_ports);
         assert_eq!(parse(17, &[0, 53, 1], 100).payload_len, 92);

@@ -1,6 +1,6 @@
 //! The walk over the headers of one frame: where it stands, what it has seen, and the loop over the kinds of headers.
 //!
-//! A loop and not recursion: nesting is chosen by whoever sent the frame, so it must not be able to choose our stack.
+//! A loop and not recursion: nesting is chosen by the sender of the frame, so it must not decide the depth of the stack.
 
 use super::{ip, link, tunnel, wifi};
 use crate::frame::LinkType;

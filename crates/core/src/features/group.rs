@@ -99,7 +99,7 @@ pub struct FeatureInfo {
     pub privacy: Privacy,
     /// Whether every flow has a value.
     pub always: bool,
-    /// Whether it tells of one direction only.
+    /// Whether it is of one direction only.
     pub direction: Option<Direction>,
 }
 

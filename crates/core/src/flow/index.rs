@@ -54,7 +54,7 @@ impl Index {
         }
     }
 
-    /// Adds a place; `hash_of` tells the hashes of those that are there.
+    /// Adds a place; `hash_of` gives the hashes of those that are there.
     pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(usize) -> u64) {
         if self.growth() > 0 {
             let larger = vec![0; self.slots.len() * 2];

@@ -1,4 +1,4 @@
-//! What a flow knows of its TCP connection: enough to tell whether a SYN begins another one and whether a RST is meant.
+//! What a flow knows of its TCP connection: enough to decide whether a SYN begins another one and whether a RST is valid.
 //!
 //! All of it is made of extremes (lowest and highest sequence numbers, highest acknowledgement), so that packets which
 //! were stored a little out of order lead to the same answers.
@@ -198,7 +198,7 @@ mod tests {
         let fits = |tcp: &Tcp, side, seq| tcp.fits_syn(&segment(f::SYN, seq, 0, 0), side);
         let syn = connection(&[(A, f::SYN, 100, 0, 0)]);
         assert!(fits(&syn, A, 100) && !fits(&syn, A, 101) && fits(&syn, B, 5));
-        // Stored late: the SYN-ACK, or the first data, tells the number.
+        // Stored late: the SYN-ACK, or the first data, shows the number.
         let synack = connection(&[(B, f::SYN | f::ACK, 900, 101, 0)]);
         assert!(fits(&synack, A, 100) && !fits(&synack, A, 99));
         let data = connection(&[(A, f::ACK, 111, 901, 10), (A, f::ACK, 101, 901, 10)]);

@@ -1,7 +1,7 @@
 //! A decoded packet: plain numbers and offsets into the batch that it came from.
 //!
 //! [`PacketInfo`] is `Copy` and free of lifetimes, so that it crosses threads beside its batch; [`Packet`] joins the
-//! two again for whoever wants bytes. Lengths are wire lengths, never what the snap length left of them.
+//! two again for readers of bytes. Lengths are wire lengths, never what the snap length left of them.
 
 mod extensions;
 mod key;

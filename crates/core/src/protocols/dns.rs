@@ -1,7 +1,7 @@
 //! DNS (RFC 1035), also as mDNS (RFC 6762) and LLMNR (RFC 4795): messages, and what a flow of them says.
 //!
 //! A message is believed only as a whole: header, questions and records have to parse within it. So it takes no port to
-//! tell DNS from noise, and a damaged message counts for nothing.
+//! distinguish DNS from noise, and a damaged message counts for nothing.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 
 use super::Probe;
 
-/// Longest line that is read: servers refuse longer ones (nginx and Apache from 8 KiB on, unless told otherwise).
+/// Longest line that is read: servers refuse longer ones (nginx and Apache from 8 KiB on, by default).
 pub const MAX_LINE: usize = 16 << 10;
 
 /// A protocol with such start lines.

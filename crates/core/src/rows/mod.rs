@@ -196,7 +196,7 @@ fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
         own("flow_id", "Identifier of the flow, the same in every run.");
     }
     if split {
-        own("direction", "Direction that the row tells of: fwd, bwd.");
+        own("direction", "Direction of the row: fwd, bwd.");
     }
     for f in features {
         let meta = [

@@ -34,7 +34,7 @@ pub struct Assembler {
     next: u64,
     /// Bytes before this offset are not wanted again. May be beyond `next`.
     keep_from: u64,
-    /// The bytes from `keep_from` to `next`, behind `front` that are let go of.
+    /// The bytes from `keep_from` to `next`, behind `front` that are discarded.
     buffer: Vec<u8>,
     front: usize,
     /// The segments that brought the bytes of the buffer.
@@ -229,7 +229,7 @@ impl Assembler {
         true
     }
 
-    /// Lets go of what the reader does not want.
+    /// Discards what the reader does not want.
     fn advance(&mut self, progress: Progress) {
         if progress.done {
             return self.close();

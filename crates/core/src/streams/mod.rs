@@ -14,7 +14,7 @@ use crate::packet::tcp_flags::{RST, SYN};
 use crate::packet::{Packet, Side};
 use crate::protocols::Segment;
 
-/// Bytes of one direction, in order, from the first one that the reader has not let go of.
+/// Bytes of one direction, in order, from the first one that the reader has not discarded.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     /// Offset in the stream of the first byte. Beyond the last segment where the reader steps over it.

@@ -23,7 +23,7 @@ impl Context {
     }
 }
 
-/// An account of heap memory. Whoever allocates for a flow enters it here, so that the sum over all flows is known
+/// An account of heap memory. What is allocated for a flow is entered here, so that the sum over all flows is known
 /// without asking each of them; a property test holds it against [`super::Tracker::heap_bytes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {

@@ -126,7 +126,7 @@ impl Default for GapFold {
 }
 
 impl GapFold {
-    /// Takes the next packet in time order. `out` is told each gap: 0 = over all packets, 1 and 2 = of side A and B.
+    /// Takes the next packet in time order. `out` is called with each gap: 0 = over all packets, 1 and 2 = of side A and B.
     #[inline]
     pub(super) fn push(&mut self, r: Record, threshold: u64, out: &mut impl FnMut(usize, u64)) {
         if let Some(gap) = self.all.push(r.ts) {

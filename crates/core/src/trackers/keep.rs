@@ -1,4 +1,4 @@
-//! The packets of a flow themselves, for whoever looks at them one by one: Python's `flow.packets`, and extractors of
+//! The packets of a flow themselves, for readers that look at them one by one: Python's `flow.packets`, and extractors of
 //! the user's own.
 //!
 //! What a packet said of itself is kept, its bytes are not: a capture would be in memory twice. Off unless asked for,

@@ -53,7 +53,7 @@ pub const MAX_SEQUENCE_LEN: usize = 65_535;
 /// packets may be out of order.
 pub const LOG_CAP: usize = 4096;
 
-/// Packets of a flow that [`KeptPackets`] keeps when nobody says otherwise: 40 MB of one flow.
+/// Packets of a flow that [`KeptPackets`] keeps by default: 40 MB of one flow.
 pub const KEEP_CAP: usize = 1_000_000;
 
 /// What trackers need to know of the configuration.

@@ -1,4 +1,4 @@
-//! What tells padded traffic from other: how many lengths there are, and how much of a burst is payload. Made of the
+//! What distinguishes padded traffic: how many lengths there are, and how much of a burst is payload. Made of the
 //! log for those who ask, apart from the summaries that most groups read.
 
 use super::record::Record;

@@ -1,4 +1,4 @@
-//! How often each TCP flag was seen, and by whom.
+//! How often each TCP flag was seen, by sender.
 //!
 //! Twelve counters for every packet would be twelve read-modify-writes. The eight flags are spread over the bytes of
 //! one word instead, and the words are emptied into wide counters before a byte can overflow.

@@ -56,7 +56,7 @@ pub struct FirstSyn {
     pub has_scale: bool,
 }
 
-/// A segment with SYN, as far as it tells of the stack that sent it.
+/// A segment with SYN, as far as it characterises the stack that sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Syn {
     /// Window.

@@ -44,7 +44,7 @@ fn behind_links(path: &Path, name: &str) -> Result<PathBuf, SinkError> {
             Err(_) => break,
         }
     }
-    // `new/` and `new/.`, of which a path tells only its last name.
+    // `new/` and `new/.`, of which a path holds only the last name.
     let bytes = place.as_os_str().as_encoded_bytes();
     let last = bytes.strip_suffix(b".").unwrap_or(bytes).last();
     if last.is_some_and(|b| std::path::is_separator(char::from(*b))) || place.file_name().is_none() {

@@ -162,7 +162,7 @@ impl Drop for Named {
     }
 }
 
-/// Removes parts of this file that nobody writes any more: their process was killed. One that cannot be told is left.
+/// Removes parts of this file that nobody writes any more: their process was killed. One of which that is not known is left.
 fn remove_left(place: &Path) {
     let stem = part_stem(place);
     let Ok(entries) = fs::read_dir(directory_of(place)) else { return };

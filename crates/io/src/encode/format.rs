@@ -46,7 +46,7 @@ impl Format {
         }
     }
 
-    /// The format that the extension of a file tells.
+    /// The format by the extension of a file.
     pub fn from_path(path: &Path) -> Result<Self, SinkError> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         Self::find(extension).ok_or_else(|| SinkError::UnknownFormat { given: path.display().to_string() })

@@ -62,7 +62,7 @@ pub enum SinkError {
         /// What the system said.
         source: io::Error,
     },
-    /// The name of a format that does not exist, or a file name that tells none.
+    /// The name of a format that does not exist, or a file name without one.
     #[error("{given}: no output format is known by this name: use {}", names(|_| true))]
     UnknownFormat {
         /// The name or the path.

@@ -1,4 +1,4 @@
-//! Compressed captures, told by their first bytes: names lie, and standard input has none.
+//! Compressed captures, recognised by their first bytes: names lie, and standard input has none.
 
 use super::input::read_full;
 use std::fmt;
@@ -32,7 +32,7 @@ impl fmt::Display for Compression {
 /// Looks at the first bytes of `input` and gives a reader of the decompressed bytes.
 ///
 /// Memory is bounded whatever the input claims: 32 KiB of window for gzip, 128 MiB for Zstandard (what its own tool
-/// allows unless told otherwise), blocks of at most 8 MiB for LZ4.
+/// allows by default), blocks of at most 8 MiB for LZ4.
 pub(super) fn decompress(mut input: impl Read + Send + 'static) -> io::Result<(Compression, Box<dyn Read + Send>)> {
     let mut magic = [0; MAGIC];
     let n = read_full(&mut input, &mut magic)?;
@@ -48,7 +48,7 @@ pub(super) fn decompress(mut input: impl Read + Send + 'static) -> io::Result<(C
 /// Compressed bytes taken from the file at once.
 const COMPRESSED_BLOCK: usize = 128 * 1024;
 
-/// Bytes that tell the kind of a member.
+/// Bytes that identify the kind of a member.
 const MAGIC: usize = 4;
 
 fn detect(start: &[u8]) -> Compression {
@@ -144,12 +144,12 @@ struct Input<R> {
     /// Bytes of `magic` that were taken.
     given: usize,
     input: BufReader<R>,
-    /// Whether somebody wanted more than there is.
+    /// Whether more was asked for than there is.
     at_end: bool,
 }
 
 impl<R: Read> Input<R> {
-    /// The first bytes, as many as there are of those that tell the kind of a member. They stay.
+    /// The first bytes, as many as there are of those that identify the kind of a member. They stay.
     fn peek(&mut self) -> io::Result<&[u8]> {
         let mut magic = [0; MAGIC];
         let n = read_full(self, &mut magic)?;

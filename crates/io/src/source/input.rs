@@ -1,4 +1,4 @@
-//! Bytes of an input: counted below any decompression, as progress is told in bytes of the file; and streams (pipes,
+//! Bytes of an input: counted below any decompression, as progress counts bytes of the file; and streams (pipes,
 //! FIFOs, devices), which may keep their reader waiting until a deadline and no longer.
 //!
 //! A stream that has nothing to read at its deadline says [`io::ErrorKind::WouldBlock`]; what was read before is with
@@ -46,7 +46,7 @@ impl<R: Read> Read for Counting<R> {
     }
 }
 
-/// Reads until `buf` is full or the input ends, and tells how many bytes came.
+/// Reads until `buf` is full or the input ends; returns how many bytes came.
 pub(super) fn read_full(input: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(room) = buf.get_mut(filled..).filter(|room| !room.is_empty()) {
@@ -168,7 +168,7 @@ impl Deadline {
         self.limit().at = at;
     }
 
-    /// Nobody reads any more: a thread that waits gives up.
+    /// The reader is gone: a thread that waits ends.
     fn abandon(&self) {
         self.limit().abandoned = true;
     }

@@ -43,7 +43,7 @@ enum Tick {
     Shift(u8),
 }
 
-/// Bytes that are enough to tell the length of a block, and of a section header its byte order.
+/// Bytes that are enough to know the length of a block, and of a section header its byte order.
 pub(super) const BLOCK_HEAD: usize = 12;
 
 /// The type of a section header block, the same in both byte orders.

@@ -49,9 +49,9 @@ pub struct CaptureReader {
 /// How far the capture has been opened. A stream may stop in any stage.
 #[derive(Debug)]
 enum Stage {
-    /// The first bytes, which tell the compression.
+    /// The first bytes, which identify the compression.
     Magic,
-    /// The file header, which tells the format.
+    /// The file header, which identifies the format.
     Header,
     /// The first section header of pcapng, so that a damaged one is refused at once.
     Section(Pcapng),
@@ -561,7 +561,7 @@ impl std::fmt::Debug for CaptureReader {
     }
 }
 
-/// First bytes that tell how a capture is compressed.
+/// First bytes that identify the compression of a capture.
 const MAGIC: usize = 4;
 
 /// Bytes of the first read of a capture, before it is known how large its frames are.
@@ -631,7 +631,7 @@ mod tests {
             let kept = ends.iter().filter(|end| **end <= at).count();
             prop_assert_eq!(cut.concat(), &whole[..kept]);
             let start = boundaries.iter().rev().find(|b| **b < at).copied().unwrap_or(0);
-            // Fewer bytes than tell a record from padding: the block types of big-endian pcapng begin with zeros.
+            // Fewer bytes than distinguish a record from padding: the block types of big-endian pcapng begin with zeros.
             let like_padding = file[start..at].iter().all(|b| *b == 0);
             if boundaries.contains(&at) || like_padding {
                 prop_assert_eq!(warnings, []);

@@ -1,4 +1,4 @@
-//! What is worth waking somebody for, and what is worth computing once.
+//! Alerts, and values worth computing once (recording rules).
 
 use super::{Rule, RulesOptions};
 use crate::Id;
@@ -49,7 +49,7 @@ const RECORDS: &[Record] = &[
     },
 ];
 
-/// What somebody is to be told of.
+/// An alert.
 struct Alert {
     name: &'static str,
     /// How long it must hold before it fires.

@@ -108,7 +108,7 @@ async fn serve(listener: &TcpListener, app: Arc<App>, mut stop: watch::Receiver<
                     // The new connection's task must run before more arrive, lest a flood evict it unheard.
                     tokio::task::yield_now().await;
                 }
-                // Out of descriptors, most likely: let somebody go, and do not spin.
+                // Out of descriptors, most likely: close a connection, and do not spin.
                 Err(_) => {
                     table.evict();
                     tokio::time::sleep(Duration::from_millis(10)).await;

@@ -30,11 +30,11 @@ pub(super) struct Job {
 const MAX_KNOWN: usize = 1024;
 /// Passwords that wait, about 250 bytes each: all that a thousand connections (`max_connections`) can ask for in four rounds of [`PATIENCE`].
 const MAX_PENDING: usize = 4096;
-/// How long a request waits for its check before it is told to come again: half of Prometheus' default `scrape_timeout`.
+/// How long a request waits for its check before it gets 503 with Retry-After: half of Prometheus' default `scrape_timeout`.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The rest after a failure, as a multiple of what the check took: a quarter of one processor goes to guesses.
 const REST: u32 = 3;
-/// The longest rest: with the dearest hashes a right password is not to wait for ever behind a wrong one.
+/// The longest rest: with the most expensive hashes a right password is not to wait for ever behind a wrong one.
 const MAX_REST: Duration = Duration::from_secs(2);
 
 /// The queue of a server. Dropping it ends its thread after the check under way.
@@ -205,7 +205,7 @@ impl State {
 struct Waiting<'a> {
     queue: &'a Queue,
     key: Key,
-    /// Answered, be it to come again: the password is still wanted. A client that hung up was told nothing and wants nothing.
+    /// Answered, be it with Retry-After: the password is still wanted. A client that hung up got no answer and waits for none.
     stays: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is answered to whom.
+//! Requests and their answers.
 
 use super::ServerOptions;
 use super::auth::Verdict;

@@ -177,7 +177,7 @@ impl ServerHandle {
         format!("{scheme}://{host}:{}/", self.addr.port())
     }
 
-    /// What to tell the user once: the metrics can be read from other machines by anyone.
+    /// A warning for the user: the metrics can be read from other machines by anyone.
     pub fn warning(&self) -> Option<String> {
         (self.open && !self.addr.ip().is_loopback()).then(|| {
             format!(

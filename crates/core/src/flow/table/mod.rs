@@ -46,7 +46,7 @@ pub struct FlowSettings {
     pub eviction: Eviction,
     /// Whether SYN, FIN and RST begin and end flows.
     pub terminate_on_fin_rst: bool,
-    /// Whether ports tell who the initiator is where no SYN does.
+    /// Whether ports decide the initiator where no SYN does.
     pub initiator_by_port: bool,
     /// What is tracked.
     pub trackers: TrackerMask,
@@ -156,7 +156,7 @@ impl FlowTable {
     }
 
     /// The open flows as (number of the first packet, place), in the order of the former, with the reason of their
-    /// end settled for an input that ends at `now`. [`FlowTable::take`] then moves them out.
+    /// end decided for an input that ends at `now`. [`FlowTable::take`] then moves them out.
     pub fn drain_order(&mut self, now: TimeNs) -> Vec<(u64, u32)> {
         let mut order = Vec::with_capacity(self.live);
         for (i, place) in self.places.iter().enumerate() {
@@ -172,7 +172,7 @@ impl FlowTable {
         order
     }
 
-    /// Moves one open flow out, for the reason that [`FlowTable::drain_order`] settled.
+    /// Moves one open flow out, for the reason that [`FlowTable::drain_order`] decided.
     pub fn take(&mut self, place: u32, ended: &mut FlowStore) {
         if let Some(base) = self.store.base(place as usize) {
             let reason = base.end;

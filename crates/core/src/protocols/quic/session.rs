@@ -230,7 +230,7 @@ impl QuicSession {
         self.sides.iter_mut().for_each(|d| d.crypto = Joined::default());
     }
 
-    /// The client: of an Initial that was opened, else whoever sent the first packet.
+    /// The client: of an Initial that was opened, else the sender of the first packet.
     fn client_side(&self) -> Option<Side> {
         self.client.map(|(side, _)| side).or(self.sender)
     }

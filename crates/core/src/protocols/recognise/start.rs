@@ -9,7 +9,7 @@ use crate::wire::Reader;
 /// Longest NetBIOS session request that is stepped over: two encoded names of 34 bytes, with scopes (RFC 1002 section 4.3.2).
 const MAX_SESSION_REQUEST: usize = 512;
 
-/// The start of a direction, as far as it tells the protocol.
+/// The start of a direction, as far as it identifies the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs)]
@@ -51,7 +51,7 @@ impl Start {
         1 << self as u8
     }
 
-    /// What these bytes begin with. A greeting is one whoever has spoken first.
+    /// What these bytes begin with. A greeting is one from either end.
     pub fn of(bytes: &[u8]) -> Probe<Self> {
         let Some(&first) = bytes.first() else { return Probe::NeedMore };
         let found = match first {

@@ -34,7 +34,7 @@ pub(super) mod command {
 /// Who reads a direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reader {
-    /// Nobody yet: its start is not known.
+    /// None yet: the start of the stream is not known.
     #[default]
     Start,
     /// Lines of text, of which so many were read: commands, and those that may come before an identification string.

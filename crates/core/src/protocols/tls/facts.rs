@@ -57,7 +57,7 @@ pub struct Facts {
 /// What came behind the ServerHello up to TLS 1.2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Next {
-    /// Nothing, or what tells nothing.
+    /// Nothing, or nothing of use.
     #[default]
     Unknown,
     /// A message that only a full handshake has.

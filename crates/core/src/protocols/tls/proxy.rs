@@ -8,7 +8,7 @@ const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Longest header of version 1, its CRLF included (section 2.1).
 const MAX_V1: usize = 107;
 
-/// Longest header of version 2 that is looked past: addresses, and the TLVs of a proxy that tells all it knows. Without
+/// Longest header of version 2 that is looked past: addresses, and the TLVs of a proxy that sends all it knows. Without
 /// a bound 64 KiB would wait.
 const MAX_V2: usize = 4096;
 

@@ -79,7 +79,7 @@ impl Connection {
 }
 
 impl Readers {
-    /// Where the bytes begin that somebody wants; none if nobody does.
+    /// Where the bytes begin that a session wants; none if no session wants any.
     fn keep_from(&self, side: Side) -> Option<u64> {
         let cursors = [self.tls.as_ref().map(|t| &t.cursor), self.dns.as_ref(), self.stream.as_ref()];
         cursors.into_iter().flatten().filter(|c| !c.is_done(side)).map(|c| c.taken(side)).min()
