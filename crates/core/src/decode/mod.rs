@@ -271,6 +271,8 @@ impl Decoder {
             (p.key, p.from_lo) = FlowKey::new(upper.v6, id.protocol, id.has_ports, src, dst, scope);
             p.hash = p.key.keyed_hash(secret);
             if p.fragment == Fragment::Later {
+                // The datagram's headers, so that a flow's do not depend on which fragment came first.
+                p.layers.push(IpProtocol::layer_of(id.protocol));
                 let payload = id.payload_in(offset, len);
                 p.payload_len = payload.unwrap_or(0);
                 p.known = p.known.without(Known::PAYLOAD_LEN).with(Known::PAYLOAD_LEN.when(payload.is_some()));

@@ -1,5 +1,6 @@
 //! What every flow keeps, whichever features are selected.
 
+use std::mem::offset_of;
 use std::net::IpAddr;
 
 use super::tcp::Tcp;
@@ -9,7 +10,8 @@ use crate::ports;
 use crate::stats::EndReason;
 use crate::trackers::TrackerMask;
 
-/// Identity, times, counts by side and TCP state of a flow: three cache lines, of which finding a flow reads the first.
+/// Identity, times, counts by side and TCP state of a flow: four cache lines, of which finding a flow reads the first and updates
+/// the first three.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct FlowBase {
@@ -57,7 +59,7 @@ pub struct FlowBase {
     pub outer: Option<Box<(IpAddr, IpAddr)>>,
 }
 
-const _: () = assert!(size_of::<FlowBase>() == 3 * 64, "three cache lines");
+const _: () = assert!(size_of::<FlowBase>() == 4 * 64 && offset_of!(FlowBase, layers) < 3 * 64);
 
 /// What it rests on that an end point is called the initiator; later variants outrank earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

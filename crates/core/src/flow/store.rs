@@ -7,10 +7,9 @@
 use super::FlowBase;
 use crate::packet::tcp_flags::SYN;
 use crate::packet::{Packet, PacketInfo, Side};
-use crate::trackers::{
-    App, Context, Entropy, Icmp, IpHeader, KeptPackets, Mac, PacketLog, Sizes, TcpFlags, TcpOptions, TcpSequence,
-    Tracker, TrackerMask, TrackerSettings, Wants, for_each_tracker,
-};
+// Every tracker of the table.
+use crate::trackers::*;
+use crate::trackers::for_each_tracker;
 
 macro_rules! store {
     ($($(#[$doc:meta])* $bit:ident $name:ident: $kind:ident $tracker:ident,)*) => {
@@ -143,7 +142,7 @@ macro_rules! store {
             #[inline]
             pub fn touch(&self, at: usize) -> u64 {
                 let Some(base) = self.base.get(at) else { return 0 };
-                // One field of each of its three cache lines.
+                // One field of each of the cache lines that an update touches.
                 let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ base.first_seq;
                 // Only those that an update will look at: the place of an idle one would be a cache line more.
                 $(

@@ -105,6 +105,7 @@ fn every_tunnel_leads_to_the_inner_packet() {
         gre(&[0, 0, 0x88, 0x3e, 0, 0, 0, 0], &p),
         in_udp(4789, &cat(&[&[8, 0, 0, 0], &vni]), &e),
         in_udp(4790, &cat(&[&[0x0c, 0, 0, 1], &vni]), &p),
+        in_udp(4790, &cat(&[&[0x0c, 0, 0, 5], &vni, &[0, 1, 1, 64]]), &p),
         in_udp(6081, &cat(&[&[1, 0, 0x65, 0x58], &vni, &[0; 4]]), &e),
         in_udp(2152, &[0x30, 255, 0, p.len() as u8, 0, 0, 0, 1], &p),
         in_udp(2152, &[0x34, 255, 0, p.len() as u8 + 8, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 0, 0], &p),
@@ -122,7 +123,7 @@ fn every_tunnel_leads_to_the_inner_packet() {
     assert_eq!(one(1, &frames[16]).key.scope().tunnel_kind, tunnel_kind::VXLAN);
     assert_eq!(one(1, &frames[16]).key.scope().tunnel_id, 9);
     assert_eq!(one(1, &frames[10]).key.scope().tunnel_id, 9);
-    assert_eq!(one(1, &frames[18]).key.scope().tunnel_kind, tunnel_kind::GENEVE);
+    assert_eq!(one(1, &frames[19]).key.scope().tunnel_kind, tunnel_kind::GENEVE);
 }
 
 #[test]

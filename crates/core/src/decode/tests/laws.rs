@@ -95,5 +95,7 @@ proptest! {
         prop_assert_eq!(run.out.packets.iter().map(|p| p.payload_len as usize).sum::<usize>(), payload.len());
         prop_assert_eq!(run.payloads().into_iter().filter(|p| *p == payload.as_slice()).count(), 1);
         prop_assert_eq!(run.out.stats.datagrams_reassembled, 1);
+        let layers = crate::packet::Layers::of([Layer::Eth, if v6 { Layer::Ip6 } else { Layer::Ip }, Layer::Tcp]);
+        prop_assert!(run.out.packets.iter().all(|p| p.layers == layers), "{:?}", run.out.packets);
     }
 }

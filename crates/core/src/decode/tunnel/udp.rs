@@ -103,6 +103,7 @@ fn vxlan(w: &mut Walk<'_>, generic: bool) -> Next {
         2 => Ok(Step::Ip6),
         3 => Ok(Step::Ethernet),
         4 => Ok(Step::EtherType(0x894f)),
+        5 => Ok(Step::Mpls),
         _ => Err(SkipReason::NonIp),
     }
 }
