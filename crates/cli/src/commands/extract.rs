@@ -197,7 +197,7 @@ impl Extract {
 }
 
 impl Extract {
-    /// Input and output; where they cannot be had, the metrics are told.
+    /// Opens input and output; a failure is reported to the metrics.
     fn open(
         &self,
         pipeline: &Pipeline,
@@ -206,11 +206,11 @@ impl Extract {
     ) -> Result<(CaptureSet, Box<dyn RowSink>), CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
-            source.exclude_output(match &target {
+            match &target {
                 // A redirection may lead to a file among the captures, too.
-                Target::Stdout => Path::new("/dev/stdout"),
-                Target::File(path) => path,
-            })?;
+                Target::Stdout => source.exclude_output(Path::new("/dev/stdout"))?,
+                Target::File(path) => source.exclude_output(path)?,
+            }
             let mut options = SinkOptions::default();
             options.compression = self.output.compression;
             let sink = sink::open_sink(format, target, pipeline.schema(), &options)?;
@@ -302,5 +302,5 @@ impl MetricsArgs {
     }
 }
 
-/// A day: who wants more wants a sensor.
+/// A day: what runs longer than that is a service of its own, not the end of a run.
 const MAX_LINGER: f64 = 86_400.0;
