@@ -48,7 +48,7 @@ class Engine:
     """
     def __new__(cls, /, config: str, metrics: object | None = None, native: bool = True) -> Engine:
         """
-        A pipeline for a configuration (JSON). ``metrics`` is told of every run: a native ``PrometheusMetrics``, or any
+        A pipeline for a configuration (JSON). ``metrics`` is called for every run: a native ``PrometheusMetrics``, or any
         object with the methods of ``MetricsSink`` when ``native`` is false.
         """
     def empty(self, /) -> Table:
@@ -73,11 +73,11 @@ class Engine:
         """
     def observe_error(self, /, stage: str) -> None:
         """
-        Tells the metrics of an error at a stage.
+        Reports an error at a stage to the metrics.
         """
     def observe_extractor(self, /, name: str, seconds: SupportsFloat | SupportsIndex) -> None:
         """
-        Tells the metrics how long an extractor of the user's own took over one flow.
+        Reports to the metrics how long an extractor of the user's own took over one flow.
         """
     def sink_errors(self, /) -> int:
         """
@@ -120,7 +120,7 @@ class Flow:
     @staticmethod
     def from_first_packet(packet: Packet) -> Flow:
         """
-        A flow that begins with this packet; its sender is the initiator unless a SYN tells otherwise.
+        A flow that begins with this packet; its sender is the initiator unless a SYN says otherwise.
         """
     @property
     def initiator_bytes(self, /) -> int: ...
@@ -301,7 +301,8 @@ class Packet:
     def __hash__(self, /) -> int: ...
     def __new__(cls, /, timestamp: SupportsFloat | SupportsIndex, src_ip: str, dst_ip: str, src_port: SupportsIndex, dst_port: SupportsIndex, protocol: SupportsIndex, payload_len: SupportsIndex, total_len: SupportsIndex, tcp_flags: SupportsIndex | None = None, raw_payload: bytes | None = None, src_mac: str | None = None, dst_mac: str | None = None, eth_type: SupportsIndex | None = None, vlan_id: SupportsIndex | None = None, ip_ttl: SupportsIndex | None = None, ip_id: SupportsIndex | None = None, ip_tos: SupportsIndex | None = None, ip_flags: SupportsIndex | None = None, ip_version: SupportsIndex | None = None, ipv6_flow_label: SupportsIndex | None = None, ipv6_traffic_class: SupportsIndex | None = None, tcp_seq: SupportsIndex | None = None, tcp_ack: SupportsIndex | None = None, tcp_window: SupportsIndex | None = None, tcp_options_raw: bytes | None = None, tcp_mss: SupportsIndex | None = None, tcp_window_scale: SupportsIndex | None = None, tcp_timestamp: tuple[SupportsIndex, SupportsIndex] | None = None, tcp_sack_permitted: bool = False, tcp_sack_blocks: SupportsGetItem[int, tuple[SupportsIndex, SupportsIndex]] | None = None, icmp_type: SupportsIndex | None = None, icmp_code: SupportsIndex | None = None, icmp_id: SupportsIndex | None = None, icmp_seq: SupportsIndex | None = None) -> Packet:
         """
-        ``ip_ttl`` is 64 where it is not given. Fields that no feature of this version reads are kept as they are.
+        ``ip_ttl`` is 64 where it is not given; what else is not given is not known. The names and their order are those of
+        0.1.6, which had a field of a dataclass for each.
         """
     def __repr__(self, /) -> str: ...
     @property

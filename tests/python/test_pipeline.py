@@ -312,6 +312,49 @@ def test_a_flow_built_by_hand_is_replayed_through_the_same_trackers(capture, row
         assert (hand.key, hand.duration, hand.total_bytes) == (flow.key, flow.duration, flow.total_bytes)
 
 
+def test_headers_and_payload_given_by_hand_are_read_as_those_of_a_capture():
+    ends = {"src_ip": "10.0.0.1", "dst_ip": "10.0.0.2", "src_port": 40000, "dst_port": 80, "protocol": 6}
+    macs = {"src_mac": "02:00:00:00:00:01", "dst_mac": "02-00-00-00-00-02"}
+    options = {"tcp_mss": 1460, "tcp_window_scale": 7, "tcp_sack_permitted": True, "tcp_timestamp": (5, 0)}
+    syn = Packet(1.0, **ends, payload_len=0, total_len=64, tcp_flags=2, tcp_seq=9, vlan_id=7, ip_ttl=63, ip_id=7, ip_tos=184, ip_flags=2, **macs, **options)
+    request = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    get = Packet(1.1, **ends, payload_len=len(request), total_len=40 + len(request), tcp_flags=24, tcp_seq=10, vlan_id=7, raw_payload=request)
+    flow = Flow.from_first_packet(syn)
+    flow.add_packet(get)
+    features = Pipeline().extract_features(flow)
+    expected = {
+        "mac_src": "02:00:00:00:00:01",
+        "mac_dst": "02:00:00:00:00:02",
+        "mac_vlan_id": 7,
+        "ip_dscp": 46,
+        "ip_df_count": 1,
+        "tcp_mss_fwd": 1460,
+        "http_host": "example.com",
+        "total_bytes": 104 + len(request),
+        "payload_bytes_total": len(request),
+        "mac_multicast_count": 0,
+        "icmp_packet_count": None,
+    }
+    assert {name: features[name] for name in expected} == expected
+    assert list(flow.packets) == [syn, get] and flow.packets[0].tcp_mss == 1460
+
+    # What was not given is not known; lengths are those given, whatever bytes there are.
+    without = Flow.from_first_packet(Packet(1.0, **ends, payload_len=5, total_len=70_000, tcp_flags=24, raw_payload=b"hello"))
+    features = Pipeline().extract_features(without)
+    assert [features[n] for n in ("mac_src", "ip_dscp", "tcp_mss_fwd", "total_bytes", "payload_bytes_sampled")] == [None, None, None, 70_000, 5]
+
+    v6 = {"src_ip": "2001:db8::1", "dst_ip": "2001:db8::2", "src_port": 0, "dst_port": 0, "protocol": 58}
+    ping = Flow.from_first_packet(Packet(1.0, **v6, payload_len=8, total_len=56, icmp_type=129, icmp_id=3, icmp_seq=4, ipv6_flow_label=0xABCDE))
+    features = Pipeline().extract_features(ping)
+    assert [features[n] for n in ("icmp_echo_reply_count", "icmp_seq_min", "ipv6_flow_label")] == [1, 4, 0xABCDE]
+    # It is the reply that was captured: the other end asked.
+    assert (features["initiator_by"], features["src_ip"], ping.initiator_ip) == ("echo", "2001:db8::2", "2001:db8::2")
+    # A payload that would be a tunnel's is one of this flow all the same.
+    inner = bytes.fromhex("0800000000000100") + bytes(12) + b"\x08\0" + bytes.fromhex("4500001c000000004011000001010101020202020001000200080000")
+    tunnel = Flow.from_first_packet(Packet(1.0, "10.0.0.1", "10.0.0.2", 5000, 4789, 17, len(inner), 28 + len(inner), raw_payload=inner))
+    assert Pipeline().extract_features(tunnel)["src_ip"] == "10.0.0.1"
+
+
 def test_a_flow_of_one_pipeline_for_the_features_of_another(capture):
     little = Pipeline(Config(features=["flow_meta"]))
     rows = joyfuljay.extract(capture, "dict")
@@ -507,10 +550,10 @@ def test_importing_takes_nothing_else(run_python):
 
 
 def test_progress_is_told(capture, capsys):
-    news = []
-    Pipeline().process_pcap([capture] * 40, "table", progress=news.append)
-    assert news and news[-1].bytes_total == 40 * pathlib.Path(capture).stat().st_size
-    assert 0 < news[-1].bytes_read <= news[-1].bytes_total
+    states = []
+    Pipeline().process_pcap([capture] * 40, "table", progress=states.append)
+    assert states and states[-1].bytes_total == 40 * pathlib.Path(capture).stat().st_size
+    assert 0 < states[-1].bytes_read <= states[-1].bytes_total
     Pipeline().process_pcap(capture, "table", progress=True)
     with pytest.raises(TypeError, match="progress"):
         Pipeline().process_pcap(capture, "table", progress=3)

@@ -16,6 +16,7 @@ use pyo3::types::{PyList, PySlice};
 
 use crate::errors::{JoyfulJayError, PacketsNotKeptError};
 use crate::flow_key::{FlowKey, end_text};
+use crate::headers::Headers;
 use crate::packet::{Packet, info, layers_of, seconds};
 
 /// How flows were tracked.
@@ -25,7 +26,7 @@ pub struct Tracked {
     pub settings: TrackerSettings,
 }
 
-/// Flows that came out of the engine together, and their rows once somebody wants them.
+/// Flows that came out of the engine together, and their rows, made when first asked for.
 pub struct Ended {
     pub flows: RowChunk,
     pub tracked: Arc<Tracked>,
@@ -46,9 +47,26 @@ struct ByHand {
     packets: Arc<Vec<HandPacket>>,
 }
 
+#[derive(Clone)]
 struct HandPacket {
     kept: KeptPacket,
     payload: Option<Vec<u8>>,
+    headers: Option<Box<Headers>>,
+}
+
+impl HandPacket {
+    /// The packet for trackers, with the bytes that it was made with.
+    fn made(&self, base: &FlowBase) -> (PacketInfo, FrameBatch) {
+        let payload = self.payload.as_deref().unwrap_or_default();
+        let numbers = info(&self.kept, &base.key, base.layers, payload.len() as u32);
+        let headers = match (&self.headers, &self.payload) {
+            (None, None) => None,
+            (headers, _) => Some(headers.as_deref().cloned().unwrap_or_default()),
+        };
+        headers
+            .and_then(|headers| headers.frame(&numbers, &self.kept, &base.key, payload))
+            .unwrap_or_else(|| (numbers, FrameBatch { data: payload.to_vec(), frames: Vec::new() }))
+    }
 }
 
 impl Flow {
@@ -66,16 +84,9 @@ impl Flow {
             let rows = py.detach(|| ended.rows.get_or_init(|| build(&wanted.plan, &ended.flows.flows())).clone());
             return rows.map(|batch| (batch, *at)).map_err(PyRuntimeError::new_err);
         }
-        let (base, packets) = self.all_packets()?;
-        // The frames are gone: what reads them has no state, and its features are null.
-        let mut store = FlowStore::new(wanted.trackers.and(TrackerMask::OF_NUMBERS));
-        let made: Vec<(PacketInfo, FrameBatch)> = packets
-            .iter()
-            .map(|(kept, payload)| {
-                let info = info(kept, &base.key, base.layers, payload.len() as u32);
-                (info, FrameBatch { data: payload.to_vec(), frames: Vec::new() })
-            })
-            .collect();
+        let base = self.base()?;
+        let (trackers, made) = self.replayed(base, wanted.trackers)?;
+        let mut store = FlowStore::new(trackers);
         let mut made = made.iter().map(|(info, batch)| CorePacket { info, batch }).peekable();
         if let Some(first) = made.peek() {
             let mut start = FlowBase::start(first, base.first_seq);
@@ -98,11 +109,13 @@ impl Flow {
         }
     }
 
-    fn all_packets(&self) -> PyResult<(&FlowBase, PacketsAndBytes<'_>)> {
-        let base = self.base()?;
-        let packets = match &self.0 {
+    /// The packets again, and the trackers that they are enough for.
+    fn replayed(&self, base: &FlowBase, wanted: TrackerMask) -> PyResult<(TrackerMask, Vec<(PacketInfo, FrameBatch)>)> {
+        match &self.0 {
             State::ByHand(flow) => {
-                flow.packets.iter().map(|p| (&p.kept, p.payload.as_deref().unwrap_or_default())).collect()
+                let numbers_only = flow.packets.iter().all(|p| p.payload.is_none() && p.headers.is_none());
+                let trackers = if numbers_only { wanted.and(TrackerMask::OF_NUMBERS) } else { wanted };
+                Ok((trackers, flow.packets.iter().map(|p| p.made(base)).collect()))
             }
             State::Tracked { ended, at } => {
                 let kept = ended.flows.get(*at).and_then(|f| f.kept).filter(|k| k.missing() == 0);
@@ -112,10 +125,11 @@ impl Flow {
                          pipeline whose iter_flows() gave it",
                     )
                 })?;
-                kept.packets().iter().map(|k| (k, [].as_slice())).collect()
+                let numbers = |k| (info(k, &base.key, base.layers, 0), FrameBatch::new());
+                // The frames are gone: what reads them has no state, and its features are null.
+                Ok((wanted.and(TrackerMask::OF_NUMBERS), kept.packets().iter().map(numbers).collect()))
             }
-        };
-        Ok((base, packets))
+        }
     }
 
     fn sequence(&self, of: Which) -> PyResult<PacketSequence> {
@@ -144,8 +158,6 @@ impl Flow {
     }
 }
 
-type PacketsAndBytes<'a> = Vec<(&'a KeptPacket, &'a [u8])>;
-
 #[derive(Clone, Copy)]
 enum Which {
     All,
@@ -159,7 +171,7 @@ fn build(plan: &RowPlan, flows: &[FlowRef<'_>]) -> Result<RecordBatch, String> {
 
 #[pymethods]
 impl Flow {
-    /// A flow that begins with this packet; its sender is the initiator unless a SYN tells otherwise.
+    /// A flow that begins with this packet; its sender is the initiator unless a SYN says otherwise.
     #[staticmethod]
     fn from_first_packet(packet: &Packet) -> PyResult<Self> {
         let info = packet.info(layers_of(&packet.key));
@@ -186,19 +198,16 @@ impl Flow {
         if flow.packets.len() >= KEEP_CAP {
             return Err(PyValueError::new_err(format!("a flow built by hand has {KEEP_CAP} packets at most")));
         }
-        let info = packet.info(flow.base.layers);
+        let mut more = HandPacket { kept: packet.kept, payload: packet.payload.clone(), headers: packet.headers.clone() };
+        let (info, batch) = more.made(&flow.base);
         let side = flow.base.side_of(&info);
-        flow.base.update(&CorePacket::without_bytes(&info), side);
+        flow.base.update(&CorePacket { info: &info, batch: &batch }, side);
         flow.base.end = flow.base.closed().unwrap_or(EndReason::EndOfInput);
-        let kept = KeptPacket { side, ..packet.kept };
-        let more = HandPacket { kept, payload: packet.payload.clone() };
+        more.kept.side = side;
         match Arc::get_mut(&mut flow.packets) {
             Some(packets) => packets.push(more),
-            // Somebody looks at the packets that there were: these stay as they are.
-            None => {
-                let copy = |p: &HandPacket| HandPacket { kept: p.kept, payload: p.payload.clone() };
-                flow.packets = Arc::new(flow.packets.iter().map(copy).chain([more]).collect());
-            }
+            // The packets have been handed out: these stay as they are.
+            None => flow.packets = Arc::new(flow.packets.iter().cloned().chain([more]).collect()),
         }
         Ok(())
     }
@@ -351,7 +360,8 @@ impl Source {
         match self {
             Self::ByHand { packets, base } => {
                 let p = packets.get(n)?;
-                Some(Packet { payload: p.payload.clone(), ..Packet::tracked(p.kept, base.key) })
+                let (payload, headers) = (p.payload.clone(), p.headers.clone());
+                Some(Packet { payload, headers, ..Packet::tracked(p.kept, base.key) })
             }
             Self::Tracked { ended, at } => {
                 let flow = ended.flows.get(*at)?;

@@ -22,7 +22,7 @@ pub struct Packet {
     pub payload: Option<Vec<u8>>,
     /// Whether TCP flags are known: given, or had from a capture.
     pub has_flags: bool,
-    /// What else the packet was made with.
+    /// What else the packet was made with: in a flow, it is read from the bytes of a frame that are made of it.
     pub headers: Option<Box<Headers>>,
 }
 
@@ -90,7 +90,8 @@ impl Packet {
     #[classattr]
     const TCP_URG: u16 = tcp_flags::URG;
 
-    /// ``ip_ttl`` is 64 where it is not given. Fields that no feature of this version reads are kept as they are.
+    /// ``ip_ttl`` is 64 where it is not given; what else is not given is not known. The names and their order are those of
+    /// 0.1.6, which had a field of a dataclass for each.
     #[new]
     #[pyo3(signature = (
         timestamp, src_ip, dst_ip, src_port, dst_port, protocol, payload_len, total_len, tcp_flags=None,
