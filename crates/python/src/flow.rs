@@ -198,7 +198,8 @@ impl Flow {
         if flow.packets.len() >= KEEP_CAP {
             return Err(PyValueError::new_err(format!("a flow built by hand has {KEEP_CAP} packets at most")));
         }
-        let mut more = HandPacket { kept: packet.kept, payload: packet.payload.clone(), headers: packet.headers.clone() };
+        let mut more =
+            HandPacket { kept: packet.kept, payload: packet.payload.clone(), headers: packet.headers.clone() };
         let (info, batch) = more.made(&flow.base);
         let side = flow.base.side_of(&info);
         flow.base.update(&CorePacket { info: &info, batch: &batch }, side);

@@ -218,7 +218,8 @@ impl Headers {
         // As many blocks as there is room for, as senders do (RFC 2018 section 3).
         let room = MAX_TCP_OPTIONS.saturating_sub(out.len() + 4) / 8;
         let blocks = self.tcp_sack_blocks.iter().flatten().take(room);
-        let edges: Vec<u8> = blocks.flat_map(|(left, right)| [left.to_be_bytes(), right.to_be_bytes()].concat()).collect();
+        let edges: Vec<u8> =
+            blocks.flat_map(|(left, right)| [left.to_be_bytes(), right.to_be_bytes()].concat()).collect();
         if !edges.is_empty() {
             out.extend([1, 1, 5, 2 + edges.len() as u8]);
             out.extend(edges);

@@ -8,8 +8,8 @@ use super::FlowBase;
 use crate::packet::tcp_flags::SYN;
 use crate::packet::{Packet, PacketInfo, Side};
 // Every tracker of the table.
-use crate::trackers::*;
 use crate::trackers::for_each_tracker;
+use crate::trackers::*;
 
 macro_rules! store {
     ($($(#[$doc:meta])* $bit:ident $name:ident: $kind:ident $tracker:ident,)*) => {
