@@ -2,7 +2,7 @@
 
 use super::Profile::Extended;
 use super::values::{earlier, put};
-use super::{FlowView, Group, Need, str};
+use super::{FlowView, Group, Need, formula, str};
 use crate::flow::FlowRef;
 use crate::packet::ip_proto;
 use crate::protocols::recognise::{Seen, Verdict};
@@ -30,16 +30,21 @@ pub fn seen<'a>(flow: &FlowRef<'a>) -> Seen<'a> {
 }
 
 /// The protocol, and why.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View> = Group {
     id: "app",
     doc: "Application protocol by bytes, and the rule that says so.",
+    source: "the protocol's own RFC or specification",
+    null: "no rule holds",
+    since: "0.2.0",
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(WANTS)],
     view: |flow, _, _| View { verdict: earlier(flow).verdict.or_else(|| seen(flow).verdict()) },
     features: &[
-        str("app_protocol", Extended, |v, o| put(o, v.verdict?.protocol.name()), "Application protocol, by the bytes of the flow and never by its ports alone."),
-        str("app_protocol_by", Extended, |v, o| put(o, v.verdict?.by), "Name of the rule that recognised it."),
+        str("app_protocol", Extended, |v, o| put(o, v.verdict?.protocol.name()), "Application protocol, by the bytes of the flow and never by its ports alone.",
+            formula("protocol of the first rule that holds").text("name of a protocol")),
+        str("app_protocol_by", Extended, |v, o| put(o, v.verdict?.by), "Name of the rule that recognised it.",
+            formula("name of the first rule that holds").text("name of a rule")),
     ],
 };

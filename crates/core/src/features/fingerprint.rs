@@ -3,7 +3,7 @@
 use super::Profile::Extended;
 use super::Unit::None as NoUnit;
 use super::values::put;
-use super::{FlowView, Group, Need, app, bool, f64, str};
+use super::{FlowView, Group, Need, always, app, bool, f64, formula, str};
 use crate::flow::FlowRef;
 use crate::packet::ip_proto;
 use crate::protocols::recognise::Verdict;
@@ -115,23 +115,35 @@ fn tor_evidence(facts: &Facts) -> tor::Evidence {
 }
 
 /// Evidence and what follows from it.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View> = Group {
     id: "fingerprint",
     doc: "Evidence of Tor, tunnels of VPNs and encrypted DNS, and the kind of traffic that follows from it.",
+    source: "own definition (rules in docs/parity.md)",
+    null: "no evidence was found",
+    since: "0.1.6",
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(app::WANTS.union(AppWants::HTTP1).union(AppWants::TLS_RECORDS))],
     view: |flow, _, _| View::of(flow),
     features: &[
-        bool("likely_tor", Extended, |v| Some(v.tor.confidence() >= LIKELY), "Whether tor_confidence is 0.5 or more."),
-        f64("tor_confidence", NoUnit, Extended, |v| Some(v.tor.confidence()), "Evidence of Tor added up, 0 to 1: made-up names in hello (0.2) and certificate (0.6), records of the length of cells (0.4)."),
-        bool("likely_vpn", Extended, |v| Some(v.vpn() >= LIKELY), "Whether vpn_confidence is 0.5 or more."),
-        f64("vpn_confidence", NoUnit, Extended, |v| Some(v.vpn()), "Strongest evidence of a tunnel, 0 to 1."),
-        str("vpn_type", Extended, |v, o| put(o, v.vpn?.vpn.name()), "What it is evidence of: wireguard, openvpn, ipsec-ike, ipsec-esp, ipsec-ah, l2tp, pptp."),
-        bool("likely_doh", Extended, |v| Some(v.doh() >= LIKELY), "Whether doh_confidence is 0.5 or more."),
-        f64("doh_confidence", NoUnit, Extended, |v| Some(v.doh()), "Evidence of DNS over HTTPS: 1 a request in clear, 0.9 the name of a resolver."),
-        str("traffic_type", Extended, |v, o| v.traffic_type(o), "tor, vpn:TYPE, doh, dot, doq; else encrypted or clear, by the application protocol."),
-        str("fingerprint_evidence", Extended, |v, o| v.evidence(o), "Names of the rules that held, joined by '+'."),
+        always(bool("likely_tor", Extended, |v| Some(v.tor.confidence() >= LIKELY), "Whether tor_confidence is 0.5 or more.",
+            formula("tor_confidence >= 0.5").source("Tor tor-spec"))),
+        always(f64("tor_confidence", NoUnit, Extended, |v| Some(v.tor.confidence()), "Evidence of Tor added up, 0 to 1: made-up names in hello (0.2) and certificate (0.6), records of the length of cells (0.4).",
+            formula("min(1, 0.2 tor_sni + 0.6 tor_certificate + 0.4 tor_cells)").source("Tor tor-spec").range(0, 1))),
+        always(bool("likely_vpn", Extended, |v| Some(v.vpn() >= LIKELY), "Whether vpn_confidence is 0.5 or more.",
+            formula("vpn_confidence >= 0.5").source("own definition"))),
+        always(f64("vpn_confidence", NoUnit, Extended, |v| Some(v.vpn()), "Strongest evidence of a tunnel, 0 to 1.",
+            formula("max(confidence of the rules that hold), 0 without").source("WireGuard and OpenVPN protocols, RFC 7296, RFC 3948, RFC 4302, RFC 2661, RFC 2637").range(0, 1))),
+        str("vpn_type", Extended, |v, o| put(o, v.vpn?.vpn.name()), "What it is evidence of: wireguard, openvpn, ipsec-ike, ipsec-esp, ipsec-ah, l2tp, pptp.",
+            formula("type of the rule with vpn_confidence").null("no rule holds").one_of(&["wireguard", "openvpn", "ipsec-ike", "ipsec-esp", "ipsec-ah", "l2tp", "pptp"])),
+        always(bool("likely_doh", Extended, |v| Some(v.doh() >= LIKELY), "Whether doh_confidence is 0.5 or more.",
+            formula("doh_confidence >= 0.5").source("RFC 8484"))),
+        always(f64("doh_confidence", NoUnit, Extended, |v| Some(v.doh()), "Evidence of DNS over HTTPS: 1 a request in clear, 0.9 the name of a resolver.",
+            formula("doh_http_request ? 1 : doh_resolver_sni ? 0.9 : 0").source("RFC 8484").range(0, 1))),
+        str("traffic_type", Extended, |v, o| v.traffic_type(o), "tor, vpn:TYPE, doh, dot, doq; else encrypted or clear, by the application protocol.",
+            formula("likely_tor ? tor : likely_vpn ? vpn:TYPE : likely_doh ? doh : DNS over TLS ? dot : over QUIC ? doq : encrypted or clear by app_protocol").null("no evidence, and no application protocol was recognised").source("RFC 7858, RFC 9250, RFC 8484").text("tor, vpn:TYPE, doh, dot, doq, encrypted, clear")),
+        str("fingerprint_evidence", Extended, |v, o| v.evidence(o), "Names of the rules that held, joined by '+'.",
+            formula("names of the rules that hold, joined by \"+\"").null("no rule holds").text("names of rules").since("0.2.0")),
     ],
 };

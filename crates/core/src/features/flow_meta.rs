@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
 use super::values::{TcpFlow, address, bits, decimal, int, put, ratio, time};
-use super::{FlowView, Group, always, f64, i64, private, str};
+use super::{FlowView, Group, always, f64, formula, i64, private, str};
 use crate::flow::InitiatorBy;
 use crate::packet::{Layer, Layers};
 use crate::ports;
@@ -54,11 +54,18 @@ impl View {
     }
 }
 
+// When there is no value.
+const NO_PORTS: &str = "the protocol has no ports, or they were not captured";
+const CUT: &str = "a snap length hid a payload of that direction";
+
 /// Identity, times and counts.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View> = Group {
     id: "flow_meta",
     doc: "Identity, times and counts of a flow.",
+    source: "RFC 7011, RFC 7012 (IPFIX information elements)",
+    null: "the flow has no such packet",
+    since: "0.1.6",
     opt_in: false,
     uses: TrackerMask::TCP_FLAGS,
     needs: &[],
@@ -83,37 +90,68 @@ pub static GROUP: Group<View> = Group {
         }
     },
     features: &[
-        private(Address, str("src_ip", Core, |v, o| address(v.src, o), "Address of the initiator.")),
-        private(Address, str("dst_ip", Core, |v, o| address(v.dst, o), "Address of the responder.")),
-        private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.")),
-        private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.")),
-        private(Port, str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic.")),
-        private(Port, i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335).")),
-        always(i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers.")),
-        f64("start_time", Seconds, Core, |v| Some(time(v.first_ts)), "Time of the earliest packet since the Unix epoch."),
-        f64("end_time", Seconds, Core, |v| Some(time(v.last_ts)), "Time of the latest packet since the Unix epoch."),
-        f64("duration", Seconds, Core, |v| Some(v.duration()), "Time from the earliest to the latest packet."),
-        always(i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions.")),
-        always(i64("packets_fwd", Count, Core, |v| Some(int(v.packets[0])), "Packets from the initiator.")),
-        always(i64("packets_bwd", Count, Core, |v| Some(int(v.packets[1])), "Packets from the responder.")),
-        always(i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire.")),
-        always(i64("bytes_fwd", Bytes, Core, |v| Some(int(v.bytes[0])), "IP bytes from the initiator.")),
-        always(i64("bytes_bwd", Bytes, Core, |v| Some(int(v.bytes[1])), "IP bytes from the responder.")),
-        i64("payload_bytes_fwd", Bytes, Core, |v| v.payload[0].map(int), "Upper-layer payload from the initiator, as on the wire."),
-        i64("payload_bytes_bwd", Bytes, Core, |v| v.payload[1].map(int), "Upper-layer payload from the responder, as on the wire."),
-        i64("payload_bytes_total", Bytes, Core, |v| Some(int(v.payload[0]? + v.payload[1]?)), "Upper-layer payload in both directions."),
-        f64("packets_ratio", NoUnit, Core, |v| ratio(v.packets[0] as f64, v.packets[1] as f64), "Forward over backward packets."),
-        f64("bytes_ratio", NoUnit, Core, |v| ratio(v.bytes[0] as f64, v.bytes[1] as f64), "Forward over backward IP bytes."),
-        f64("packets_per_second", PacketsPerSecond, Core, |v| ratio(v.packets() as f64, v.duration()), "Packets over duration."),
-        f64("bytes_per_second", BytesPerSecond, Core, |v| ratio(v.bytes() as f64, v.duration()), "IP bytes over duration."),
-        f64("avg_packet_size", Bytes, Core, |v| ratio(v.bytes() as f64, v.packets() as f64), "IP bytes over packets."),
-        f64("time_first", Seconds, Core, |v| Some(time(v.first_ts)), "The same as start_time."),
-        f64("time_last", Seconds, Core, |v| Some(time(v.last_ts)), "The same as end_time."),
-        i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved)."),
-        always(i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc.")),
-        str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'."),
-        str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, reused, end_of_input, evicted."),
-        str("initiator_by", Extended, |v, o| put(o, v.initiator_by.name()), "What the direction rests on: syn, synack, echo (ICMP), port (of a service, where asked for), first (packet in time)."),
+        always(private(Address, str("src_ip", Core, |v, o| address(v.src, o), "Address of the initiator.",
+            formula("initiator's address").source("RFC 5952 (text)").text("IPv4 or IPv6 address")))),
+        always(private(Address, str("dst_ip", Core, |v, o| address(v.dst, o), "Address of the responder.",
+            formula("responder's address").source("RFC 5952 (text)").text("IPv4 or IPv6 address")))),
+        private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.",
+            formula("initiator's port").null(NO_PORTS).source("RFC 7012 sourceTransportPort").range(0, 65535))),
+        private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.",
+            formula("responder's port").null(NO_PORTS).source("RFC 7012 destinationTransportPort").range(0, 65535))),
+        private(Port, str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic.",
+            formula("service(dst_port), else name of its range").null(NO_PORTS).source("IANA service names, RFC 6335 section 6").text("name of a service, or system, registered, dynamic"))),
+        private(Port, i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335).",
+            formula("dst_port < 1024 ? 1 : dst_port < 49152 ? 2 : 3").null(NO_PORTS).source("RFC 6335 section 6").range(1, 3))),
+        always(i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers.",
+            formula("IPv4.protocol; IPv6: next header of the last extension header").source("IANA protocol numbers, RFC 8200 section 4").range(0, 255))),
+        always(f64("start_time", Seconds, Core, |v| Some(time(v.first_ts)), "Time of the earliest packet since the Unix epoch.",
+            formula("min(t)").source("RFC 7012 flowStartNanoseconds").any())),
+        always(f64("end_time", Seconds, Core, |v| Some(time(v.last_ts)), "Time of the latest packet since the Unix epoch.",
+            formula("max(t)").source("RFC 7012 flowEndNanoseconds").any())),
+        always(f64("duration", Seconds, Core, |v| Some(v.duration()), "Time from the earliest to the latest packet.",
+            formula("max(t) - min(t)").source("RFC 7012 flowDurationMicroseconds"))),
+        always(i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions.",
+            formula("count(all)").source("RFC 7012 packetTotalCount"))),
+        always(i64("packets_fwd", Count, Core, |v| Some(int(v.packets[0])), "Packets from the initiator.",
+            formula("count(fwd)").source("RFC 5103 (biflows)"))),
+        always(i64("packets_bwd", Count, Core, |v| Some(int(v.packets[1])), "Packets from the responder.",
+            formula("count(bwd)").source("RFC 5103 (biflows)"))),
+        always(i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire.",
+            formula("sum(len of all)").source("RFC 7012 octetTotalCount"))),
+        always(i64("bytes_fwd", Bytes, Core, |v| Some(int(v.bytes[0])), "IP bytes from the initiator.",
+            formula("sum(len of fwd)").source("RFC 5103 (biflows)"))),
+        always(i64("bytes_bwd", Bytes, Core, |v| Some(int(v.bytes[1])), "IP bytes from the responder.",
+            formula("sum(len of bwd)").source("RFC 5103 (biflows)"))),
+        i64("payload_bytes_fwd", Bytes, Core, |v| v.payload[0].map(int), "Upper-layer payload from the initiator, as on the wire.",
+            formula("sum(payload of fwd)").null(CUT).source("RFC 7012 transportOctetDeltaCount")),
+        i64("payload_bytes_bwd", Bytes, Core, |v| v.payload[1].map(int), "Upper-layer payload from the responder, as on the wire.",
+            formula("sum(payload of bwd)").null(CUT).source("RFC 7012 transportOctetDeltaCount")),
+        i64("payload_bytes_total", Bytes, Core, |v| Some(int(v.payload[0]? + v.payload[1]?)), "Upper-layer payload in both directions.",
+            formula("payload_bytes_fwd + payload_bytes_bwd").null("a snap length hid a payload").source("RFC 7012 transportOctetDeltaCount")),
+        f64("packets_ratio", NoUnit, Core, |v| ratio(v.packets[0] as f64, v.packets[1] as f64), "Forward over backward packets.",
+            formula("packets_fwd / packets_bwd").null("no backward packet").source("own definition").from(0)),
+        f64("bytes_ratio", NoUnit, Core, |v| ratio(v.bytes[0] as f64, v.bytes[1] as f64), "Forward over backward IP bytes.",
+            formula("bytes_fwd / bytes_bwd").null("no backward byte").source("own definition").from(0)),
+        f64("packets_per_second", PacketsPerSecond, Core, |v| ratio(v.packets() as f64, v.duration()), "Packets over duration.",
+            formula("total_packets / duration").null("duration is 0").source("own definition")),
+        f64("bytes_per_second", BytesPerSecond, Core, |v| ratio(v.bytes() as f64, v.duration()), "IP bytes over duration.",
+            formula("total_bytes / duration").null("duration is 0").source("own definition")),
+        always(f64("avg_packet_size", Bytes, Core, |v| ratio(v.bytes() as f64, v.packets() as f64), "IP bytes over packets.",
+            formula("total_bytes / total_packets").source("own definition"))),
+        always(f64("time_first", Seconds, Core, |v| Some(time(v.first_ts)), "The same as start_time.",
+            formula("min(t)").source("RFC 7012 flowStartNanoseconds").any())),
+        always(f64("time_last", Seconds, Core, |v| Some(time(v.last_ts)), "The same as end_time.",
+            formula("max(t)").source("RFC 7012 flowEndNanoseconds").any())),
+        i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved).",
+            formula("bits(SYN(fwd) without ACK, SYN-ACK(bwd), FIN in fwd, FIN in bwd, RST, 0, opened and closed)").null("not TCP").source("RFC 9293 section 3.5, 3.6").range(0, 127)),
+        always(i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc.",
+            formula("count(headers in hdr_desc)").source("own definition"))),
+        str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'.",
+            formula("headers of the first packet, outermost first, joined by \"-\"").null("no header of the first packet has a name").source("own definition").text("names of headers, such as ETH-VLAN-IP-TCP")),
+        always(str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, reused, end_of_input, evicted.",
+            formula("what ended the flow").source("RFC 7012 flowEndReason").one_of(&["fin", "rst", "idle", "active", "reused", "end_of_input", "evicted"]).since("0.2.0"))),
+        always(str("initiator_by", Extended, |v, o| put(o, v.initiator_by.name()), "What the direction rests on: syn, synack, echo (ICMP), port (of a service, where asked for), first (packet in time).",
+            formula("first that is known of: echo, syn, synack, port, first").source("RFC 5103 section 4.3 (biflowDirection)").one_of(&["syn", "synack", "echo", "port", "first"]).since("0.2.0"))),
     ],
 };
 

@@ -1,5 +1,6 @@
-//! What a feature is: a line that carries its name, unit, profile, value and doc.
+//! What a feature is: an entry that carries its name, unit, profile, value, doc, and how and when there is a value.
 
+use super::reference::{NEVER, Range, Reference};
 use super::{RowSettings, Scratch};
 use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Texts};
 use crate::error::ConfigError;
@@ -25,6 +26,8 @@ pub struct Feature<V: FlowView> {
     pub get: Get<V>,
     /// What it is, in a sentence.
     pub doc: &'static str,
+    /// How it is made.
+    pub reference: Reference,
 }
 
 /// Features that read the same trackers.
@@ -34,6 +37,12 @@ pub struct Group<V: FlowView> {
     pub id: &'static str,
     /// What it is, in a sentence.
     pub doc: &'static str,
+    /// RFC, registry or paper that defines most of its features; the others say their own.
+    pub source: &'static str,
+    /// When most of its features have no value; the others say so.
+    pub null: &'static str,
+    /// The version that it came with.
+    pub since: &'static str,
     /// Whether `all` leaves it out: only an option of its own, or its name, selects it.
     pub opt_in: bool,
     /// Trackers that the view reads.
@@ -95,6 +104,16 @@ pub struct FeatureInfo {
     pub profile: Profile,
     /// What it is, in a sentence.
     pub doc: &'static str,
+    /// How it is made, in the words of [`NOTATION`](super::NOTATION).
+    pub formula: &'static str,
+    /// RFC, registry or paper that defines it.
+    pub source: &'static str,
+    /// When it is null; [`NEVER`] where every flow has a value.
+    pub null: &'static str,
+    /// What its values may be.
+    pub range: Range,
+    /// The version that it came with.
+    pub since: &'static str,
     /// What it gives away.
     pub privacy: Privacy,
     /// Whether every flow has a value.
@@ -179,22 +198,16 @@ impl Profile {
     }
 }
 
-impl<V: FlowView> Feature<V> {
-    const fn new(name: &'static str, unit: Unit, profile: Profile, get: Get<V>, doc: &'static str) -> Self {
-        Self { name, unit, profile, privacy: Privacy::Public, always: false, get, doc }
-    }
-}
-
 /// The same feature, private.
-pub const fn private<V: FlowView>(privacy: Privacy, feature: Feature<V>) -> Feature<V> {
-    let Feature { name, unit, profile, always, get, doc, .. } = feature;
-    Feature { name, unit, profile, privacy, always, get, doc }
+pub const fn private<V: FlowView>(privacy: Privacy, mut feature: Feature<V>) -> Feature<V> {
+    feature.privacy = privacy;
+    feature
 }
 
 /// The same feature, of which every flow has a value: its column keeps its type where there is no null (`int64` of numpy).
-pub const fn always<V: FlowView>(feature: Feature<V>) -> Feature<V> {
-    let Feature { name, unit, profile, privacy, get, doc, .. } = feature;
-    Feature { name, unit, profile, privacy, always: true, get, doc }
+pub const fn always<V: FlowView>(mut feature: Feature<V>) -> Feature<V> {
+    feature.always = true;
+    feature
 }
 
 /// A constructor of features: its name, the variant of `Get`, what the value is, and the unit where it has no choice.
@@ -210,8 +223,10 @@ macro_rules! constructors {
             profile: Profile,
             get: for<'a> fn(&V::Of<'a> $(, &mut $out)?) -> Option<$value>,
             doc: &'static str,
+            reference: Reference,
         ) -> Feature<V> {
-            Feature::new(name, unit, profile, Get::$variant(get), doc)
+            let (privacy, always, get) = (Privacy::Public, false, Get::$variant(get));
+            Feature { name, unit, profile, privacy, always, get, doc, reference }
         }
     };
     (@ [$($doc:tt)*] $name:ident $variant:ident ($($out:ty)?) -> $value:ty, $unit:expr) => {
@@ -221,8 +236,10 @@ macro_rules! constructors {
             profile: Profile,
             get: for<'a> fn(&V::Of<'a> $(, &mut $out)?) -> Option<$value>,
             doc: &'static str,
+            reference: Reference,
         ) -> Feature<V> {
-            Feature::new(name, $unit, profile, Get::$variant(get), doc)
+            let (unit, privacy, always, get) = ($unit, Privacy::Public, false, Get::$variant(get));
+            Feature { name, unit, profile, privacy, always, get, doc, reference }
         }
     };
 }
@@ -275,6 +292,11 @@ impl<V: FlowView> AnyGroup for Group<V> {
             unit: f.unit,
             profile: f.profile,
             doc: f.doc,
+            formula: f.reference.formula,
+            source: f.reference.source.unwrap_or(self.source),
+            null: if f.always { NEVER } else { f.reference.null.unwrap_or(self.null) },
+            range: f.reference.range.unwrap_or(Range::of(f.get.dtype(), f.unit)),
+            since: f.reference.since.unwrap_or(self.since),
             privacy: f.privacy,
             always: f.always,
             direction: Direction::of_name(f.name),

@@ -1,6 +1,6 @@
 //! Features: const tables, group by group, and nothing else.
 //!
-//! A feature is one line of a group: name, unit, profile, value, doc. The schema, the Arrow columns, the reference
+//! A feature is an entry of a group: name, unit, profile, value, doc, and its reference. The schema, the Arrow columns, the reference
 //! pages, the profiles and `jj features` are loops over [`GROUPS`], so that none of them can disagree with the value.
 
 mod app;
@@ -17,6 +17,7 @@ mod ipv6_options;
 mod mac;
 mod padding;
 mod quic;
+mod reference;
 mod sequences;
 mod settings;
 mod size;
@@ -41,6 +42,7 @@ pub use group::{
     AnyGroup, Feature, FeatureInfo, Group, Need, Profile, Unit, always, bool, f64, i64, list_f64, list_i64, list_str,
     private, str, timestamp,
 };
+pub use reference::{NEVER, NOTATION, Range, Reference, formula};
 pub use settings::{RowSettings, Scratch};
 
 use crate::error::ConfigError;

@@ -3,7 +3,7 @@
 use super::Profile::Experimental;
 use super::Unit::{Bytes, BytesSquared, Count, None as NoUnit, SecondsSquared};
 use super::values::{int, ratio};
-use super::{FlowView, Group, bool, f64, i64};
+use super::{FlowView, Group, always, bool, f64, formula, i64};
 use crate::trackers::{GapSummary, LengthSummary, Shape, TrackerMask, mean, population_std};
 
 /// Lengths and gaps of a flow; none without its trackers.
@@ -72,10 +72,13 @@ impl Known {
 }
 
 /// Signs of padding.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View> = Group {
     id: "padding",
     doc: "Signs of padding and of shaped traffic.",
+    source: "own definition (heuristics)",
+    null: "fewer than two packets",
+    since: "0.1.6",
     opt_in: false,
     uses: TrackerMask::SIZES.union(TrackerMask::LOG),
     needs: &[],
@@ -93,22 +96,39 @@ pub static GROUP: Group<View> = Group {
         View(known())
     },
     features: &[
-        f64("pkt_size_variance", BytesSquared, Experimental, |v| v.known()?.std().map(|s| s * s), "The same as pkt_len_variance."),
-        f64("pkt_size_cv", NoUnit, Experimental, |v| v.known()?.size_variation(), "Standard deviation over mean of the IP lengths."),
-        bool("is_constant_size", Experimental, |v| v.known()?.is_constant_size(), "Whether dominant_size_ratio is 0.95 or more; null for a single packet."),
-        i64("dominant_size_mode", Bytes, Experimental, |v| Some(v.known()?.lengths.mode.into()), "The same as dominant_pkt_size: most frequent IP length."),
-        f64("dominant_size_ratio", NoUnit, Experimental, |v| v.known()?.dominant(), "The same as dominant_pkt_ratio: share of packets with it."),
-        i64("unique_size_count", Count, Experimental, |v| Some(int(v.known()?.shape.lengths)), "Different IP lengths."),
-        f64("size_entropy", NoUnit, Experimental, |v| v.known().map(Known::size_entropy), "Shannon entropy of the IP lengths over that of as many equally frequent ones; 0 for one length."),
-        f64("iat_variance", SecondsSquared, Experimental, |v| v.known()?.gaps.all.std().map(|s| (s / 1e9).powi(2)), "Population variance of the gaps between packets."),
-        f64("iat_cv", NoUnit, Experimental, |v| v.known()?.gaps.all.variation(), "Standard deviation over mean of the gaps between packets."),
-        bool("is_constant_rate", Experimental, |v| v.known()?.is_constant_rate(), "Whether iat_cv is 0.1 or less; null below three packets."),
-        i64("tor_cell_count", Count, Experimental, |v| Some(int(v.known()?.shape.cells)), "Packets with an IP length of 580 to 600: a cell of Tor in a TLS record over TCP. A heuristic."),
-        f64("tor_cell_ratio", NoUnit, Experimental, |v| v.known()?.cells(), "tor_cell_count over the packets of the flow."),
-        bool("is_tor_like", Experimental, |v| v.known()?.is_tor_like(), "Whether tor_cell_ratio is 0.7 or more and pkt_size_cv below 0.1. A heuristic."),
-        f64("burst_padding_ratio", NoUnit, Experimental, |v| ratio(v.known()?.overhead() as f64, v.known()?.bytes as f64), "Share of headers in the IP bytes."),
-        i64("burst_overhead_bytes", Bytes, Experimental, |v| v.known().map(Known::overhead), "IP bytes less payload bytes."),
-        f64("avg_burst_payload_efficiency", NoUnit, Experimental, |v| v.known()?.shape.efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst."),
-        f64("padding_score", NoUnit, Experimental, |v| v.known()?.score(), "0.3 for is_constant_size + 0.2 for dominant_size_ratio above 0.8 + 0.2 for is_constant_rate + 0.3 for is_tor_like; null for a single packet."),
+        f64("pkt_size_variance", BytesSquared, Experimental, |v| v.known()?.std().map(|s| s * s), "The same as pkt_len_variance.",
+            formula("variance(len of all)").null("the sum of squares exceeds 64 bits").source("Moore, Zuev, Crogan (2005)")),
+        f64("pkt_size_cv", NoUnit, Experimental, |v| v.known()?.size_variation(), "Standard deviation over mean of the IP lengths.",
+            formula("std(len of all) / mean(len of all)").null("no packet has a byte").source("coefficient of variation").from(0)),
+        bool("is_constant_size", Experimental, |v| v.known()?.is_constant_size(), "Whether dominant_size_ratio is 0.95 or more; null for a single packet.",
+            formula("dominant_size_ratio >= 0.95")),
+        always(i64("dominant_size_mode", Bytes, Experimental, |v| Some(v.known()?.lengths.mode.into()), "The same as dominant_pkt_size: most frequent IP length.",
+            formula("mode(len of all), of several the first in time"))),
+        always(f64("dominant_size_ratio", NoUnit, Experimental, |v| v.known()?.dominant(), "The same as dominant_pkt_ratio: share of packets with it.",
+            formula("count(len = dominant_size_mode) / total_packets").range(0, 1))),
+        always(i64("unique_size_count", Count, Experimental, |v| Some(int(v.known()?.shape.lengths)), "Different IP lengths.",
+            formula("unique(len of all)").from(1))),
+        always(f64("size_entropy", NoUnit, Experimental, |v| v.known().map(Known::size_entropy), "Shannon entropy of the IP lengths over that of as many equally frequent ones; 0 for one length.",
+            formula("-sum(p log2 p) / log2(unique_size_count), p = share of each len; 0 for one len").source("Shannon (1948); normalised").range(0, 1))),
+        f64("iat_variance", SecondsSquared, Experimental, |v| v.known()?.gaps.all.std().map(|s| (s / 1e9).powi(2)), "Population variance of the gaps between packets.",
+            formula("variance(gaps(all))").source("Moore, Zuev, Crogan (2005)")),
+        f64("iat_cv", NoUnit, Experimental, |v| v.known()?.gaps.all.variation(), "Standard deviation over mean of the gaps between packets.",
+            formula("std(gaps(all)) / mean(gaps(all))").null("fewer than two packets, or all at one time").source("coefficient of variation").from(0)),
+        bool("is_constant_rate", Experimental, |v| v.known()?.is_constant_rate(), "Whether iat_cv is 0.1 or less; null below three packets.",
+            formula("iat_cv <= 0.1").null("fewer than three packets, or all at one time")),
+        always(i64("tor_cell_count", Count, Experimental, |v| Some(int(v.known()?.shape.cells)), "Packets with an IP length of 580 to 600: a cell of Tor in a TLS record over TCP. A heuristic.",
+            formula("count(580 <= len <= 600)").source("Tor tor-spec (cells of 514 bytes)"))),
+        always(f64("tor_cell_ratio", NoUnit, Experimental, |v| v.known()?.cells(), "tor_cell_count over the packets of the flow.",
+            formula("tor_cell_count / total_packets").source("Tor tor-spec (cells of 514 bytes)").range(0, 1))),
+        always(bool("is_tor_like", Experimental, |v| v.known()?.is_tor_like(), "Whether tor_cell_ratio is 0.7 or more and pkt_size_cv below 0.1. A heuristic.",
+            formula("tor_cell_ratio >= 0.7 and pkt_size_cv < 0.1"))),
+        f64("burst_padding_ratio", NoUnit, Experimental, |v| ratio(v.known()?.overhead() as f64, v.known()?.bytes as f64), "Share of headers in the IP bytes.",
+            formula("burst_overhead_bytes / total_bytes").null("no packet has a byte").range(0, 1)),
+        always(i64("burst_overhead_bytes", Bytes, Experimental, |v| v.known().map(Known::overhead), "IP bytes less payload bytes.",
+            formula("sum(len - payload)"))),
+        f64("avg_burst_payload_efficiency", NoUnit, Experimental, |v| v.known()?.shape.efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst.",
+            formula("mean over bursts of sum(payload) / sum(len)").null("a burst has no IP bytes").range(0, 1)),
+        f64("padding_score", NoUnit, Experimental, |v| v.known()?.score(), "0.3 for is_constant_size + 0.2 for dominant_size_ratio above 0.8 + 0.2 for is_constant_rate + 0.3 for is_tor_like; null for a single packet.",
+            formula("0.3 is_constant_size + 0.2 (dominant_size_ratio > 0.8) + 0.2 is_constant_rate + 0.3 is_tor_like").range(0, 1)),
     ],
 };

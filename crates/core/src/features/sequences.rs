@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::Profile::Extended;
 use super::Unit::{Bitmap, Bytes, Milliseconds, None as NoUnit, Seconds};
-use super::{FlowView, Group, Need, RowSettings, Scratch, list_f64, list_i64};
+use super::{FlowView, Group, Need, RowSettings, Scratch, always, formula, list_f64, list_i64};
 use crate::flow::FlowRef;
 use crate::trackers::{Record, TrackerMask};
 
@@ -44,35 +44,49 @@ impl View<'_> {
 }
 
 /// Raw sequences, by `include_raw_sequences`.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static RAW: Group<View> = Group {
     id: "sequences",
     doc: "Raw sequences of the first packets (`include_raw_sequences`).",
+    source: "McGrew, Anderson: Enhanced telemetry for encrypted threat analytics (2016)",
+    null: "no packet is kept",
+    since: "0.1.6",
     opt_in: true,
     uses: TrackerMask::LOG,
     needs: &[Need::Sequences],
     view,
     features: &[
-        list_f64("iat_sequence", Seconds, Extended, |v, o| v.gaps(1e9, o), "Time since the packet before; 0 for the first."),
-        list_i64("size_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet."),
-        list_i64("payload_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.payload_len().into()), "Upper-layer payload of each packet."),
-        list_i64("direction_sequence", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward."),
-        list_i64("flags_sequence", Bitmap, Extended, |v, o| v.each(o, |r| r.tcp_flags().into()), "TCP flags of each packet."),
+        always(list_f64("iat_sequence", Seconds, Extended, |v, o| v.gaps(1e9, o), "Time since the packet before; 0 for the first.",
+            formula("t - t of the packet before, in time; 0 for the first").since("0.2.0"))),
+        always(list_i64("size_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet.",
+            formula("len").since("0.2.0"))),
+        always(list_i64("payload_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.payload_len().into()), "Upper-layer payload of each packet.",
+            formula("payload").since("0.2.0"))),
+        always(list_i64("direction_sequence", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
+            formula("fwd ? 0 : 1").range(0, 1).since("0.2.0"))),
+        always(list_i64("flags_sequence", Bitmap, Extended, |v, o| v.each(o, |r| r.tcp_flags().into()), "TCP flags of each packet.",
+            formula("flags of the TCP header; 0 for other protocols").source("RFC 9293 section 3.1").range(0, 511).since("0.2.0"))),
     ],
 };
 
 /// Sequence of packet lengths and times, by `include_splt`.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static SPLT: Group<View> = Group {
     id: "splt",
     doc: "Sequence of packet lengths and times (`include_splt`).",
+    source: "McGrew, Anderson: Enhanced telemetry for encrypted threat analytics (2016)",
+    null: "no packet is kept",
+    since: "0.1.6",
     opt_in: true,
     uses: TrackerMask::LOG,
     needs: &[Need::Sequences],
     view,
     features: &[
-        list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward."),
-        list_i64("splt_ps", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet."),
-        list_f64("splt_piat_ms", Milliseconds, Extended, |v, o| v.gaps(1e6, o), "Time since the packet before; 0 for the first."),
+        always(list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
+            formula("fwd ? 0 : 1").range(0, 1).since("0.2.0"))),
+        always(list_i64("splt_ps", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet.",
+            formula("len").since("0.2.0"))),
+        always(list_f64("splt_piat_ms", Milliseconds, Extended, |v, o| v.gaps(1e6, o), "Time since the packet before; 0 for the first.",
+            formula("1000 (t - t of the packet before, in time); 0 for the first").since("0.2.0"))),
     ],
 };

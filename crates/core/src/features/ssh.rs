@@ -3,7 +3,7 @@
 use super::Profile::Extended;
 use super::Unit::Count;
 use super::values::{earlier, hex, int, put};
-use super::{FlowView, Group, Need, bool, i64, str};
+use super::{FlowView, Group, Need, always, bool, formula, i64, str};
 use crate::packet::Side;
 use crate::protocols::ssh::{Banner, Direction, Session};
 use crate::trackers::{AppWants, Earlier, TrackerMask};
@@ -74,10 +74,13 @@ fn version(direction: Option<&Direction>, out: &mut String) -> Option<()> {
 }
 
 /// Strings and packets in clear.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View<'static>> = Group {
     id: "ssh",
     doc: "SSH: identification strings, HASSH, packets of the key exchange.",
+    source: "RFC 4253 section 4.2",
+    null: "not SSH, or that end's identification string was not read",
+    since: "0.1.6",
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::SSH)],
@@ -86,15 +89,25 @@ pub static GROUP: Group<View<'static>> = Group {
         client: flow.base.initiator(),
     },
     features: &[
-        bool("ssh_detected", Extended, |v| Some(v.seen().is_some() || v.earlier.ssh), "Whether a direction begins with an identification string."),
-        str("ssh_version", Extended, |v, o| put(o, v.version()?), "Version of the protocol that both ends speak."),
-        str("ssh_client_software", Extended, |v, o| software(v.client(), o), "Software of the client, up to the first white space."),
-        str("ssh_server_software", Extended, |v, o| software(v.server(), o), "Software of the server, up to the first white space."),
-        str("ssh_client_version", Extended, |v, o| version(v.client(), o), "Version in the client's identification string."),
-        str("ssh_server_version", Extended, |v, o| version(v.server(), o), "Version in the server's identification string."),
-        str("ssh_hassh", Extended, |v, o| hex(&v.client()?.hassh?.client, o), "HASSH: MD5 of the client's algorithms."),
-        str("ssh_hassh_server", Extended, |v, o| hex(&v.server()?.hassh?.server, o), "HASSH of the server: MD5 of its algorithms."),
-        i64("ssh_kex_packets", Count, Extended, |v| v.kex_packets(), "Packets in clear with a message number from 20 to 49, NEWKEYS included."),
-        i64("ssh_encrypted_packets", Count, Extended, |v| v.two()?.encrypted_segments().map(int), "Segments with a byte behind the NEWKEYS of their direction."),
+        always(bool("ssh_detected", Extended, |v| Some(v.seen().is_some() || v.earlier.ssh), "Whether a direction begins with an identification string.",
+            formula("a direction begins with \"SSH-\", ended by LF within 512 bytes; the responder's may follow 64 other lines"))),
+        str("ssh_version", Extended, |v, o| put(o, v.version()?), "Version of the protocol that both ends speak.",
+            formula("both of 2.0 or 1.99 ? 2.0 : the other version").null("not SSH").source("RFC 4253 section 5.1").text("version, such as 2.0")),
+        str("ssh_client_software", Extended, |v, o| software(v.client(), o), "Software of the client, up to the first white space.",
+            formula("softwareversion of fwd, up to the first white space").text("name of a software")),
+        str("ssh_server_software", Extended, |v, o| software(v.server(), o), "Software of the server, up to the first white space.",
+            formula("softwareversion of bwd, up to the first white space").text("name of a software")),
+        str("ssh_client_version", Extended, |v, o| version(v.client(), o), "Version in the client's identification string.",
+            formula("protoversion of fwd").text("version, such as 2.0")),
+        str("ssh_server_version", Extended, |v, o| version(v.server(), o), "Version in the server's identification string.",
+            formula("protoversion of bwd").text("version, such as 2.0")),
+        str("ssh_hassh", Extended, |v, o| hex(&v.client()?.hassh?.client, o), "HASSH: MD5 of the client's algorithms.",
+            formula("MD5 of \"kex;encryption;mac;compression\" of KEXINIT(fwd), client to server").null("no KEXINIT of the client was read").source("Reardon: HASSH (2018); RFC 4253 section 7.1").hex(32)),
+        str("ssh_hassh_server", Extended, |v, o| hex(&v.server()?.hassh?.server, o), "HASSH of the server: MD5 of its algorithms.",
+            formula("MD5 of \"kex;encryption;mac;compression\" of KEXINIT(bwd), server to client").null("no KEXINIT of the server was read").source("Reardon: HASSH (2018); RFC 4253 section 7.1").hex(32)),
+        i64("ssh_kex_packets", Count, Extended, |v| v.kex_packets(), "Packets in clear with a message number from 20 to 49, NEWKEYS included.",
+            formula("count(packets in clear with message number 20 to 49)").null("not SSH, or version 1").source("RFC 4250 section 4.1.2, RFC 4253 section 6")),
+        i64("ssh_encrypted_packets", Count, Extended, |v| v.two()?.encrypted_segments().map(int), "Segments with a byte behind the NEWKEYS of their direction.",
+            formula("count(segments with a new byte behind NEWKEYS)").null("no NEWKEYS was read, or version 1").source("RFC 4253 section 7.3")),
     ],
 };

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use super::Profile::Experimental;
 use super::Unit::{Bytes, Hours, None as NoUnit};
 use super::values::{initial_ttl, put};
-use super::{FlowView, Group, f64, i64, str};
+use super::{FlowView, Group, f64, formula, i64, str};
 use crate::trackers::{Clock, SideTcp, Syn, TcpOptions, TrackerMask};
 
 /// SYNs and clocks with the directions told apart; none for other protocols, or where no header was captured.
@@ -81,30 +81,50 @@ fn uptime(clock: &Clock) -> Option<f64> {
     Some(f64::from(value) / hz / 3600.0)
 }
 
+// When there is no value.
+const NO_OPTION: &str = "not TCP, or no such SYN was captured, or it has no such option";
+
 /// Fingerprints of TCP stacks.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View<'static>> = Group {
     id: "tcp_fingerprint",
     doc: "Fingerprints of TCP stacks by their SYNs, and apparent uptimes.",
+    source: "RFC 9293 section 3.1",
+    null: "not TCP, or no such SYN was captured",
+    since: "0.1.6",
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
     view: |flow, _, _| View { known: flow.tcp_options, fwd: flow.base.fwd() },
     features: &[
-        str("tcp_fp_fwd", Experimental, |v, out| v.fingerprint(0, out), "t, window, MSS, window scale and 12 digits of an MD5 of these with initial TTL and kinds of options, of the initiator's first SYN without ACK."),
-        str("tcp_fp_bwd", Experimental, |v, out| v.fingerprint(1, out), "The same of the responder's first SYN-ACK."),
-        str("tcp_os_hint_fwd", Experimental, |v, out| put(out, v.stack(0)?), "System with the initial TTL and the order of options of the initiator's first SYN: linux, macos, freebsd, openbsd, windows."),
-        str("tcp_os_hint_bwd", Experimental, |v, out| put(out, v.stack(1)?), "The same of the responder's first SYN-ACK."),
-        f64("tcp_uptime_fwd", Hours, Experimental, |v| v.uptime(0), "Apparent uptime of the initiator by its timestamps, where they run at 10, 100, 250 or 1000 Hz; wrong where a random offset is added (Linux since 4.10)."),
-        f64("tcp_uptime_bwd", Hours, Experimental, |v| v.uptime(1), "Apparent uptime of the responder, likewise."),
-        i64("tcp_fp_fwd_window", Bytes, Experimental, |v| Some(v.syn(0)?.window.into()), "Window of the initiator's first SYN without ACK."),
-        i64("tcp_fp_fwd_ttl", NoUnit, Experimental, |v| Some(v.syn(0)?.ttl.into()), "TTL or hop limit of the initiator's first SYN without ACK."),
-        i64("tcp_fp_fwd_mss", Bytes, Experimental, |v| v.syn(0)?.mss.map(i64::from), "MSS of the initiator's first SYN without ACK."),
-        i64("tcp_fp_fwd_ws", NoUnit, Experimental, |v| v.syn(0)?.scale.map(i64::from), "Window scale of the initiator's first SYN without ACK."),
-        i64("tcp_fp_bwd_window", Bytes, Experimental, |v| Some(v.syn(1)?.window.into()), "Window of the responder's first SYN-ACK."),
-        i64("tcp_fp_bwd_ttl", NoUnit, Experimental, |v| Some(v.syn(1)?.ttl.into()), "TTL or hop limit of the responder's first SYN-ACK."),
-        i64("tcp_fp_bwd_mss", Bytes, Experimental, |v| v.syn(1)?.mss.map(i64::from), "MSS of the responder's first SYN-ACK."),
-        i64("tcp_fp_bwd_ws", NoUnit, Experimental, |v| v.syn(1)?.scale.map(i64::from), "Window scale of the responder's first SYN-ACK."),
+        str("tcp_fp_fwd", Experimental, |v, out| v.fingerprint(0, out), "t, window, MSS, window scale and 12 digits of an MD5 of these with initial TTL and kinds of options, of the initiator's first SYN without ACK.",
+            formula("\"tW_M_S_\" and 12 digits of MD5(\"W_TTL_M_S_kinds\"), W window, M MSS, S scale of the SYN of fwd").source("own definition, after p0f (Zalewski)").text("text such as t64240_1460_7_ and 12 hexadecimal digits")),
+        str("tcp_fp_bwd", Experimental, |v, out| v.fingerprint(1, out), "The same of the responder's first SYN-ACK.",
+            formula("\"tW_M_S_\" and 12 digits of MD5(\"W_TTL_M_S_kinds\"), W window, M MSS, S scale of the SYN of bwd").source("own definition, after p0f (Zalewski)").text("text such as t64240_1460_7_ and 12 hexadecimal digits")),
+        str("tcp_os_hint_fwd", Experimental, |v, out| put(out, v.stack(0)?), "System with the initial TTL and the order of options of the initiator's first SYN: linux, macos, freebsd, openbsd, windows.",
+            formula("stack with initial TTL and order of options of the SYN of fwd").null("not TCP, or no such SYN, or its options are no known stack's").source("well-known orders of options, after p0f (Zalewski)").one_of(&["linux", "macos", "freebsd", "openbsd", "windows"])),
+        str("tcp_os_hint_bwd", Experimental, |v, out| put(out, v.stack(1)?), "The same of the responder's first SYN-ACK.",
+            formula("stack with initial TTL and order of options of the SYN of bwd").null("not TCP, or no such SYN, or its options are no known stack's").source("well-known orders of options, after p0f (Zalewski)").one_of(&["linux", "macos", "freebsd", "openbsd", "windows"])),
+        f64("tcp_uptime_fwd", Hours, Experimental, |v| v.uptime(0), "Apparent uptime of the initiator by its timestamps, where they run at 10, 100, 250 or 1000 Hz; wrong where a random offset is added (Linux since 4.10).",
+            formula("first TSval of fwd / Hz / 3600, Hz one of 10, 100, 250, 1000 within 5 % of the rate seen").null("not TCP, or fewer than 10 samples, or less than 10 s, or no known rate").source("RFC 7323 section 5.4")),
+        f64("tcp_uptime_bwd", Hours, Experimental, |v| v.uptime(1), "Apparent uptime of the responder, likewise.",
+            formula("first TSval of bwd / Hz / 3600, Hz one of 10, 100, 250, 1000 within 5 % of the rate seen").null("not TCP, or fewer than 10 samples, or less than 10 s, or no known rate").source("RFC 7323 section 5.4")),
+        i64("tcp_fp_fwd_window", Bytes, Experimental, |v| Some(v.syn(0)?.window.into()), "Window of the initiator's first SYN without ACK.",
+            formula("window of the SYN of fwd").range(0, 65535)),
+        i64("tcp_fp_fwd_ttl", NoUnit, Experimental, |v| Some(v.syn(0)?.ttl.into()), "TTL or hop limit of the initiator's first SYN without ACK.",
+            formula("TTL of the SYN of fwd").source("RFC 791, RFC 8200 section 3").range(0, 255)),
+        i64("tcp_fp_fwd_mss", Bytes, Experimental, |v| v.syn(0)?.mss.map(i64::from), "MSS of the initiator's first SYN without ACK.",
+            formula("MSS option of the SYN of fwd").null(NO_OPTION).source("RFC 9293 section 3.7.1").range(0, 65535)),
+        i64("tcp_fp_fwd_ws", NoUnit, Experimental, |v| v.syn(0)?.scale.map(i64::from), "Window scale of the initiator's first SYN without ACK.",
+            formula("window scale option of the SYN of fwd").null(NO_OPTION).source("RFC 7323 section 2.2").range(0, 255)),
+        i64("tcp_fp_bwd_window", Bytes, Experimental, |v| Some(v.syn(1)?.window.into()), "Window of the responder's first SYN-ACK.",
+            formula("window of the SYN of bwd").range(0, 65535)),
+        i64("tcp_fp_bwd_ttl", NoUnit, Experimental, |v| Some(v.syn(1)?.ttl.into()), "TTL or hop limit of the responder's first SYN-ACK.",
+            formula("TTL of the SYN of bwd").source("RFC 791, RFC 8200 section 3").range(0, 255)),
+        i64("tcp_fp_bwd_mss", Bytes, Experimental, |v| v.syn(1)?.mss.map(i64::from), "MSS of the responder's first SYN-ACK.",
+            formula("MSS option of the SYN of bwd").null(NO_OPTION).source("RFC 9293 section 3.7.1").range(0, 65535)),
+        i64("tcp_fp_bwd_ws", NoUnit, Experimental, |v| v.syn(1)?.scale.map(i64::from), "Window scale of the responder's first SYN-ACK.",
+            formula("window scale option of the SYN of bwd").null(NO_OPTION).source("RFC 7323 section 2.2").range(0, 255)),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! Times as a type of their own, for readers that know it: exact to the nanosecond, which doubles are not.
 
 use super::Profile::Extended;
-use super::{FlowView, Group, timestamp};
+use super::{FlowView, Group, always, formula, timestamp};
 use crate::frame::TimeNs;
 use crate::trackers::TrackerMask;
 
@@ -16,16 +16,21 @@ impl FlowView for View {
 }
 
 /// Exact times.
-#[rustfmt::skip] // one line a feature
+#[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View> = Group {
     id: "timestamps",
     doc: "Times of type timestamp, exact to the nanosecond.",
+    source: "RFC 7012 flowStartNanoseconds, flowEndNanoseconds",
+    null: "the flow has no packet",
+    since: "0.2.0",
     opt_in: true,
     uses: TrackerMask::NONE,
     needs: &[],
     view: |flow, _, _| View { first: flow.base.first_ts, last: flow.base.last_ts },
     features: &[
-        timestamp("start_timestamp", Extended, |v| Some(v.first), "Time of the earliest packet, as start_time."),
-        timestamp("end_timestamp", Extended, |v| Some(v.last), "Time of the latest packet, as end_time."),
+        always(timestamp("start_timestamp", Extended, |v| Some(v.first), "Time of the earliest packet, as start_time.",
+            formula("min(t)").source("RFC 7012 flowStartNanoseconds"))),
+        always(timestamp("end_timestamp", Extended, |v| Some(v.last), "Time of the latest packet, as end_time.",
+            formula("max(t)").source("RFC 7012 flowEndNanoseconds"))),
     ],
 };

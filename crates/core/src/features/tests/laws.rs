@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::flows::random;
 use super::*;
-use crate::features::{AnyGroup, LATER_GROUPS, all};
+use crate::columns::Dtype;
+use crate::features::{AnyGroup, FeatureInfo, LATER_GROUPS, NEVER, Range, Unit, all};
 use crate::frame::TimeNs;
 use crate::packet::Side;
 
@@ -23,6 +24,33 @@ fn names_are_unique_and_every_feature_is_documented() {
     for f in all() {
         assert!(f.doc.len() > 10 && f.doc.ends_with('.'), "{}: {:?}", f.name, f.doc);
         assert!(f.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{}", f.name);
+    }
+}
+
+#[test]
+fn the_reference_says_all_of_every_feature() {
+    let older: Vec<_> = OLDER_NAMES.lines().flat_map(|l| l.split(' ').skip(1)).collect();
+    for f in all() {
+        let short = |text: &str| (1..=260).contains(&text.len()) && !text.ends_with('.');
+        assert!([f.formula, f.source, f.null].into_iter().all(short), "{f:?}");
+        let open = |c| f.formula.matches(c).count();
+        assert_eq!((open('('), open('"') % 2), (open(')'), 0), "{}: {}", f.name, f.formula);
+        assert_eq!(f.since, if older.contains(&f.name) { "0.1.6" } else { "0.2.0" }, "{}", f.name);
+        assert_eq!(f.null == NEVER, f.always, "{}: use `always`", f.name);
+        let text = matches!(f.dtype, Dtype::Str | Dtype::ListStr);
+        assert_eq!(text, matches!(f.range, Range::OneOf(_) | Range::Hex(_) | Range::Text(_)), "{}: {}", f.name, f.range);
+        let bare = !text && f.unit == Unit::None && f.dtype != Dtype::TimestampNs;
+        assert!(!bare || f.range != Range::Any, "{}: a number without a unit needs a range", f.name);
+    }
+}
+
+/// A value, or `-` for a null, is one that the reference allows.
+fn allowed(f: &FeatureInfo, value: &str) -> bool {
+    let list = matches!(f.dtype, Dtype::ListF64 | Dtype::ListI64 | Dtype::ListStr);
+    match value {
+        "-" => f.null != NEVER,
+        _ if list => value.split_whitespace().all(|v| f.range.holds(v)),
+        _ => f.range.holds(value),
     }
 }
 
@@ -55,7 +83,11 @@ fn golden_rows() {
         for golden in oracle(group.id()).golden {
             let mut config = groups(&[group.id()]);
             (golden.options)(&mut config);
-            expect(group.id(), &row(&build(&config, &[(golden.flow)()]), 0), golden.row);
+            let row = row(&build(&config, &[(golden.flow)()]), 0);
+            expect(group.id(), &row, golden.row);
+            for f in group.features() {
+                assert!(allowed(&f, &row[f.name]), "{}: {} is not {} (null: {})", f.name, row[f.name], f.range, f.null);
+            }
         }
     }
 }
@@ -93,6 +125,8 @@ fn compare(group: &dyn AnyGroup, case: &Case<'_>, got: &Row) -> Result<(), TestC
     for f in group.features() {
         let Some(got) = got.get(f.name) else { continue };
         prop_assert!(got.is_some() || !f.always, "{} is not always known", f.name);
+        let number = got.filter(|_| f.dtype != Dtype::Bool).map(|n| n.to_string());
+        prop_assert!(number.is_none_or(|n| f.range.holds(&n)), "{}: {:?} is not {}", f.name, got, f.range);
         match (*got, want.remove(f.name).flatten()) {
             (None, None) => {}
             (Some(g), Some(w)) if close(f.name, g, w, case.sketched) => {}
