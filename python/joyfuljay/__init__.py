@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING
 from . import capture, core, extractors, monitoring, output, remote, schema, utils
 from ._errors import CaptureError, JoyfulJayError, PacketsNotKeptError
 from ._native import FlowKey, Packet, Progress, Summary, Table, __version__
-from ._warnings import CaptureWarning
+from ._warnings import CaptureWarning, ConfigWarning
 from .core.config import Config, FeatureGroup
 from .core.flow import Flow
 from .core.pipeline import Pipeline, extract, extract_live
+from .schema import FeatureMeta, describe
 
 __all__ = [
     "CaptureError",
     "CaptureWarning",
     "Config",
+    "ConfigWarning",
     "FeatureGroup",
+    "FeatureMeta",
     "Flow",
     "FlowKey",
     "JoyfulJayError",
@@ -35,6 +38,7 @@ __all__ = [
     "__version__",
     "capture",
     "core",
+    "describe",
     "extract",
     "extract_live",
     "extractors",

@@ -14,10 +14,14 @@ class CaptureWarning(UserWarning):
     """A capture is damaged or cut short, and what came before the damage was used; or nothing in it was of use."""
 
 
-def warn(messages: Iterable[str]) -> None:
-    """Says each message as a :class:`CaptureWarning`, of the line that called the package."""
+class ConfigWarning(UserWarning):
+    """An option has no effect, or leaves something in clear that its name may seem to replace."""
+
+
+def warn(messages: Iterable[str], category: type[UserWarning] = CaptureWarning) -> None:
+    """Says each message as a warning, of the line that called the package."""
     for message in messages:
-        warnings.warn(message, CaptureWarning, stacklevel=_outside())
+        warnings.warn(message, category, stacklevel=_outside())
 
 
 def _outside() -> int:

@@ -1,4 +1,4 @@
-"""What the columns of rows are: name, group, type, unit, profile and meaning, as the engine has them."""
+"""What the columns of rows are: name, type, unit, meaning, formula, range, null rule, source, as the engine has them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = [
     "FeatureMeta",
     "all_feature_ids",
     "all_feature_meta",
+    "describe",
     "generate_feature_schema",
     "get_all_feature_tiers",
     "get_feature_ids_ordered",
@@ -28,7 +29,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FeatureMeta:
-    """One feature. ``id`` is ``group.name``; ``profile`` is the smallest that has it."""
+    """One feature. ``id`` is ``group.name``; ``profile`` is the smallest that has it; ``null_rule`` says when there is no value,
+    ``since`` the version that it came with. docs/features.md has the words of formulas."""
 
     id: str
     name: str
@@ -38,13 +40,32 @@ class FeatureMeta:
     profile: str
     privacy_level: str
     description: str
+    formula: str
+    value_range: str
+    null_rule: str
+    source: str
+    since: str
+
+    def __str__(self) -> str:
+        said = ((field, getattr(self, field)) for field in list(self.__dataclass_fields__)[2:])
+        return "\n".join([self.name, *(f"  {field:14}{text}" for field, text in said if text)])
 
 
 def all_feature_meta() -> dict[str, FeatureMeta]:
     """Every feature of every group by its id, in the order of columns."""
-    rows = (dict(zip(_FIELDS, row, strict=True)) for row in _native.feature_table())
-    metas = (FeatureMeta(id=f"{row['group']}.{row['name']}", **row) for row in rows)
-    return {meta.id: meta for meta in metas}
+    return {meta.id: meta for meta in map(_meta, _native.feature_table())}
+
+
+def describe(name: str) -> FeatureMeta:
+    """All that is said of the feature of this name or id. ValueError with the nearest name where there is none.
+
+    >>> print(joyfuljay.describe("tls_version").formula)
+    """
+    group, dot, bare = name.partition(".")
+    meta = _meta(_native.feature_table(bare if dot else name)[0])
+    if dot and meta.group != group:
+        raise ValueError(f"unknown feature {name!r} (did you mean {meta.id!r}?)")
+    return meta
 
 
 def get_feature_ids_ordered() -> list[str]:
@@ -109,4 +130,11 @@ def write_schema(output_path: str | os.PathLike[str]) -> Path:
     return Path(output_path)
 
 
-_FIELDS = ("name", "group", "dtype", "units", "profile", "privacy_level", "description")
+def _meta(said: dict[str, str]) -> FeatureMeta:
+    values = {field: said[key] for field, key in _FIELDS.items()}
+    return FeatureMeta(id=f"{said['group']}.{said['name']}", **values)
+
+
+#: Fields that the older version had under other names than the metadata of files.
+_OTHER_NAMES = {"dtype": "type", "units": "unit", "privacy_level": "privacy", "value_range": "range", "null_rule": "null"}
+_FIELDS = {field: _OTHER_NAMES.get(field, field) for field in list(FeatureMeta.__dataclass_fields__)[1:]}

@@ -202,6 +202,14 @@ def test_the_schema_is_that_of_the_rows(tmp_path):
     assert schema.get_feature_ids_ordered() == list(metas) and schema.all_feature_ids() == set(metas)
     assert all(m.id == f"{m.group}.{m.name}" and m.description for m in metas.values())
     assert metas["timing.iat_mean"].dtype == "float64" and metas["flow_meta.src_ip"].privacy_level == "address"
+    for meta in metas.values():
+        said = (meta.formula, meta.value_range, meta.null_rule, meta.source, meta.since)
+        assert all(said) and joyfuljay.describe(meta.name) == joyfuljay.describe(meta.id) == meta
+    assert "formula       std(gaps(all))" in str(joyfuljay.describe("iat_std"))
+    with pytest.raises(ValueError, match="did you mean 'iat_std'"):
+        joyfuljay.describe("iat_sdt")
+    with pytest.raises(ValueError, match="did you mean 'timing.iat_std'"):
+        joyfuljay.describe("size.iat_std")
     core, extended, experimental = (schema.get_profile_features(p) for p in schema.list_profiles())
     assert core < extended <= experimental <= set(metas)
     small = Pipeline(Config(profile="JJ-CORE")).get_feature_names()

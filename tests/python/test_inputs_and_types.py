@@ -11,7 +11,7 @@ import warnings
 
 import joyfuljay
 import pytest
-from joyfuljay import CaptureError, CaptureWarning, Config, Flow, Packet, Pipeline
+from joyfuljay import CaptureError, CaptureWarning, Config, ConfigWarning, Flow, Packet, Pipeline
 from joyfuljay.extractors import FeatureExtractor
 from joyfuljay.monitoring import DashboardBuilder, PrometheusMetrics, export_dashboard
 
@@ -168,14 +168,14 @@ def test_types_of_a_data_frame_do_not_depend_on_the_capture(data, backend, missi
     numbers = set(pipeline.process_pcap(data / "few.pcap", "table").numeric_columns)
     assert set(frames[0].select_dtypes(["number", "bool"]).columns) == numbers
     want = {
-        (None, "null"): ("int64", "float64", "boolean"),
-        (None, "zero"): ("int64", "int64", "bool"),
-        ("numpy_nullable", "null"): ("Int64", "Int64", "boolean"),
-        ("numpy_nullable", "zero"): ("Int64", "Int64", "boolean"),
-        ("pyarrow", "null"): ("int64[pyarrow]", "int64[pyarrow]", "bool[pyarrow]"),
-        ("pyarrow", "zero"): ("int64[pyarrow]", "int64[pyarrow]", "bool[pyarrow]"),
+        (None, "null"): ("int64", "float64", "bool", "boolean"),
+        (None, "zero"): ("int64", "int64", "bool", "bool"),
+        ("numpy_nullable", "null"): ("Int64", "Int64", "boolean", "boolean"),
+        ("numpy_nullable", "zero"): ("Int64", "Int64", "boolean", "boolean"),
+        ("pyarrow", "null"): ("int64[pyarrow]", "int64[pyarrow]", "bool[pyarrow]", "bool[pyarrow]"),
+        ("pyarrow", "zero"): ("int64[pyarrow]", "int64[pyarrow]", "bool[pyarrow]", "bool[pyarrow]"),
     }[backend, missing]
-    assert tuple(types[n] for n in ("total_packets", "src_port", "tcp_is_tcp")) == want
+    assert tuple(types[n] for n in ("total_packets", "src_port", "tcp_is_tcp", "tcp_reset_close")) == want
 
 
 @pytest.mark.parametrize("backend", [None, "numpy_nullable"])
@@ -191,6 +191,29 @@ def test_types_and_values_are_the_same_without_pyarrow(data, monkeypatch, config
         with_arrow = pipeline.process_pcap(data / name, dtype_backend=backend)
         monkeypatch.setattr(_extras, "has", lambda module: module != "pyarrow" and has(module))
         pandas.testing.assert_frame_equal(with_arrow, pipeline.process_pcap(data / name, dtype_backend=backend))
+
+
+def test_every_column_has_a_type_and_a_reference(capture):
+    pandas = pytest.importorskip("pandas")
+    pyarrow = pytest.importorskip("pyarrow")
+    frame = joyfuljay.extract(capture)
+    assert len(frame.columns) >= 401 and len(frame) > 20
+    kinds = {meta.name: meta.dtype for meta in joyfuljay.schema.all_feature_meta().values()}
+    for name in frame.columns:
+        number = pandas.api.types.is_numeric_dtype(frame[name]) or pandas.api.types.is_bool_dtype(frame[name])
+        assert number == (kinds[name] != "string"), f"{name} is {frame[name].dtype}"
+    schema = pyarrow.schema(Pipeline().process_pcap(capture, "table"))
+    for field in schema:
+        meta = joyfuljay.describe(field.name)
+        said = {key.decode(): text.decode() for key, text in field.metadata.items()}
+        assert (said["formula"], said["null"], said["range"]) == (meta.formula, meta.null_rule, meta.value_range)
+
+
+def test_what_the_command_notes_is_a_warning():
+    with pytest.warns(ConfigWarning, match="in clear stay .*tls_sni") as seen:
+        pipeline = Pipeline(Config(anonymize_ips=True, anonymization_salt="s"))
+        pipeline.get_feature_names()
+    assert len(seen) == 1 and seen[0].filename == __file__
 
 
 class Longest(FeatureExtractor):

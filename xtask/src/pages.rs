@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use joyfuljay_core::Config;
 use joyfuljay_core::config::KEYS;
-use joyfuljay_core::features::{GROUPS, Profile};
+use joyfuljay_core::features::{FeatureInfo, GROUPS, NEVER, NOTATION, Profile};
+use joyfuljay_core::privacy::Privacy;
 use joyfuljay_monitoring::{DEFAULT_NAMESPACE, METRICS};
 
 const MADE: &str = "<!-- made by `cargo xtask generate`; edit the source, not this page -->\n";
@@ -23,22 +24,51 @@ pub fn features() -> String {
         let n = all.iter().filter(|f| f.profile <= profile).count();
         put(&mut page, &format!("| {} | {n} |\n", profile.name()));
     }
+    page.push_str(
+        "\n`jj features NAME` tells the same of a feature or a group, `joyfuljay.describe(\"NAME\")` in Python. Parquet and Arrow \
+         IPC files carry it in the metadata of each field: `group`, `unit`, `profile`, `privacy`, `direction`, `description`, \
+         `formula`, `range`, `null`, `source`, `since`; what does not apply is left out \
+         (`pyarrow.parquet.read_schema(FILE).field(NAME).metadata`).\n\nWith `bidirectional_split`, what tells of one \
+         direction is null in the row of the other.\n\n## Formulas\n\n| in formulas | means |\n|---|---|\n",
+    );
+    for (word, means) in NOTATION {
+        put(&mut page, &format!("| `{word}` | {means} |\n"));
+    }
     for group in GROUPS {
         let note = if group.opt_in() { " Not part of `all`: name it, or use its own option." } else { "" };
+        let [source, null, since] = group.defaults();
         put(
             &mut page,
             &format!(
-                "\n## {}\n\n{}{note}\n\n| name | type | unit | profile | meaning |\n|---|---|---|---|---|\n",
+                "\n## {}\n\n{}{note} Since {since}.\n\n- Source, where none is named: {source}.\n- Null, where nothing else is \
+                 said: {null}.\n\n| name | type | range | meaning, `formula` | null | profile |\n|---|---|---|---|---|---|\n",
                 group.id(),
                 group.doc()
             ),
         );
         for f in group.features() {
-            let (unit, doc) = (f.unit.name(), cell(f.doc));
-            put(&mut page, &format!("| `{}` | {} | {unit} | {} | {doc} |\n", f.name, f.dtype.name(), f.profile.name()));
+            put(&mut page, &feature(&f, group.defaults()));
         }
     }
     page
+}
+
+/// A row of the reference: what is that of its group is not said again.
+fn feature(f: &FeatureInfo, [source, null, since]: [&str; 3]) -> String {
+    let mut kind = [f.dtype.name(), f.unit.name()].join(" ").trim_end().to_owned();
+    if f.privacy != Privacy::Public {
+        put(&mut kind, &format!("<br>privacy: {}", f.privacy.name()));
+    }
+    let mut meaning = format!("{}<br>`{}`", cell(f.doc), cell(f.formula));
+    if f.source != source {
+        put(&mut meaning, &format!("<br>{}", cell(f.source)));
+    }
+    if f.since != since {
+        put(&mut meaning, &format!("<br>since {}", f.since));
+    }
+    let null = if f.null == null && f.null != NEVER { "" } else { f.null };
+    let (range, profile) = (f.range.to_string(), f.profile.name());
+    format!("| `{}` | {kind} | {} | {meaning} | {} | {profile} |\n", f.name, cell(&range), cell(null))
 }
 
 /// docs/configuration.md.

@@ -83,6 +83,19 @@ fn a_capture_from_a_pipe_gives_the_same_rows() {
 }
 
 #[test]
+fn all_is_told_of_a_feature_that_is_named() {
+    let card = out(&jj(&["features", "tls_version"]));
+    for says in ["tls_version\n", "  formula      SH.supported_versions, else", "  range        0 to 65535\n", "In formulas\n"] {
+        assert!(card.contains(says), "{says}: {card}");
+    }
+    let listed: Value = serde_json::from_str(&out(&jj(&["features", "tcp-rtt", "tls_sni", "-f", "json"]))).unwrap();
+    let listed = listed.as_array().unwrap();
+    assert_eq!((listed.len(), &listed[10]["privacy"], &listed[0]["since"]), (11, &"name".into(), &"0.1.6".into()));
+    let csv = out(&jj(&["features", "-f", "csv"]));
+    assert!(csv.starts_with("name,group,type,unit,profile,privacy,direction,description,formula,range,null,source,since\n"));
+}
+
+#[test]
 fn a_capture_cut_short_is_a_warning_and_not_a_failure() {
     let o = jj(&["extract", &sample("cut_short.pcap")]);
     assert!(o.status.success());
@@ -109,6 +122,8 @@ fn errors_are_one_line_with_a_code() {
         (vec!["extract", &few, "-c", config.to_str().unwrap()], 2, "jj.yaml:2: unknown option 'flow_timout'"),
         (vec!["extract", &few, "--set", "burst=1"], 2, "burst_threshold_ms"),
         (vec!["features", "--group", "tpc"], 2, "did you mean 'tcp'?"),
+        (vec!["features", "iat_maen"], 2, "unknown feature or group 'iat_maen' (did you mean 'iat_mean'?)"),
+        (vec!["features", "iat_mean", "--group", "tcp"], 2, "cannot be used with"),
         (vec!["profiles", "show", "JJ-CRE"], 2, "did you mean 'JJ-CORE'?"),
     ] {
         let o = jj(&args);

@@ -1,5 +1,7 @@
 //! The configuration comes as JSON, so that names, types and ranges are judged in one place for command, file and Python.
 
+use std::collections::HashMap;
+
 use joyfuljay::{Config, ConfigError, config_file};
 use joyfuljay_core::config::{KEYS, Key};
 use joyfuljay_core::features::{self, FeatureInfo, GROUPS, LATER_GROUPS, Profile};
@@ -70,12 +72,15 @@ pub fn feature_groups() -> (Vec<&'static str>, Vec<&'static str>) {
     (GROUPS.iter().map(|g| g.id()).collect(), LATER_GROUPS.to_vec())
 }
 
-/// Every feature: name, group, type, unit, smallest profile that has it, privacy, and what it is.
+/// All that is said of every feature, or of the one of this name.
 #[pyfunction]
-pub fn feature_table() -> Vec<[&'static str; 7]> {
-    let row =
-        |f: FeatureInfo| [f.name, f.group, f.dtype.name(), f.unit.name(), f.profile.name(), f.privacy.name(), f.doc];
-    features::all().map(row).collect()
+#[pyo3(signature = (name=None))]
+pub fn feature_table(name: Option<&str>) -> PyResult<Vec<HashMap<&'static str, String>>> {
+    let said = |f: FeatureInfo| f.described().into_iter().map(|(key, text)| (key, text.into_owned())).collect();
+    match name {
+        Some(name) => Ok(vec![said(features::feature(name).map_err(|e| config_error(&e))?)]),
+        None => Ok(features::all().map(said).collect()),
+    }
 }
 
 /// Names of the profiles, from the smallest to the largest.

@@ -174,6 +174,11 @@ impl Engine {
         self.plan.never_null().collect()
     }
 
+    /// What the user should know before a run: options without effect, and what stays in clear although addresses do not.
+    fn notes(&self) -> Vec<String> {
+        self.plan.notes().to_vec()
+    }
+
     /// A table without rows.
     fn empty(&self) -> Table {
         Table::new(self.plan.schema(), Vec::new())

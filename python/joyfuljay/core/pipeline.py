@@ -13,7 +13,7 @@ from .. import _frames, _native, _own_frames
 from .._frames import DtypeBackend
 from .._native import Flow, Summary, Table
 from .._progress import ProgressLike, listener
-from .._warnings import warn
+from .._warnings import ConfigWarning, warn
 from ..extractors.base import FeatureExtractor, check
 from ..monitoring.base import MetricsSink
 from ..monitoring.prometheus import PrometheusMetrics
@@ -352,6 +352,7 @@ class Pipeline:
                     raise ValueError(f"{extractor.name}: there is a feature '{name}' already; choose another name")
                 names.append(name)
         self._engine, self._built = engine, config
+        warn(engine.notes(), ConfigWarning)
         return engine
 
     def _tables(self, path: Input) -> Iterator[Table]:

@@ -1,25 +1,29 @@
-//! `jj features`: what can be selected, straight from the table that the rows are made from.
+//! `jj features`: what can be selected and what it means, straight from the table that the rows are made from.
 
 use clap::{Args, ValueEnum};
-use joyfuljay_core::features::{self, FeatureInfo, GROUPS, Profile};
-use serde_json::json;
+use joyfuljay_core::features::{self, FeatureInfo, GROUPS, NOTATION, Profile};
+use serde_json::Value;
 
 use crate::error::CliError;
 use crate::out::{self, csv_field};
 
-/// List the features: name, type, unit, profile, meaning.
+/// List the features, or tell all of some: formula, source, range, when null.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  jj features\n  jj features --group timing\n  jj features --profile JJ-CORE -f csv"
+    after_help = "Examples:\n  jj features\n  jj features tls_version\n  jj features tcp_rtt -f json\n  jj features --group \
+                        timing\n  jj features --profile JJ-CORE -f csv"
 )]
 pub struct Features {
+    /// Features or groups to tell all of.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     /// Only these groups.
-    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',', conflicts_with = "names")]
     group: Vec<String>,
     /// Only features of this profile (and of those inside it).
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// How to print them.
+    /// How to print them; csv and json have all that is said of a feature.
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     format: Form,
 }
@@ -35,10 +39,17 @@ enum Form {
 impl Features {
     pub fn run(self) -> Result<(), CliError> {
         let profile = self.profile.as_deref().map(Profile::find).transpose()?;
-        let groups = if self.group.is_empty() { GROUPS.to_vec() } else { features::groups(&self.group)? };
-        let wanted = |f: &FeatureInfo| profile.is_none_or(|p| f.profile <= p);
-        let features: Vec<_> = groups.iter().flat_map(|g| g.features()).filter(wanted).collect();
+        let mut features = Vec::new();
+        for name in &self.names {
+            features.extend(features::named(name)?);
+        }
+        if self.names.is_empty() {
+            let groups = if self.group.is_empty() { GROUPS.to_vec() } else { features::groups(&self.group)? };
+            features = groups.iter().flat_map(|g| g.features()).collect();
+        }
+        features.retain(|f| profile.is_none_or(|p| f.profile <= p));
         match self.format {
+            Form::Table if !self.names.is_empty() => out::print(&cards(&features)),
             Form::Table => out::print(&table(&features)),
             Form::Json => out::print_json(&features.iter().map(feature_json).collect()),
             Form::Csv => out::print(&csv(&features)),
@@ -48,17 +59,12 @@ impl Features {
 }
 
 /// A feature as a JSON object.
-pub fn feature_json(f: &FeatureInfo) -> serde_json::Value {
-    json!({
-        "name": f.name,
-        "group": f.group,
-        "type": f.dtype.name(),
-        "unit": f.unit.name(),
-        "profile": f.profile.name(),
-        "privacy": f.privacy.name(),
-        "direction": f.direction.map(|d| d.name()),
-        "description": f.doc,
-    })
+pub fn feature_json(f: &FeatureInfo) -> Value {
+    let value = |(key, text): (&str, std::borrow::Cow<'_, str>)| {
+        let none = key == "direction" && text.is_empty();
+        (key.to_owned(), if none { Value::Null } else { Value::from(&*text) })
+    };
+    Value::Object(f.described().into_iter().map(value).collect())
 }
 
 const HEADER: [&str; 6] = ["name", "group", "type", "unit", "profile", "description"];
@@ -73,11 +79,28 @@ fn table(features: &[FeatureInfo]) -> String {
     out::table(&rows)
 }
 
-fn csv(features: &[FeatureInfo]) -> String {
-    let mut text = HEADER.join(",") + "\n";
+/// All that is said of each, one below the other, and the words of their formulas.
+fn cards(features: &[FeatureInfo]) -> String {
+    let mut text = String::new();
     for f in features {
-        text.push_str(&cells(f).map(csv_field).join(","));
-        text.push('\n');
+        let said = f.described().into_iter().filter(|(key, text)| *key != "name" && !text.is_empty());
+        let rows: Vec<_> = said.map(|(key, text)| vec![format!("  {key}"), text.into_owned()]).collect();
+        text.push_str(&format!("{}\n{}\n", f.name, out::table(&rows)));
+    }
+    let rows: Vec<_> = NOTATION.iter().map(|(word, means)| vec![format!("  {word}"), (*means).to_owned()]).collect();
+    text.push_str(&format!("In formulas\n{}", out::table(&rows)));
+    text
+}
+
+fn csv(features: &[FeatureInfo]) -> String {
+    let mut text = String::new();
+    for f in features {
+        let (keys, said): (Vec<_>, Vec<_>) = f.described().into_iter().unzip();
+        if text.is_empty() {
+            text = keys.join(",") + "\n";
+        }
+        let fields: Vec<_> = said.iter().map(|text| csv_field(text)).collect();
+        text.push_str(&format!("{}\n", fields.join(",")));
     }
     text
 }

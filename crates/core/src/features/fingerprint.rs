@@ -119,7 +119,7 @@ fn tor_evidence(facts: &Facts) -> tor::Evidence {
 pub static GROUP: Group<View> = Group {
     id: "fingerprint",
     doc: "Evidence of Tor, tunnels of VPNs and encrypted DNS, and the kind of traffic that follows from it.",
-    source: "own definition (rules in docs/parity.md)",
+    source: "own rules, each named in fingerprint_evidence",
     null: "no evidence was found",
     since: "0.1.6",
     opt_in: false,

@@ -1,5 +1,7 @@
 //! What a feature is: an entry that carries its name, unit, profile, value, doc, and how and when there is a value.
 
+use std::borrow::Cow;
+
 use super::reference::{NEVER, Range, Reference};
 use super::{RowSettings, Scratch};
 use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Texts};
@@ -70,6 +72,8 @@ pub trait AnyGroup: Sync {
     fn id(&self) -> &'static str;
     /// What it is, in a sentence.
     fn doc(&self) -> &'static str;
+    /// Source, null rule and version of its features, where they say none of their own.
+    fn defaults(&self) -> [&'static str; 3];
     /// Whether `all` leaves it out.
     fn opt_in(&self) -> bool;
     /// Trackers that it reads.
@@ -120,6 +124,29 @@ pub struct FeatureInfo {
     pub always: bool,
     /// Whether it is of one direction only.
     pub direction: Option<Direction>,
+}
+
+impl FeatureInfo {
+    /// All that is said of it, each under its key: metadata of Arrow fields, JSON, the columns of `jj features -f csv`. What does
+    /// not apply is empty. One list, so that no output calls a thing by another name.
+    pub fn described(&self) -> [(&'static str, Cow<'static, str>); 13] {
+        let said = |text: &'static str| Cow::Borrowed(text);
+        [
+            ("name", said(self.name)),
+            ("group", said(self.group)),
+            ("type", said(self.dtype.name())),
+            ("unit", said(self.unit.name())),
+            ("profile", said(self.profile.name())),
+            ("privacy", said(self.privacy.name())),
+            ("direction", said(self.direction.map_or("", Direction::name))),
+            ("description", said(self.doc)),
+            ("formula", said(self.formula)),
+            ("range", self.range.to_string().into()),
+            ("null", said(self.null)),
+            ("source", said(self.source)),
+            ("since", said(self.since)),
+        ]
+    }
 }
 
 /// Unit of a column.
@@ -270,6 +297,10 @@ impl<V: FlowView> AnyGroup for Group<V> {
 
     fn doc(&self) -> &'static str {
         self.doc
+    }
+
+    fn defaults(&self) -> [&'static str; 3] {
+        [self.source, self.null, self.since]
     }
 
     fn opt_in(&self) -> bool {

@@ -46,7 +46,7 @@ pub use reference::{NEVER, NOTATION, Range, Reference, formula};
 pub use settings::{RowSettings, Scratch};
 
 use crate::error::ConfigError;
-use crate::nearest::{find, same};
+use crate::nearest::{find, same, unknown};
 
 /// Every group. The order is the order of columns.
 pub static GROUPS: &[&dyn AnyGroup] = &[
@@ -86,6 +86,19 @@ pub const LATER_GROUPS: &[&str] = &["connection"];
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {
     GROUPS.iter().flat_map(|g| g.features())
+}
+
+/// The features of a group, or the one feature, of this name.
+pub fn named(name: &str) -> Result<Vec<FeatureInfo>, ConfigError> {
+    if let Some(group) = GROUPS.iter().find(|g| same(g.id(), name)) {
+        return Ok(group.features());
+    }
+    let features: Vec<_> = all().collect();
+    let known = features.iter().map(|f| f.name).chain(GROUPS.iter().map(|g| g.id()));
+    match features.iter().find(|f| same(f.name, name)) {
+        Some(feature) => Ok(vec![*feature]),
+        None => Err(unknown("feature or group", name, known)),
+    }
 }
 
 /// The feature of this name.

@@ -20,7 +20,7 @@ impl FlowView for View {
 pub static GROUP: Group<View> = Group {
     id: "timestamps",
     doc: "Times of type timestamp, exact to the nanosecond.",
-    source: "RFC 7012 flowStartNanoseconds, flowEndNanoseconds",
+    source: "IANA IPFIX flowStartNanoseconds, flowEndNanoseconds",
     null: "the flow has no packet",
     since: "0.2.0",
     opt_in: true,
@@ -29,8 +29,8 @@ pub static GROUP: Group<View> = Group {
     view: |flow, _, _| View { first: flow.base.first_ts, last: flow.base.last_ts },
     features: &[
         always(timestamp("start_timestamp", Extended, |v| Some(v.first), "Time of the earliest packet, as start_time.",
-            formula("min(t)").source("RFC 7012 flowStartNanoseconds"))),
+            formula("min(t)").source("IANA IPFIX flowStartNanoseconds"))),
         always(timestamp("end_timestamp", Extended, |v| Some(v.last), "Time of the latest packet, as end_time.",
-            formula("max(t)").source("RFC 7012 flowEndNanoseconds"))),
+            formula("max(t)").source("IANA IPFIX flowEndNanoseconds"))),
     ],
 };

@@ -135,6 +135,6 @@ pub static GROUP: Group<View> = Group {
         f64("first_response_time", Seconds, Core, |v| v.first_response(), "Time from the first packet to the first backward one.",
             formula("min(t of bwd) - min(t of all)").null("no backward packet").source("own definition")),
         always(bool("iat_approximate", Extended, |v| Some(v.gaps?.approximate), "Whether the flow was too long for exact quantiles of gaps: they are within 1/256.",
-            formula("total_packets > 4096").source("DDSketch-like, log-linear: Masson, Rim, Lee (2019)").since("0.2.0"))),
+            formula("total_packets > 4096").source("own definition").since("0.2.0"))),
     ],
 };

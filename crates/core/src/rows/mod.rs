@@ -106,7 +106,7 @@ impl RowPlan {
         self.features.iter().filter(move |f| plain(f.dtype)).filter(always).map(|f| f.name)
     }
 
-    /// The schema of the rows. Each field has metadata: `unit`, `group`, `profile`, `description`, `privacy`.
+    /// The schema of the rows. Each field has metadata: what [`FeatureInfo::described`] says and the field itself does not.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -199,15 +199,9 @@ fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
         own("direction", "Direction of the row: fwd, bwd.");
     }
     for f in features {
-        let meta = [
-            ("unit", f.unit.name()),
-            ("group", f.group),
-            ("profile", f.profile.name()),
-            ("description", f.doc),
-            ("privacy", f.privacy.name()),
-        ];
-        let meta = meta.map(|(k, v)| (k.to_owned(), v.to_owned()));
-        fields.push(Field::new(f.name, f.dtype.arrow(), true).with_metadata(HashMap::from(meta)));
+        let said = f.described().into_iter().filter(|(key, text)| !matches!(*key, "name" | "type") && !text.is_empty());
+        let meta: HashMap<_, _> = said.map(|(key, text)| (key.to_owned(), text.into_owned())).collect();
+        fields.push(Field::new(f.name, f.dtype.arrow(), true).with_metadata(meta));
     }
     Arc::new(Schema::new(fields))
 }

@@ -247,6 +247,10 @@ fn fields_carry_what_is_known_of_them() {
     let get = |k: &str| meta.get(k).map(String::as_str);
     assert_eq!((get("unit"), get("group"), get("profile")), (Some("s"), Some("timing"), Some("JJ-CORE")));
     assert_eq!((get("privacy"), get("description").map(|d| d.is_empty())), (Some("public"), Some(false)));
+    let how = ["formula", "range", "null", "since"].map(get);
+    assert_eq!(how, ["mean(gaps(all))", "from 0", "fewer than two packets", "0.1.6"].map(Some));
+    // What does not apply is not there: it is written once for each of some 450 columns.
+    assert_eq!((get("direction"), get("name")), (None, None));
 }
 
 #[test]
