@@ -1,11 +1,13 @@
-//! Chores of the repository: `cargo xtask generate [--check]`, `cargo xtask check-data FOLDER` and
-//! `cargo xtask mutate FOLDER`.
+//! Chores of the repository: `cargo xtask generate [--check]`, `cargo xtask check-data FOLDER`, `cargo xtask agreement FOLDER`
+//! and `cargo xtask mutate FOLDER`.
 
+mod agreement;
 mod check_data;
 mod generate;
 mod mutate;
 mod pages;
 mod stubs;
+mod table;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ const USAGE: &str = "usage:
   cargo xtask generate --check    fail where one of them is stale
   cargo xtask check-data FOLDER [--only TEXT] [-v]
                                   hold the captures of FOLDER against reference answers of tshark
+  cargo xtask agreement FOLDER    hold the features of FOLDER's captures against reference values; writes docs/agreement.md
   cargo xtask mutate FOLDER [--count N] [--seed N] [--case N]
                                   run damaged captures of FOLDER: its malformed/ as they are, others mutated";
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         ["generate"] => generate::write(&repository()),
         ["generate", "--check"] => generate::check(&repository()),
         ["check-data", folder, options @ ..] => check(Path::new(folder), options),
+        ["agreement", folder] => agreement::run(Path::new(folder), &repository().join("docs/agreement.md")),
         ["mutate", folder, options @ ..] => mutated(Path::new(folder), options),
         _ => Err(USAGE.into()),
     };

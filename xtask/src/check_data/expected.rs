@@ -5,6 +5,8 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::table::{Row, rows};
+
 /// What is known of one capture.
 #[derive(Debug, Default)]
 pub struct Capture {
@@ -76,38 +78,7 @@ pub fn load(folder: &Path) -> Result<BTreeMap<String, Capture>, Box<dyn Error>> 
     Ok(set)
 }
 
-/// A row of a CSV file by column names.
-struct Row {
-    file: String,
-    line: u64,
-    fields: BTreeMap<String, String>,
-}
-
-fn rows(path: &Path) -> Result<Vec<Row>, Box<dyn Error>> {
-    let file = path.display().to_string();
-    let mut reader = csv::Reader::from_path(path).map_err(|e| format!("{file}: {e}"))?;
-    let mut rows = Vec::new();
-    for record in reader.deserialize::<BTreeMap<String, String>>() {
-        let fields = record.map_err(|e| format!("{file}: {e}"))?;
-        rows.push(Row { file: file.clone(), line: rows.len() as u64 + 2, fields });
-    }
-    Ok(rows)
-}
-
 impl Row {
-    fn text(&self, column: &str) -> Result<&str, String> {
-        let missing = || format!("{}: there is no column {column}", self.file);
-        self.fields.get(column).map(String::as_str).ok_or_else(missing)
-    }
-
-    /// A number; 0 where the field is empty.
-    fn number<T: std::str::FromStr + Default>(&self, column: &str) -> Result<T, String> {
-        match self.text(column)? {
-            "" => Ok(T::default()),
-            text => text.parse().map_err(|_| format!("{}: row {}: {column} = {text}", self.file, self.line)),
-        }
-    }
-
     fn address(&self, column: &str) -> Result<IpAddr, String> {
         let text = self.text(column)?;
         text.parse().map_err(|_| format!("{}: row {}: {column} = {text} is no address", self.file, self.line))
