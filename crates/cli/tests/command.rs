@@ -85,14 +85,18 @@ fn a_capture_from_a_pipe_gives_the_same_rows() {
 #[test]
 fn all_is_told_of_a_feature_that_is_named() {
     let card = out(&jj(&["features", "tls_version"]));
-    for says in ["tls_version\n", "  formula      SH.supported_versions, else", "  range        0 to 65535\n", "In formulas\n"] {
+    for says in
+        ["tls_version\n", "  formula      SH.supported_versions, else", "  range        0 to 65535\n", "In formulas\n"]
+    {
         assert!(card.contains(says), "{says}: {card}");
     }
     let listed: Value = serde_json::from_str(&out(&jj(&["features", "tcp-rtt", "tls_sni", "-f", "json"]))).unwrap();
     let listed = listed.as_array().unwrap();
     assert_eq!((listed.len(), &listed[10]["privacy"], &listed[0]["since"]), (11, &"name".into(), &"0.1.6".into()));
     let csv = out(&jj(&["features", "-f", "csv"]));
-    assert!(csv.starts_with("name,group,type,unit,profile,privacy,direction,description,formula,range,null,source,since\n"));
+    assert!(
+        csv.starts_with("name,group,type,unit,profile,privacy,direction,description,formula,range,null,source,since\n")
+    );
 }
 
 #[test]

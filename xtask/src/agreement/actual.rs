@@ -90,7 +90,8 @@ fn value<'a>(batch: &'a RecordBatch, row: usize, column: &str) -> Option<Value<'
 impl Value<'_> {
     /// Whether it is what the text of a reference says. Floating point: relative 1e-6 or absolute 1e-9, variances 1e-15.
     pub fn is(self, text: &str, column: &str) -> bool {
-        let near = |want: f64, have: f64, least: f64| (want - have).abs() <= (1e-6 * want.abs().max(have.abs())).max(least);
+        let near =
+            |want: f64, have: f64, least: f64| (want - have).abs() <= (1e-6 * want.abs().max(have.abs())).max(least);
         match self {
             Self::Null => text.is_empty(),
             Self::Bool(have) => text == if have { "true" } else { "false" },

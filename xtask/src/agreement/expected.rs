@@ -73,12 +73,8 @@ pub fn load(folder: &Path) -> Result<Expected, Box<dyn Error>> {
 
 fn features(expected: &mut Expected, tables: &Path, group: &str, below: &str) -> Result<(), Box<dyn Error>> {
     let path = tables.join(format!("feature_{group}.csv"));
-    let names: Vec<String> = csv::Reader::from_path(&path)?
-        .headers()?
-        .iter()
-        .filter(|c| !KEYS.contains(c))
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<String> =
+        csv::Reader::from_path(&path)?.headers()?.iter().filter(|c| !KEYS.contains(c)).map(str::to_owned).collect();
     let at = match expected.groups.iter().position(|(id, _)| id == group) {
         Some(at) => at,
         None => {

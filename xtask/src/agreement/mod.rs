@@ -61,7 +61,13 @@ pub fn run(folder: &Path, page: &Path) -> Result<bool, Box<dyn Error>> {
         let unexplained = c.equal < c.compared && reason(name).is_none();
         if !c.there || short || unexplained {
             good = false;
-            let what = if !c.there { "not there" } else if short { "short" } else { "differs, and nobody says why" };
+            let what = if !c.there {
+                "not there"
+            } else if short {
+                "short"
+            } else {
+                "differs, and nobody says why"
+            };
             println!("{group} {name}: {}/{} ({what}) {:?}", c.equal, c.compared, c.captures);
         }
     }
@@ -119,7 +125,13 @@ fn text(expected: &Expected, counts: &Counts) -> String {
         all.1,
         percent(all),
     );
-    section(&mut page, "Fingerprints and server names", FINGERPRINTS.iter().map(|(k, _)| *k), FINGERPRINT_GROUP, counts);
+    section(
+        &mut page,
+        "Fingerprints and server names",
+        FINGERPRINTS.iter().map(|(k, _)| *k),
+        FINGERPRINT_GROUP,
+        counts,
+    );
     for (group, names) in &expected.groups {
         section(&mut page, group, names.iter().map(String::as_str), group, counts);
     }
@@ -141,7 +153,10 @@ fn section<'a>(page: &mut String, title: &str, names: impl Iterator<Item = &'a s
         };
         put(&mut rows, &format!("| `{name}` | {} | {} | {different} | {why} |\n", c.compared, c.equal));
     }
-    put(page, &format!("\n## {title}\n\n{} of {} values are equal ({}).\n\n{head}{rows}", total.0, total.1, percent(total)));
+    put(
+        page,
+        &format!("\n## {title}\n\n{} of {} values are equal ({}).\n\n{head}{rows}", total.0, total.1, percent(total)),
+    );
 }
 
 /// The captures where something differs: by name, or how many.

@@ -138,9 +138,7 @@ impl Range {
             Self::Between(least, most) => number(&|n| n >= least as f64 && n <= most as f64),
             Self::Truth => matches!(value, "false" | "true"),
             Self::OneOf(texts) => texts.contains(&value),
-            Self::Hex(digits) => {
-                value.len() == digits && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            }
+            Self::Hex(digits) => value.len() == digits && value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
             Self::Text(_) => true,
         }
     }

@@ -60,7 +60,8 @@ impl View<'_> {
 const NO_SYN: &str = "not TCP, or no SYN of that side";
 const NO_SCALE: &str = "not TCP, or no SYN of that side with the option";
 const NO_WINDOW: &str = "not TCP, or no segment of that side without RST";
-const UNKNOWN_SCALE: &str = "no segment of that side without RST, or whether windows are scaled is not known: a SYN is missing";
+const UNKNOWN_SCALE: &str =
+    "no segment of that side without RST, or whether windows are scaled is not known: a SYN is missing";
 
 /// Windows.
 #[rustfmt::skip] // a feature: what it is, and how

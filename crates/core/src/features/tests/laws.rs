@@ -38,7 +38,13 @@ fn the_reference_says_all_of_every_feature() {
         assert_eq!(f.since, if older.contains(&f.name) { "0.1.6" } else { "0.2.0" }, "{}", f.name);
         assert_eq!(f.null == NEVER, f.always, "{}: use `always`", f.name);
         let text = matches!(f.dtype, Dtype::Str | Dtype::ListStr);
-        assert_eq!(text, matches!(f.range, Range::OneOf(_) | Range::Hex(_) | Range::Text(_)), "{}: {}", f.name, f.range);
+        assert_eq!(
+            text,
+            matches!(f.range, Range::OneOf(_) | Range::Hex(_) | Range::Text(_)),
+            "{}: {}",
+            f.name,
+            f.range
+        );
         let bare = !text && f.unit == Unit::None && f.dtype != Dtype::TimestampNs;
         assert!(!bare || f.range != Range::Any, "{}: a number without a unit needs a range", f.name);
     }
