@@ -189,7 +189,8 @@ def test_features_are_columns_with_right_values(jj, tmp_path):
 def test_the_format_is_read_back_by_others(jj, tree):
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/e2e/test_formats.py", "-k", "tsv"]
     done = subprocess.run(tests, cwd=tree, env=os.environ | {"JJ": str(jj)}, capture_output=True, check=False)
-    assert done.returncode == 0 and b"1 passed" in done.stdout, done.stdout.decode()
+    # pytest fails, too, where `-k` finds no test.
+    assert done.returncode == 0, done.stdout.decode()
 
 
 def test_the_place_gets_what_a_file_would(jj):
