@@ -209,6 +209,62 @@ def app_seeds():
     yield "other", script(b"\0" * 40, b"\xff" * 40, (3, 3, 3), (9, 9, 0))
 
 
+# A ClientHello and a ServerHello behind their headers.
+CLIENT_HELLO = b"\3\3" + bytes(32) + b"\0" + be16(4, 0x1301, 0xC02F) + b"\1\0"
+CLIENT_EXTENSIONS = be16(0, 14, 12) + b"\0" + be16(9) + b"localhost" + be16(16, 5, 3) + b"\2h3" + be16(43, 3) + b"\2\3\4" + be16(10, 4, 2, 29)
+CLIENT_HELLO += be16(len(CLIENT_EXTENSIONS)) + CLIENT_EXTENSIONS
+SERVER_HELLO = b"\3\3" + bytes(32) + b"\0" + be16(0xC02F) + b"\0"
+SERVER_13 = b"\3\3" + bytes(32) + b"\0" + be16(0x1301) + b"\0" + be16(6, 43, 2, 0x0304)
+CERTIFICATE = b"\0\0\x16\0\0\x13\x30\x11" + bytes(17)
+KEY_EXCHANGE = b"\3\0\x1d\x20" + bytes(32) + b"\4\1\0\0"
+
+
+def handshake(kind, body):
+    return bytes([kind]) + struct.pack(">I", len(body))[1:] + body
+
+
+def tls_record(kind, body):
+    return bytes([kind, 3, 3]) + be16(len(body)) + body
+
+
+def tls_seeds():
+    # The target sends the headers of the hellos: 512 bytes of a record, 508 of a message, of which the version is there.
+    client, server = CLIENT_HELLO[2:].ljust(506, b"\0"), SERVER_HELLO[2:].ljust(506, b"\0")
+    retry = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c") + SERVER_13[34:]
+    flight = handshake(11, CERTIFICATE) + handshake(12, KEY_EXCHANGE) + handshake(14, b"")
+    ccs, data = tls_record(20, b"\1"), tls_record(23, bytes(538))
+    yield "full", b"\0" + talk((0, client), (1, server + tls_record(22, flight[:30]) + tls_record(22, flight[30:]) + ccs), (0, ccs + data), (1, data))
+    yield "retry", b"\1" + talk((0, client), (1, retry.ljust(506, b"\0") + ccs + tls_record(22, handshake(2, SERVER_13)) + data))
+    yield "ticket", b"\0" + talk((1, server + tls_record(22, handshake(4, bytes(9))) + ccs), (0, client + ccs))
+
+
+def dtls_seeds():
+    hello = CLIENT_HELLO[:35] + b"\0" + CLIENT_HELLO[35:]
+    messages = (0, b"\1" + hello), (1, b"\3\xfe\xff\2\1\1"), (1, b"\2" + SERVER_HELLO), (1, b"\x0b" + CERTIFICATE), (1, b"\x0c" + KEY_EXCHANGE), (1, b"\x0e")
+    yield "together", b"\0" + talk(*messages)
+    yield "apart", b"\2" + talk(*messages)
+    head = lambda epoch, kind, body: bytes([kind, 0xFE, 0xFD]) + be16(epoch) + bytes(6) + be16(len(body)) + body
+    whole = lambda kind, body: head(0, 22, handshake(kind, body)[:4] + bytes(5) + struct.pack(">I", len(body))[1:] + body)
+    yield "datagrams", b"\1" + talk((0, whole(1, hello)), (1, whole(2, SERVER_HELLO) + head(0, 20, b"\1")), (0, head(1, 23, bytes(40))), (1, head(1, 23, bytes(40))))
+
+
+def quic_seeds():
+    client, server = handshake(1, CLIENT_HELLO), handshake(2, SERVER_13)
+    for version in range(6):
+        yield f"together_{version}", bytes([version | 0x18]) + talk((0, client), (1, server))
+        yield f"apart_{version}", bytes([version | 0x38]) + talk((0, client[:40]), (0, client[40:]), (1, server))
+    frame = lambda data: b"\6\0" + be16(0x4000 | len(data)) + data
+    yield "frames", b"\x08" + talk((0, frame(client)), (1, b"\2\1\0\0\0" + frame(server)), (0, b"\3\1\0\0\0\1\1\1" + b"\1\0"))
+    yield "coalesced", b"\x10" + talk((0, frame(client)), (1, frame(server)))
+    long = lambda version, kind, rest: bytes([0xC0 | kind << 4]) + struct.pack(">I", version) + b"\4abcd\2xy" + rest
+    short = b"\x60" + bytes(30)
+    for name, *datagrams in (
+        ("short", short, long(1, 1, b"\x40\x28" + bytes(40)), short), ("retry", long(1, 3, bytes(40))), ("negotiation", long(0, 0, be16(0, 1, 0x6B33, 0x43CF))),
+        ("initial", long(1, 0, b"\0\x40\x28" + bytes(40)) + long(1, 2, b"\x40\x28" + bytes(40)) + short), ("google", b"\x0d" + bytes(8) + b"Q043" + bytes(30)),
+    ):
+        yield name, b"\0" + talk(*((0, d) for d in datagrams), *((1, d) for d in datagrams))
+
+
 def talk(*parts):
     """Segments or datagrams: side (0 or 1), bytes; each in pieces that fit, and cut."""
     out = b""
@@ -293,7 +349,7 @@ def datagram_seeds():
 
 def main():
     for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
-                          ("streams", stream_seeds), ("app", app_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
+                          ("streams", stream_seeds), ("app", app_seeds), ("tls", tls_seeds), ("dtls", dtls_seeds), ("quic", quic_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
                           ("recognise", recognise_seeds), ("datagrams", datagram_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ pub mod app;
 pub mod captures;
 pub mod decoding;
 pub mod fragments;
+pub mod handshakes;
 pub mod memory;
 pub mod protocols;
 pub mod streams;

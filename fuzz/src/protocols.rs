@@ -11,13 +11,13 @@ use joyfuljay_core::protocols::testing::Wire;
 use joyfuljay_core::protocols::{Datagram, DatagramSession, Session, dns, http1, http2, ssh};
 
 /// A segment, and where it is cut.
-struct Part<'a> {
-    side: Side,
-    bytes: &'a [u8],
-    cut: usize,
+pub(crate) struct Part<'a> {
+    pub side: Side,
+    pub bytes: &'a [u8],
+    pub cut: usize,
 }
 
-fn parts(mut input: &[u8]) -> Vec<Part<'_>> {
+pub(crate) fn parts(mut input: &[u8]) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     while let [head, more, rest @ ..] = input {
         let side = if head & 0x80 == 0 { Side::A } else { Side::B };
@@ -30,14 +30,21 @@ fn parts(mut input: &[u8]) -> Vec<Part<'_>> {
     parts
 }
 
-/// The laws of a session, whose facts are what is compared.
-fn laws<S: Session, F: PartialEq + Debug>(new: impl Fn() -> S, facts: impl Fn(&S) -> F, max_heap: usize, input: &[u8]) {
+/// The laws of a session, whose facts are what is compared. Each side begins with bytes of its own.
+pub(crate) fn laws<S: Session, F: PartialEq + Debug>(
+    new: impl Fn() -> S,
+    facts: impl Fn(&S) -> F,
+    max_heap: usize,
+    input: &[u8],
+    mut begins: [&[u8]; 2],
+) {
     let parts = parts(input);
     let (mut whole, mut cut, mut bytewise) = (Wire::new(new()), Wire::new(new()), Wire::new(new()));
     for part in &parts {
-        whole.send(part.side, part.bytes);
-        cut.send_cut(part.side, part.bytes, &[part.cut]);
-        part.bytes.chunks(1).for_each(|byte| _ = bytewise.send(part.side, byte));
+        let bytes = [std::mem::take(&mut begins[part.side as usize]), part.bytes].concat();
+        whole.send(part.side, &bytes);
+        cut.send_cut(part.side, &bytes, &[part.cut]);
+        bytes.chunks(1).for_each(|byte| _ = bytewise.send(part.side, byte));
         assert!(whole.session.heap_bytes() <= max_heap);
         assert!(bytewise.session.heap_bytes() <= max_heap);
     }
@@ -55,7 +62,7 @@ pub fn dns(input: &[u8]) {
         let response = s.response().map(|r| (r.rcode, r.counts, r.ttls));
         (s.queries, s.responses, s.transactions, s.unique_names(), s.question().cloned(), response, s.truncated())
     };
-    laws(dns::Session::default, facts, dns::Session::MAX_HEAP, input);
+    laws(dns::Session::default, facts, dns::Session::MAX_HEAP, input, [&[]; 2]);
 }
 
 fn ssh_facts(s: &ssh::Session) -> (ssh::Direction, ssh::Direction, bool) {
@@ -65,12 +72,12 @@ fn ssh_facts(s: &ssh::Session) -> (ssh::Direction, ssh::Direction, bool) {
 
 /// SSH.
 pub fn ssh(input: &[u8]) {
-    laws(ssh::Session::default, ssh_facts, ssh::Session::MAX_HEAP, input);
+    laws(ssh::Session::default, ssh_facts, ssh::Session::MAX_HEAP, input, [&[]; 2]);
 }
 
 /// HTTP/1, and HTTP/2 behind it.
 pub fn http1(input: &[u8]) {
-    laws(http1::Session::default, http1::Session::clone, http1::Session::MAX_HEAP, input);
+    laws(http1::Session::default, http1::Session::clone, http1::Session::MAX_HEAP, input, [&[]; 2]);
 }
 
 /// HTTP/2.
@@ -80,7 +87,7 @@ pub fn http2(input: &[u8]) {
         session.begins_with_preface(Side::A);
         session
     };
-    laws(new, http2::Session::clone, http2::Session::MAX_HEAP, input);
+    laws(new, http2::Session::clone, http2::Session::MAX_HEAP, input, [&[]; 2]);
 }
 
 /// What a connection speaks, and what follows it.
@@ -93,7 +100,7 @@ pub fn recognise(input: &[u8]) {
         let verdicts = (verdict(Side::A), verdict(Side::B), vpn, text);
         (verdicts, s.ssh().map(ssh_facts), s.http1().cloned(), s.http2().cloned())
     };
-    laws(new, facts, Stream::MAX_HEAP, input);
+    laws(new, facts, Stream::MAX_HEAP, input, [&[]; 2]);
 }
 
 /// Datagrams: DNS, tunnels, and what shows in a single one.

@@ -9,8 +9,10 @@ use super::version::Version;
 
 /// Whose packets keys are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
+pub enum From {
+    /// Those of the client.
     Client,
+    /// Those of the server.
     Server,
 }
 
@@ -102,15 +104,15 @@ impl Keys {
     }
 
     /// Protects a packet: a header with its number of four bytes, and frames.
-    #[cfg(test)]
-    pub fn seal(&self, header: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
+    #[cfg(any(test, feature = "testing"))]
+    pub fn seal(&self, header: &[u8], number: u32, frames: &[u8]) -> Option<Vec<u8>> {
         let mut sealed = frames.to_vec();
-        self.aead.seal_in_place_append_tag(self.nonce(number), Aad::from(header), &mut sealed).unwrap();
+        self.aead.seal_in_place_append_tag(self.nonce(number), Aad::from(header), &mut sealed).ok()?;
         let mut packet = [header, &sealed].concat();
-        let number_at = header.len() - 4;
-        let mask = self.mask(&packet, number_at).unwrap();
-        packet[0] ^= mask[0] & 0x0f;
-        packet[number_at..].iter_mut().zip(&mask[1..]).for_each(|(b, m)| *b ^= m);
-        packet
+        let number_at = header.len().checked_sub(4)?;
+        let mask = self.mask(&packet, number_at)?;
+        *packet.first_mut()? ^= mask[0] & 0x0f;
+        packet.get_mut(number_at..)?.iter_mut().zip(&mask[1..]).for_each(|(b, m)| *b ^= m);
+        Some(packet)
     }
 }

@@ -3,8 +3,8 @@
 mod keys;
 mod packet;
 mod session;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod version;
