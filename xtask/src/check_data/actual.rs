@@ -12,6 +12,7 @@ use joyfuljay::source::CaptureSet;
 use joyfuljay::{Config, Pipeline, Summary};
 
 use super::expected::Flow;
+use super::false_positives::{self, Seen};
 
 /// What a capture gave.
 #[derive(Debug)]
@@ -29,11 +30,14 @@ pub struct Row {
     /// Seconds since the epoch.
     pub start: f64,
     pub end: f64,
+    /// What it was taken for.
+    pub seen: Seen,
 }
 
 /// Runs one capture.
 pub fn run(path: &Path) -> Result<Answer, Box<dyn Error>> {
-    let names = TEXTS.iter().chain(&WHOLES).chain(&REALS).map(|n| (*n).to_owned()).collect();
+    let ours = TEXTS.iter().chain(&WHOLES).chain(&REALS);
+    let names = ours.chain(&false_positives::FLAGS).chain(&false_positives::TEXTS).map(|n| (*n).to_owned()).collect();
     let config = Config {
         flow_timeout: 9e9,
         terminate_on_fin_rst: false,
@@ -81,7 +85,7 @@ fn read(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), Box<dyn Error>> 
         let reals_of = column(name)?;
         reals.push(reals_of.as_primitive_opt::<Float64Type>().ok_or_else(|| format!("{name} is not float64"))?);
     }
-    for i in 0..batch.num_rows() {
+    for (i, seen) in Seen::read(batch)?.into_iter().enumerate() {
         let whole: Vec<u64> =
             wholes.iter().map(|c| if c.is_null(i) { 0 } else { u64::try_from(c.value(i)).unwrap_or(0) }).collect();
         let real: Vec<f64> = reals.iter().map(|c| if c.is_null(i) { 0.0 } else { c.value(i) }).collect();
@@ -100,7 +104,7 @@ fn read(batch: &RecordBatch, rows: &mut Vec<Row>) -> Result<(), Box<dyn Error>> 
             duration,
             sizes: [min, max, mean, std],
         };
-        rows.push(Row { flow, start, end });
+        rows.push(Row { flow, start, end, seen });
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::actual::{Answer, Row};
 use super::expected::{Capture, Flow};
+use super::false_positives;
 
 /// Equal and compared by kind, and what differs.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ impl Verdicts {
         v
     }
 
-    fn judge(&mut self, kind: &'static str, equal: bool, difference: impl FnOnce() -> String) {
+    pub fn judge(&mut self, kind: &'static str, equal: bool, difference: impl FnOnce() -> String) {
         let count = self.counts.entry(kind).or_default();
         *count = (count.0 + u64::from(equal), count.1 + 1);
         if !equal {
@@ -38,8 +39,12 @@ type End = (IpAddr, u16);
 type Key = (u8, End, End);
 
 /// Compares everything that the reference knows.
-pub fn compare(want: &Capture, have: &Answer) -> Verdicts {
+pub fn compare(file: &str, want: &Capture, have: &Answer) -> Verdicts {
     let mut v = Verdicts::default();
+    for row in &have.rows {
+        let ports = [row.flow.src.1, row.flow.dst.1];
+        false_positives::judge(&mut v, file, row.flow.protocol, ports, &row.seen);
+    }
     if want.readable {
         let s = &have.summary.stats;
         v.judge("run", true, String::new);
@@ -155,7 +160,8 @@ mod tests {
     }
 
     fn answer(flows: &[Flow]) -> Answer {
-        let rows = flows.iter().map(|f| Row { flow: f.clone(), start: 0.0, end: 1.0 }).collect();
+        let rows =
+            flows.iter().map(|f| Row { flow: f.clone(), start: 0.0, end: 1.0, seen: Default::default() }).collect();
         Answer { summary: Summary::default(), rows }
     }
 
@@ -175,23 +181,23 @@ mod tests {
     fn directions_are_compared_by_end_point() {
         let f = flow(5, 53, [3, 2]);
         let want = Capture { flows: vec![f.clone()], ..Capture::default() };
-        assert!(compare(&want, &answer(&[reversed(&f)])).differences.is_empty());
+        assert!(compare("", &want, &answer(&[reversed(&f)])).differences.is_empty());
         let turned = Flow { packets: [2, 3], ..f };
-        assert_eq!(compare(&want, &answer(&[turned])).differences.len(), 1);
+        assert_eq!(compare("", &want, &answer(&[turned])).differences.len(), 1);
     }
 
     #[test]
     fn fragments_are_added_to_their_pair() {
         let want =
             Capture { flows: vec![flow(5, 53, [3, 2])], fragments: vec![flow(0, 0, [4, 0])], ..Capture::default() };
-        assert!(compare(&want, &answer(&[flow(5, 53, [7, 2])])).differences.is_empty());
-        assert!(!compare(&want, &answer(&[flow(5, 53, [3, 2])])).differences.is_empty());
+        assert!(compare("", &want, &answer(&[flow(5, 53, [7, 2])])).differences.is_empty());
+        assert!(!compare("", &want, &answer(&[flow(5, 53, [3, 2])])).differences.is_empty());
     }
 
     #[test]
     fn a_missing_and_a_surplus_flow_differ() {
         let want = Capture { readable: true, flows: vec![flow(5, 53, [1, 1])], ..Capture::default() };
-        let v = compare(&want, &answer(&[flow(6, 53, [1, 1])]));
+        let v = compare("", &want, &answer(&[flow(6, 53, [1, 1])]));
         assert_eq!(v.counts.get("no_other_flow"), Some(&(0, 1)));
         assert_eq!(v.counts.get("flow_packets"), Some(&(0, 1)));
     }
