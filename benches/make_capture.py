@@ -5,6 +5,8 @@ usage: make_capture.py OUT --packets N      the flows of demo.pcap again and aga
        make_capture.py OUT --flows N        N TCP flows of two packets each, all open at once
        make_capture.py OUT --scan N         N SYNs, each answered by a RST: N closed flows within one idle timeout
        make_capture.py OUT --one-flow N     one TCP flow of N packets, with gaps in its sequence numbers
+       make_capture.py OUT --stalled-tls N  N TCP flows whose ClientHello of 1,700 bytes stops after 1,400: all wait, all open at once
+       make_capture.py OUT --quic N         N UDP flows of one QUIC Initial of 1,200 bytes each, with a random connection id
 OUT may be - (standard output). --seed N changes the random choices.
 """
 import argparse
@@ -185,6 +187,48 @@ def scan(flows):
             yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
 
 
+def per_client(template, at, number):
+    """A frame from or to the client of this number, whose address is at this offset."""
+    frame = bytearray(template)
+    frame[at + 1 : at + 4] = number.to_bytes(3, "big")
+    difference = (number >> 16) + (number & 0xFFFF)
+    adjust(frame, 24, difference)
+    check = 50 if frame[23] == 6 else 40
+    adjust(frame, check, difference, 0 if frame[23] == 6 else 65535)
+    return frame
+
+
+def stalled_tls(flows):
+    """Handshakes of TCP, then the first 1,400 bytes of every hello: the first flow is open when the last one stalls."""
+    server, client, gap_us = b"\xc6\x12\x00\x01", b"\x0a\0\0\0", 5
+    hello = struct.pack(">BHHB", 22, 0x0301, 1695, 1) + (1691).to_bytes(3, "big") + b"\3\3"
+    hello = (hello + bytes(range(32)) + b"\0" + struct.pack(">H", 512) + bytes(2000))[:1400]
+    steps = [
+        (tcp_frame(client, server, 40000, 443, 1, 0, 0x02), 26),
+        (tcp_frame(server, client, 443, 40000, 7, 2, 0x12), 30),
+        (tcp_frame(client, server, 40000, 443, 2, 8, 0x18, hello), 26),
+    ]
+    for step, (template, at) in enumerate(steps):
+        for n in range(flows):
+            ts = START_US + (n + flows * step) * gap_us
+            frame = per_client(template, at, n)
+            yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
+
+
+def quic(flows, rng):
+    """Initials that nobody can open: the connection id is random, and so is what should be sealed with its keys."""
+    server, client, gap_us = b"\xc6\x12\x00\x01", b"\x0a\0\0\0", 10
+    for n in range(flows):
+        payload = b"\xc3\0\0\0\1\x08" + rng.randbytes(8) + b"\0\0" + struct.pack(">H", 0x4000 | 1182) + rng.randbytes(1182)
+        ip = bytearray(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0x4000, 64, 17, 0, client, server))
+        adjust(ip, 10, words(ip))
+        udp = bytearray(struct.pack(">HHHH", 40000, 443, 8 + len(payload), 0)) + payload
+        adjust(udp, 6, words(udp) + words(client + server) + 17 + 8 + len(payload), 65535)
+        frame = per_client(bytearray(bytes.fromhex("02005e00000202005e0000010800")) + ip + udp, 26, n)
+        ts = START_US + n * gap_us
+        yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
+
+
 def one_flow(packets):
     """16-byte segments, nine of ten from the client; every eleventh leaves a hole that is never filled."""
     client, server = b"\x0a\0\0\x01", b"\xc6\x12\x00\x01"
@@ -224,17 +268,23 @@ def main():
     kind.add_argument("--packets", type=int)
     kind.add_argument("--flows", type=int, help="at most 16777216")
     kind.add_argument("--scan", type=int, help="at most 16777216")
+    kind.add_argument("--stalled-tls", type=int, help="at most 16777216")
+    kind.add_argument("--quic", type=int, help="at most 16777216")
     kind.add_argument("--one-flow", type=int)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.packets is not None:
         records = replayed(args.packets, random.Random(args.seed))
-    elif (args.flows or args.scan or 0) > 1 << 24:
+    elif (args.flows or args.scan or args.stalled_tls or args.quic or 0) > 1 << 24:
         parser.error("at most 16777216 flows, one client address each")
     elif args.flows is not None:
         records = many_flows(args.flows)
     elif args.scan is not None:
         records = scan(args.scan)
+    elif args.stalled_tls is not None:
+        records = stalled_tls(args.stalled_tls)
+    elif args.quic is not None:
+        records = quic(args.quic, random.Random(args.seed))
     else:
         records = one_flow(args.one_flow)
     if args.out == "-":

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use joyfuljay::core::frame::{FrameBatch, LinkType};
 use joyfuljay::core::metrics::Mode;
+use joyfuljay::core::stats::EndReason;
 use joyfuljay::core::testing::{self, Lcg};
 use joyfuljay::sink::{
     Encoded, Format, MemorySink, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, open_sink,
@@ -79,6 +80,47 @@ fn captures() -> Vec<PathBuf> {
 
 fn file(path: &Path) -> Box<dyn PacketSource> {
     Box::new(CaptureSet::open(&[path.display().to_string()], &Default::default()).unwrap())
+}
+
+/// So many connections whose ClientHello stops after 1,400 bytes; all are open when the last one stalls.
+fn stalled_hellos(flows: u32) -> Vec<u8> {
+    let mut hello = vec![22, 3, 1, 6, 159, 1, 0, 6, 155, 3, 3];
+    hello.resize(1_400, 0);
+    let mut pcap = Vec::new();
+    [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 65_535, 101].iter().for_each(|w| pcap.extend(w.to_le_bytes()));
+    for (round, payload) in [(0u32, &[][..]), (1, &hello)] {
+        for flow in 0..flows {
+            let [_, a, b, c] = flow.to_be_bytes();
+            let mut segment = testing::tcp(40_000, 443, if round == 0 { 0x02 } else { 0x18 }, payload);
+            segment[4..8].copy_from_slice(&(1 + round).to_be_bytes());
+            let frame = testing::ip4_between([10, a, b, c], [198, 18, 0, 1], 6, &segment);
+            let us = (round * flows + flow) * 10;
+            let head = [us / 1_000_000, us % 1_000_000 * 1_000, frame.len() as u32, frame.len() as u32];
+            head.iter().for_each(|w| pcap.extend(w.to_le_bytes()));
+            pcap.extend(frame);
+        }
+    }
+    pcap
+}
+
+#[test]
+fn handshakes_that_stall_are_dropped_within_the_limit_of_memory_and_counted() {
+    let limited = |workers| Config {
+        features: ["flow_meta", "tls"].map(str::to_owned).to_vec(),
+        max_memory: Some(joyfuljay::core::config::ByteSize(16 << 20)),
+        num_workers: Some(workers),
+        ..Config::default()
+    };
+    let pcap = stalled_hellos(30_000);
+    let (one, rows) = output(limited(1), Format::Csv, in_memory(pcap.clone()));
+    let ended = one.stats.flows_ended;
+    assert_eq!((one.stats.packets, one.rows), (60_000, ended.total()));
+    // 30,000 times 1,400 bytes are more than twice the limit.
+    let given_up = one.stats.streams_given_up + ended.0[EndReason::Evicted as usize];
+    assert!(given_up > 10_000, "{given_up} were dropped");
+    let (two, same) = output(limited(2), Format::Csv, in_memory(pcap));
+    assert_eq!(two.stats, one.stats);
+    assert!(rows == same);
 }
 
 /// Runs into a file of this format and reads the file.

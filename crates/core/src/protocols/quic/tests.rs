@@ -200,6 +200,14 @@ fn trials_are_bounded() {
         session.read(A, &Datagram { bytes: &bytes, wire_len: bytes.len() as u32, at: 0 }, &mut scratch);
     }
     assert_eq!((session.initial_packets(), session.trials()), (100_001, 64));
+    // In flows of their own, each costs one.
+    for n in 0..1_000u32 {
+        let dcid = n.to_be_bytes();
+        let bytes = long(1, 0, &[dcid, dcid].concat(), &[], &[&[0, 0x40, 200][..], &[0x33; 200]].concat());
+        let datagram = Datagram { bytes: &bytes, wire_len: bytes.len() as u32, at: 0 };
+        let session = QuicFinder::default().look(A, &datagram, &mut scratch);
+        assert_eq!(session.map(|s| s.trials()), Some(1));
+    }
 }
 
 proptest::proptest! {
