@@ -175,28 +175,42 @@ fn a_quiet_wire_gives_up_fragments_that_wait() {
 
 #[test]
 fn rows_after_an_active_timeout_know_the_protocol_of_the_connection() {
+    use crate::protocols::tls::testing::{Hello, record};
     use crate::rows::{RowPlan, RowScratch};
     use crate::testing::{ip4_between, tcp};
     use arrow_array::{Array, BooleanArray, StringArray};
 
-    let config =
-        Config { active_timeout: Some(10.0), features: vec!["app".into(), "http".into()], ..Config::default() };
+    let features = ["app", "http", "http2", "tls"].map(str::to_owned).to_vec();
+    let config = Config { active_timeout: Some(10.0), features, ..Config::default() };
     let plan = RowPlan::new(&config).unwrap();
     let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings());
-    let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
-    let mut batch = PacketBatch::default();
-    for (second, payload) in [(0, &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..]), (20, b"more"), (40, b"more")] {
-        let frame = ip4_between([10, 0, 0, 1], [10, 0, 0, 2], 6, &tcp(40_000, 80, 0x18, payload));
-        batch.frames.push(second * 1_000_000_000, LinkType::RAW, frame.len() as u32, &frame);
+    let extensions: &[(u16, &[u8])] = &[(16, b"\0\x03\x02h2")];
+    let offers_h2 = Hello { version: 0x0303, ciphers: &[0x1301], extensions, ..Hello::default() };
+    // What was chosen is not known, and stays so.
+    let cases: [(&[u8], &str, [Option<bool>; 4]); 3] = [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http", [Some(true), Some(false), Some(false), Some(false)]),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2", [Some(false), Some(true), Some(false), Some(false)]),
+        (&record(22, &offers_h2.message()), "tls", [Some(false), None, Some(false), Some(true)]),
+    ];
+    for (first, protocol, detected) in cases {
+        let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
+        let mut batch = PacketBatch::default();
+        for (second, payload) in [(0, first), (20, b"more"), (40, b"more")] {
+            let frame = ip4_between([10, 0, 0, 1], [10, 0, 0, 2], 6, &tcp(40_000, 80, 0x18, payload));
+            batch.frames.push(second * 1_000_000_000, LinkType::RAW, frame.len() as u32, &frame);
+        }
+        front.decode(&mut batch);
+        engine.track(&batch);
+        let mut drain = engine.finish(0);
+        let rows = plan.build(&drain.next().unwrap().flows(), &mut RowScratch::default()).unwrap();
+        let text = rows.column_by_name("app_protocol").unwrap();
+        let protocols: Vec<_> = text.as_any().downcast_ref::<StringArray>().unwrap().iter().collect();
+        assert_eq!(protocols, [Some(protocol); 3]);
+        let names = ["http_detected", "http2_detected", "http3_detected", "tls_detected"];
+        for (name, detected) in names.into_iter().zip(detected) {
+            let column = rows.column_by_name(name).unwrap();
+            let found: Vec<_> = column.as_any().downcast_ref::<BooleanArray>().unwrap().iter().collect();
+            assert_eq!(found, [detected; 3], "{protocol}: {name}");
+        }
     }
-    front.decode(&mut batch);
-    engine.track(&batch);
-    let mut drain = engine.finish(0);
-    let rows = plan.build(&drain.next().unwrap().flows(), &mut RowScratch::default()).unwrap();
-    let text = rows.column_by_name("app_protocol").unwrap();
-    let protocols: Vec<_> = text.as_any().downcast_ref::<StringArray>().unwrap().iter().collect();
-    assert_eq!(protocols, [Some("http"); 3]);
-    let detected = rows.column_by_name("http_detected").unwrap();
-    let detected: Vec<_> = detected.as_any().downcast_ref::<BooleanArray>().unwrap().iter().collect();
-    assert_eq!(detected, [Some(true); 3]);
 }

@@ -4,16 +4,16 @@ use std::fmt::Write;
 
 use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit, Seconds};
-use super::values::{earlier, int, put};
+use super::values::{detected, int, put};
 use super::{FlowView, Group, Need, always, bool, f64, formula, i64, private, str};
 use crate::privacy::Privacy::Name;
 use crate::protocols::dns::{Response, Session, rcode_name, type_name};
-use crate::trackers::{AppWants, Earlier, TrackerMask};
+use crate::trackers::{AppWants, TrackerMask};
 
 /// DNS of a flow; none where no message was read.
 pub struct View<'a> {
-    /// What earlier rows of the connection showed.
-    earlier: Earlier,
+    /// Whether it was detected, in this row or in an earlier one.
+    detected: bool,
     dns: Option<&'a Session>,
 }
 
@@ -59,9 +59,12 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::DNS)],
-    view: |flow, _, _| View { earlier: earlier(flow), dns: flow.app.and_then(|app| app.dns()).filter(|dns| dns.detected()) },
+    view: |flow, _, _| {
+        let dns = flow.app.and_then(|app| app.dns()).filter(|dns| dns.detected());
+        View { detected: detected(flow, dns.is_some(), |e| e.dns), dns }
+    },
     features: &[
-        always(bool("dns_detected", Extended, |v| Some(v.dns.is_some() || v.earlier.dns), "Whether a message was read.",
+        always(bool("dns_detected", Extended, |v| Some(v.detected), "Whether a message was read.",
             formula("port 53, 5353 or 5355 and a message that parses").source("RFC 1035, RFC 6762, RFC 4795"))),
         private(Name, str("dns_query_name", Extended, |v, o| put(o, &v.dns?.question()?.name), "Name in the first question of the first query; without query, of the first response.",
             formula("QNAME of the first question of the query, else of the response").null(NO_QUESTION).source("RFC 1035 section 4.1.2, 5.1").text("domain name"))),

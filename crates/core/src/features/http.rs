@@ -2,16 +2,16 @@
 
 use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit};
-use super::values::{earlier, int, put};
+use super::values::{detected, int, put};
 use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::http1::{Request, Session};
-use crate::trackers::{AppWants, Earlier, TrackerMask};
+use crate::trackers::{AppWants, TrackerMask};
 
 /// HTTP/1 of a flow; none where it was not seen.
 pub struct View<'a> {
-    /// What earlier rows of the connection showed.
-    earlier: Earlier,
+    /// Whether it was detected, in this row or in an earlier one.
+    detected: bool,
     http: Option<&'a Session>,
 }
 
@@ -41,9 +41,12 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::HTTP1)],
-    view: |flow, _, _| View { earlier: earlier(flow), http: flow.app.and_then(|app| app.stream()?.http1()).filter(|http| http.detected()) },
+    view: |flow, _, _| {
+        let http = flow.app.and_then(|app| app.stream()?.http1()).filter(|http| http.detected());
+        View { detected: detected(flow, http.is_some(), |e| e.http), http }
+    },
     features: &[
-        always(bool("http_detected", Extended, |v| Some(v.http.is_some() || v.earlier.http), "Whether a direction begins with a start line of HTTP/1.",
+        always(bool("http_detected", Extended, |v| Some(v.detected), "Whether a direction begins with a start line of HTTP/1.",
             formula("a direction begins with a start line of HTTP/1").source("RFC 9112 section 2.1"))),
         str("http_method", Extended, |v, o| put(o, &v.request()?.method), "Method of the first request.",
             formula("method of the first request").null("no HTTP/1 in clear, or no request").source("RFC 9110 section 9").text("name of a method")),

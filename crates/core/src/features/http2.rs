@@ -4,22 +4,19 @@ use std::fmt::Write;
 
 use super::Profile::Extended;
 use super::Unit::Count;
-use super::values::{int, put};
+use super::values::{earlier, int, put};
 use super::{FlowView, Group, Need, bool, formula, i64, str};
-use crate::protocols::http2::{Session, frame};
-use crate::protocols::tls::{Facts, Transport};
-use crate::trackers::{AppWants, TrackerMask};
+use crate::protocols::http::Http;
+use crate::protocols::http2::frame;
+use crate::trackers::{App, AppWants, Earlier, TrackerMask};
 
 /// What a flow says of HTTP.
 pub struct View<'a> {
-    /// Frames in clear.
-    frames: Option<&'a Session>,
+    http: Http<'a>,
+    /// What earlier rows of the connection showed.
+    earlier: Earlier,
     /// HTTP/1.x in clear: x.
     minor: Option<u8>,
-    /// A handshake of TLS, whatever carried it.
-    tls: Option<&'a Facts>,
-    /// Whether the flow is QUIC, but not Google's.
-    quic: bool,
 }
 
 impl FlowView for View<'static> {
@@ -27,51 +24,14 @@ impl FlowView for View<'static> {
 }
 
 impl View<'_> {
-    /// TLS over TCP.
-    fn over_tcp(&self) -> Option<&Facts> {
-        self.tls.filter(|t| t.transport == Transport::Tcp)
-    }
-
-    fn offers(&self, wanted: impl Fn(&[u8]) -> bool) -> Option<bool> {
-        Some(self.tls?.client.as_ref()?.alpn().is_some_and(|mut offered| offered.any(wanted)))
-    }
-
-    /// The protocol that the server chose, where it says so in clear.
-    fn chosen(&self) -> Option<&[u8]> {
-        self.over_tcp()?.server.as_ref()?.alpn()
-    }
-
-    fn http2(&self) -> Option<bool> {
-        let Some(tls) = self.over_tcp().filter(|_| self.frames.is_none()) else {
-            return Some(self.frames.is_some());
-        };
-        if self.chosen() == Some(b"h2") {
-            return Some(true);
-        }
-        // Since TLS 1.3 the choice is encrypted.
-        let shown = tls.server.as_ref().is_some_and(|s| !s.is_13());
-        (shown || !self.offers(|p| p == b"h2")?).then_some(false)
-    }
-
-    fn http3(&self) -> Option<bool> {
-        if !self.quic {
-            return Some(false);
-        }
-        let http3 = |p: &[u8]| p == b"h3" || p.starts_with(b"h3-");
-        match (self.offers(http3)?, self.offers(|p| !http3(p))?) {
-            (true, true) => None,
-            (offers, _) => Some(offers),
-        }
-    }
-
     fn version(&self, out: &mut String) -> Option<()> {
-        if self.http2() == Some(true) {
+        if self.http.http2(None) == Some(Some(true)) {
             return put(out, "h2");
         }
-        if self.http3() == Some(true) {
+        if self.http.http3(None) == Some(Some(true)) {
             return put(out, "h3");
         }
-        match (self.chosen(), self.minor) {
+        match (self.http.chosen(), self.minor) {
             (Some(b"http/1.1"), _) => put(out, "http/1.1"),
             (Some(b"http/1.0"), _) => put(out, "http/1.0"),
             (_, minor) => write!(out, "http/1.{}", minor?).ok(),
@@ -79,7 +39,7 @@ impl View<'_> {
     }
 
     fn frames(&self, kind: u8) -> Option<i64> {
-        Some(int(self.frames?.of_type(kind)))
+        Some(int(self.http.frames?.of_type(kind)))
     }
 }
 
@@ -95,19 +55,18 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::TLS.union(AppWants::HTTP1).union(AppWants::HTTP2))],
     view: |flow, _, _| View {
-        frames: flow.app.and_then(|app| app.stream()?.http2()),
+        http: flow.app.map(App::http).unwrap_or_default(),
+        earlier: earlier(flow),
         minor: flow.app.and_then(|app| app.stream()?.http1()?.minor()),
-        tls: flow.app.and_then(|app| app.handshake()),
-        quic: flow.app.and_then(|app| app.quic()).is_some_and(|q| !q.is_gquic()),
     },
     features: &[
-        bool("http2_detected", Extended, |v| v.http2(), "Whether HTTP/2 is spoken in clear, or was chosen by ALPN; null where that cannot be seen.",
+        bool("http2_detected", Extended, |v| v.http.http2(v.earlier.http2).unwrap_or(Some(false)), "Whether HTTP/2 is spoken in clear, or was chosen by ALPN; null where that cannot be seen.",
             formula("frames in clear, or ALPN chose h2").null("TLS offers h2, or its ClientHello was not read, and the choice is not visible").source("RFC 9113 section 3, RFC 7301")),
-        bool("http3_detected", Extended, |v| v.http3(), "Whether the client of QUIC offers HTTP/3 only; null where it offers others too, or its hello was not read.",
+        bool("http3_detected", Extended, |v| v.http.http3(v.earlier.http3).unwrap_or(Some(false)), "Whether the client of QUIC offers HTTP/3 only; null where it offers others too, or its hello was not read.",
             formula("QUIC and every ALPN of the CH is h3 or h3-NN").null("QUIC whose ClientHello was not read, or offers h3 among others").source("RFC 9114 section 3.1, RFC 9001 section 8.1")),
-        bool("http2_preface_seen", Extended, |v| Some(v.frames?.preface_seen), "Whether the connection preface was seen.",
+        bool("http2_preface_seen", Extended, |v| Some(v.http.frames?.preface_seen), "Whether the connection preface was seen.",
             formula("client's stream has the connection preface").source("RFC 9113 section 3.4")),
-        i64("http2_frame_count", Count, Extended, |v| Some(int(v.frames?.frames)), "Frames in clear, of both directions.",
+        i64("http2_frame_count", Count, Extended, |v| Some(int(v.http.frames?.frames)), "Frames in clear, of both directions.",
             formula("count(frames)").source("RFC 9113 section 4")),
         i64("http2_data_frames", Count, Extended, |v| v.frames(frame::DATA), "DATA frames.",
             formula("count(DATA frames)").source("RFC 9113 section 6")),
@@ -121,11 +80,11 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("count(GOAWAY frames)").source("RFC 9113 section 6")),
         i64("http2_window_update_frames", Count, Extended, |v| v.frames(frame::WINDOW_UPDATE), "WINDOW_UPDATE frames.",
             formula("count(WINDOW_UPDATE frames)").source("RFC 9113 section 6")),
-        i64("http2_streams_estimate", Count, Extended, |v| Some(int(v.frames?.streams() as u64)), "Different streams, the connection itself (0) left out; at most 1,024.",
+        i64("http2_streams_estimate", Count, Extended, |v| Some(int(v.http.frames?.streams() as u64)), "Different streams, the connection itself (0) left out; at most 1,024.",
             formula("unique(stream identifier of frames, without 0), at most 1024").source("RFC 9113 section 5.1").range(0, 1024)),
         bool("http2_server_push", Extended, |v| v.frames(frame::PUSH_PROMISE).map(|n| n > 0), "Whether a PUSH_PROMISE frame was seen.",
             formula("http2_push_promise_frames > 0").source("RFC 9113 section 8.4")),
-        bool("http2_multiplexed", Extended, |v| Some(v.frames?.streams() > 1), "Whether there is more than one stream.",
+        bool("http2_multiplexed", Extended, |v| Some(v.http.frames?.streams() > 1), "Whether there is more than one stream.",
             formula("http2_streams_estimate > 1").source("RFC 9113 section 5")),
         str("http_version", Extended, |v, o| v.version(o), "h2, h3, http/1.1, http/1.0: what is spoken in clear, or what the handshake says.",
             formula("http2_detected ? h2 : http3_detected ? h3 : ALPN chosen, else version of the start line").null("none of these is known").source("IANA ALPN protocol ids, RFC 9112 section 2.3").one_of(&["h2", "h3", "http/1.0", "http/1.1"])),

@@ -4,18 +4,18 @@ use std::fmt::Write;
 
 use super::Profile::Extended;
 use super::Unit::{Bytes, Count, None as NoUnit};
-use super::values::{earlier, hex, int, wire_text};
+use super::values::{detected, hex, int, wire_text};
 use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
 use crate::packet::Side;
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::quic::{ClientInitial, QuicSession, Spin};
 use crate::protocols::tls::ClientHello;
-use crate::trackers::{AppWants, Earlier, TrackerMask};
+use crate::trackers::{AppWants, TrackerMask};
 
 /// QUIC of a flow; none where it was not seen.
 pub struct View<'a> {
-    /// What earlier rows of the connection showed.
-    earlier: Earlier,
+    /// Whether it was detected, in this row or in an earlier one.
+    detected: bool,
     quic: Option<&'a QuicSession>,
     initiator: Side,
 }
@@ -68,9 +68,12 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::QUIC)],
-    view: |flow, _, _| View { earlier: earlier(flow), quic: flow.app.and_then(|app| app.quic()), initiator: flow.base.initiator() },
+    view: |flow, _, _| {
+        let quic = flow.app.and_then(|app| app.quic());
+        View { detected: detected(flow, quic.is_some(), |e| e.quic), quic, initiator: flow.base.initiator() }
+    },
     features: &[
-        always(bool("quic_detected", Extended, |v| Some(v.quic.is_some() || v.earlier.quic), "Whether the flow is QUIC, Google's included.",
+        always(bool("quic_detected", Extended, |v| Some(v.detected), "Whether the flow is QUIC, Google's included.",
             formula("a long header of a known version, Version Negotiation, or gQUIC").source("RFC 8999, RFC 9000 section 17, RFC 9369"))),
         i64("quic_version", NoUnit, Extended, |v| Some(v.quic?.version()?.0.into()), "Version of the server's first Initial or Handshake packet, else of the client's first packet.",
             formula("version of the server's first Initial or Handshake packet, else of the client's first long header").null("not QUIC").source("RFC 9000 section 15, RFC 9368").range(0, 4_294_967_295)),

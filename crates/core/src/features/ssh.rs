@@ -2,16 +2,16 @@
 
 use super::Profile::Extended;
 use super::Unit::Count;
-use super::values::{earlier, hex, int, put};
+use super::values::{detected, hex, int, put};
 use super::{FlowView, Group, Need, always, bool, formula, i64, str};
 use crate::packet::Side;
 use crate::protocols::ssh::{Banner, Direction, Session};
-use crate::trackers::{AppWants, Earlier, TrackerMask};
+use crate::trackers::{AppWants, TrackerMask};
 
 /// SSH of a flow; none where it was not seen.
 pub struct View<'a> {
-    /// What earlier rows of the connection showed.
-    earlier: Earlier,
+    /// Whether it was detected, in this row or in an earlier one.
+    detected: bool,
     session: Option<&'a Session>,
     /// The initiator.
     client: Side,
@@ -84,12 +84,14 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::SSH)],
-    view: |flow, _, _| View { earlier: earlier(flow),
-        session: flow.app.and_then(|app| app.stream()?.ssh()),
-        client: flow.base.initiator(),
+    view: |flow, _, _| {
+        let session = flow.app.and_then(|app| app.stream()?.ssh());
+        let mut view = View { detected: false, session, client: flow.base.initiator() };
+        view.detected = detected(flow, view.seen().is_some(), |e| e.ssh);
+        view
     },
     features: &[
-        always(bool("ssh_detected", Extended, |v| Some(v.seen().is_some() || v.earlier.ssh), "Whether a direction begins with an identification string.",
+        always(bool("ssh_detected", Extended, |v| Some(v.detected), "Whether a direction begins with an identification string.",
             formula("a direction begins with \"SSH-\", ended by LF within 512 bytes; the responder's may follow 64 other lines"))),
         str("ssh_version", Extended, |v, o| put(o, v.version()?), "Version of the protocol that both ends speak.",
             formula("both of 2.0 or 1.99 ? 2.0 : the other version").null("not SSH").source("RFC 4253 section 5.1").text("version, such as 2.0")),

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
-use super::values::{earlier, hex, int, put, wire_text};
+use super::values::{detected, hex, int, put, wire_text};
 use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
@@ -15,12 +15,12 @@ use crate::protocols::tls::{
     Certificates, ClientHello, Facts, KeyExchange, Leaf, Transport, ext, group_name, is_grease, is_post_quantum, leaf,
     write_version,
 };
-use crate::trackers::{AppWants, Earlier, TrackerMask};
+use crate::trackers::{AppWants, TrackerMask};
 
 /// The handshake of a flow; none where TLS was not seen.
 pub struct View<'a> {
-    /// What earlier rows of the connection showed.
-    earlier: Earlier,
+    /// Whether it was detected, in this row or in an earlier one.
+    detected: bool,
     facts: Option<&'a Facts>,
     /// The server's certificate, read when the first feature of it is made.
     leaf: OnceCell<Option<Leaf>>,
@@ -120,9 +120,12 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::TLS)],
-    view: |flow, _, _| View { earlier: earlier(flow), facts: flow.app.and_then(|app| app.handshake()), leaf: OnceCell::new() },
+    view: |flow, _, _| {
+        let facts = flow.app.and_then(|app| app.handshake());
+        View { detected: detected(flow, facts.is_some(), |e| e.tls), facts, leaf: OnceCell::new() }
+    },
     features: &[
-        always(bool("tls_detected", Core, |v| Some(v.facts.is_some() || v.earlier.tls), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one.",
+        always(bool("tls_detected", Core, |v| Some(v.detected), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one.",
             formula("a hello of TLS, DTLS or QUIC begins, or a stream or datagrams are made of records").source("RFC 8446 section 5.1"))),
         i64("tls_version", NoUnit, Core, |v| Some(v.facts?.version()?.into()), "Version that the server chose; without a ServerHello, the highest that the client offered.",
             formula("SH.supported_versions, else SH.legacy_version, else max(CH.supported_versions without GREASE), else CH.legacy_version").null(NO_HELLO).source("RFC 8446 section 4.2.1").range(0, 65535)),

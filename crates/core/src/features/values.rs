@@ -25,6 +25,11 @@ pub fn earlier(flow: &FlowRef<'_>) -> Earlier {
     flow.app.map(App::earlier).unwrap_or_default()
 }
 
+/// Whether a protocol was detected: in this row, or in an earlier one of the connection.
+pub fn detected(flow: &FlowRef<'_>, here: bool, before: fn(&Earlier) -> bool) -> bool {
+    here || before(&earlier(flow))
+}
+
 /// Appends a name.
 pub fn put(out: &mut String, name: &str) -> Option<()> {
     out.push_str(name);

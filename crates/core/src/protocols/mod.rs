@@ -15,6 +15,7 @@ use crate::packet::Side;
 pub mod dns;
 pub mod doh;
 pub mod fingerprints;
+pub mod http;
 pub mod http1;
 pub mod http2;
 pub mod quic;

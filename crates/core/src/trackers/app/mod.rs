@@ -18,6 +18,7 @@ use super::{Context, Tracker, TrackerSettings, Wants};
 use crate::packet::tcp_flags::SYN;
 use crate::packet::{FlowKey, Known, Packet, PacketInfo, Side, ip_proto};
 use crate::protocols::dns;
+use crate::protocols::http::{self, Http};
 use crate::protocols::quic::QuicSession;
 use crate::protocols::recognise::{self, Seen, Stream, Verdict};
 use crate::protocols::ssh;
@@ -44,6 +45,10 @@ pub struct Earlier {
     pub dns: bool,
     /// Whether HTTP/1 was detected.
     pub http: bool,
+    /// Whether HTTP/2 was detected.
+    pub http2: http::Seen,
+    /// Whether HTTP/3 was detected.
+    pub http3: http::Seen,
     /// Whether QUIC was detected.
     pub quic: bool,
     /// Whether SSH was detected.
@@ -114,6 +119,15 @@ impl App {
     /// DNS, mDNS, LLMNR.
     pub fn dns(&self) -> Option<&dns::Session> {
         self.found.dns.as_deref()
+    }
+
+    /// HTTP/2 and HTTP/3.
+    pub fn http(&self) -> Http<'_> {
+        Http {
+            frames: self.stream().and_then(Stream::http2),
+            tls: self.handshake(),
+            quic: self.quic().is_some_and(|q| !q.is_gquic()),
+        }
     }
 
     /// A connection: what its directions begin with; SSH, HTTP.
@@ -276,6 +290,8 @@ impl Tracker for App {
             verdict: before.verdict.or_else(|| earlier.seen(key, initiator).verdict()),
             dns: before.dns || earlier.dns().is_some_and(dns::Session::detected),
             http: before.http || stream.and_then(Stream::http1).is_some_and(|http| http.detected()),
+            http2: earlier.http().http2(before.http2),
+            http3: earlier.http().http3(before.http3),
             quic: before.quic || earlier.quic().is_some(),
             ssh: before.ssh || stream.and_then(Stream::ssh).is_some_and(banner),
             tls: before.tls || earlier.handshake().is_some(),
