@@ -2,26 +2,15 @@
 
 use super::Profile::Extended;
 use super::Unit::None as NoUnit;
+use super::sides::IpView;
 use super::values::{initial_ttl, int, ratio};
-use super::{FlowView, Group, always, f64, formula, i64};
+use super::{Group, always, f64, formula, i64};
 use crate::trackers::{IpHeader, SideIpHeader, TrackerMask, mean};
 
-/// IP headers with the directions told apart.
-pub struct View<'a> {
-    ip: Option<&'a IpHeader>,
-    fwd: usize,
-    packets: u64,
-    v6: bool,
-}
-
-impl FlowView for View<'static> {
-    type Of<'a> = View<'a>;
-}
-
-impl View<'_> {
+impl IpView<'_> {
     /// A direction that has packets: forward (0) or backward (1).
     fn side(&self, back: usize) -> Option<&SideIpHeader> {
-        self.ip?.side.get(self.fwd ^ back).filter(|s| s.packets > 0)
+        self.ip.side(back).filter(|s| s.packets > 0)
     }
     fn ttl(&self, back: usize, of: fn(&SideIpHeader) -> u8) -> Option<i64> {
         self.side(back).map(of).map(i64::from)
@@ -39,7 +28,7 @@ impl View<'_> {
     }
     /// All headers, where there are some with bytes.
     fn known(&self) -> Option<&IpHeader> {
-        self.ip.filter(|ip| ip.side.iter().any(|s| s.headers > 0))
+        self.ip.known.filter(|ip| ip.side.iter().any(|s| s.headers > 0))
     }
     fn v4(&self) -> Option<&IpHeader> {
         self.known().filter(|_| !self.v6)
@@ -53,7 +42,7 @@ const NO_DS: &str = "no forward packet whose header was captured";
 
 /// TTL, DS field, flags and identification.
 #[rustfmt::skip] // a feature: what it is, and how
-pub static GROUP: Group<View<'static>> = Group {
+pub static GROUP: Group<IpView<'static>> = Group {
     id: "ip_extended",
     doc: "Fields of the IP headers: TTL, DS field, flags, identification. In a tunnel, those of the innermost header.",
     source: "RFC 791, RFC 8200 section 3",
@@ -62,7 +51,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::IP_HEADER,
     needs: &[],
-    view: |flow, _, _| View { ip: flow.ip_header, fwd: flow.base.fwd(), packets: flow.base.total_packets(), v6: flow.base.key.is_v6() },
+    view: |flow, _, _| IpView::of(flow),
     features: &[
         i64("ip_ttl_fwd_min", NoUnit, Extended, |v| v.ttl(0, |s| s.ttl_min), "Smallest TTL (IPv4) or hop limit (IPv6) of the forward packets.",
             formula("min(TTL of fwd)").null(NO_FWD).range(0, 255)),

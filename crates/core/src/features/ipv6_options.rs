@@ -2,30 +2,19 @@
 
 use super::Profile::Experimental;
 use super::Unit::{Count, None as NoUnit};
+use super::sides::IpView;
 use super::values::int;
-use super::{FlowView, Group, always, f64, formula, i64};
+use super::{Group, always, f64, formula, i64};
 use crate::trackers::{IpHeader, SideIpHeader, TrackerMask};
 
-/// IP headers of a flow.
-pub struct View<'a> {
-    ip: Option<&'a IpHeader>,
-    fwd: usize,
-    packets: u64,
-    v6: bool,
-}
-
-impl FlowView for View<'static> {
-    type Of<'a> = View<'a>;
-}
-
-impl View<'_> {
+impl IpView<'_> {
     /// The headers of an IPv6 flow.
     fn v6(&self) -> Option<&IpHeader> {
-        self.ip.filter(|ip| self.v6 && ip.side.iter().any(|s| s.headers > 0))
+        self.ip.known.filter(|ip| self.v6 && ip.side.iter().any(|s| s.headers > 0))
     }
     /// Those of its forward packets.
     fn fwd(&self) -> Option<&SideIpHeader> {
-        self.v6()?.side.get(self.fwd).filter(|s| s.headers > 0)
+        self.ip.side(0).filter(|s| self.v6 && s.headers > 0)
     }
     fn traffic_class(&self) -> Option<i64> {
         Some(self.fwd()?.ds_first.into())
@@ -37,7 +26,7 @@ const NO_FWD: &str = "IPv4, or no forward packet whose header was captured";
 
 /// Flow label and traffic class.
 #[rustfmt::skip] // a feature: what it is, and how
-pub static GROUP: Group<View<'static>> = Group {
+pub static GROUP: Group<IpView<'static>> = Group {
     id: "ipv6_options",
     doc: "Flow label and traffic class of IPv6.",
     source: "RFC 8200 section 3",
@@ -46,7 +35,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::IP_HEADER,
     needs: &[],
-    view: |flow, _, _| View { ip: flow.ip_header, fwd: flow.base.fwd(), packets: flow.base.total_packets(), v6: flow.base.key.is_v6() },
+    view: |flow, _, _| IpView::of(flow),
     features: &[
         always(i64("ipv6_packet_count", Count, Experimental, |v| Some(if v.v6 { int(v.packets) } else { 0 }), "Packets of the flow with IPv6: all of them, or 0.",
             formula("IPv6 ? total_packets : 0"))),

@@ -20,6 +20,7 @@ mod quic;
 mod reference;
 mod sequences;
 mod settings;
+mod sides;
 mod size;
 mod ssh;
 mod tcp;

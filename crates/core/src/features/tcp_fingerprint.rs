@@ -6,19 +6,13 @@ use md5::{Digest, Md5};
 
 use super::Profile::Experimental;
 use super::Unit::{Bytes, Hours, None as NoUnit};
+use super::sides::SidesView;
 use super::values::{initial_ttl, put};
-use super::{FlowView, Group, f64, formula, i64, str};
-use crate::trackers::{Clock, SideTcp, Syn, TcpOptions, TrackerMask};
+use super::{Group, f64, formula, i64, str};
+use crate::trackers::{Clock, Syn, TcpOptions, TrackerMask};
 
 /// SYNs and clocks with the directions told apart; none for other protocols, or where no header was captured.
-pub struct View<'a> {
-    known: Option<&'a TcpOptions>,
-    fwd: usize,
-}
-
-impl FlowView for View<'static> {
-    type Of<'a> = View<'a>;
-}
+type View<'a> = SidesView<'a, TcpOptions>;
 
 /// Orders of options that stacks are known by, with their initial TTL.
 const STACKS: [(u8, &[u8], &str); 8] = [
@@ -36,10 +30,6 @@ const STACKS: [(u8, &[u8], &str); 8] = [
 const CLOCKS_HZ: [f64; 4] = [10.0, 100.0, 250.0, 1000.0];
 
 impl View<'_> {
-    /// The forward (0) or backward (1) direction.
-    fn side(&self, back: usize) -> Option<&SideTcp> {
-        self.known?.side.get(self.fwd ^ back)
-    }
     /// The initiator's first SYN without ACK (0), the responder's first SYN-ACK (1).
     fn syn(&self, back: usize) -> Option<&Syn> {
         self.side(back)?.syns.get(back)?.as_deref()
@@ -95,7 +85,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View { known: flow.tcp_options, fwd: flow.base.fwd() },
+    view: |flow, _, _| View::of(flow, flow.tcp_options),
     features: &[
         str("tcp_fp_fwd", Experimental, |v, out| v.fingerprint(0, out), "t, window, MSS, window scale and 12 digits of an MD5 of these with initial TTL and kinds of options, of the initiator's first SYN without ACK.",
             formula("\"tW_M_S_\" and 12 digits of MD5(\"W_TTL_M_S_kinds\"), W window, M MSS, S scale of the SYN of fwd").source("own definition, after p0f (Zalewski)").text("text such as t64240_1460_7_ and 12 hexadecimal digits")),

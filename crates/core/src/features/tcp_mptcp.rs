@@ -2,25 +2,15 @@
 
 use super::Profile::Experimental;
 use super::Unit::{Bitmap, Count, None as NoUnit};
+use super::sides::SidesView;
 use super::values::{bits, int};
-use super::{FlowView, Group, formula, i64};
+use super::{Group, formula, i64};
 use crate::trackers::{SideTcp, TcpOptions, TrackerMask};
 
 /// Options of Multipath TCP; none for other protocols, or where no header was captured.
-pub struct View<'a> {
-    known: Option<&'a TcpOptions>,
-    fwd: usize,
-}
-
-impl FlowView for View<'static> {
-    type Of<'a> = View<'a>;
-}
+type View<'a> = SidesView<'a, TcpOptions>;
 
 impl View<'_> {
-    /// The forward (0) or backward (1) direction.
-    fn side(&self, back: usize) -> Option<&SideTcp> {
-        self.known?.side.get(self.fwd ^ back)
-    }
     fn is_capable(&self, back: usize) -> Option<bool> {
         let side = self.side(back)?;
         side.first_syn.map(|_| side.mp_capable)
@@ -51,7 +41,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View { known: flow.tcp_options.filter(|t| t.side.iter().any(|s| s.segments > 0)), fwd: flow.base.fwd() },
+    view: |flow, _, _| View::of(flow, flow.tcp_options),
     features: &[
         i64("mptcp_detected", NoUnit, Experimental, |v| Some((v.known?.with_mptcp > 0).into()), "1 if any segment has an option of Multipath TCP (kind 30), else 0.",
             formula("mptcp_option_count > 0 ? 1 : 0").range(0, 1)),

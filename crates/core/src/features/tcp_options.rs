@@ -2,25 +2,15 @@
 
 use super::Profile::Extended;
 use super::Unit::{Bitmap, Bytes, Count, None as NoUnit};
+use super::sides::SidesView;
 use super::values::int;
-use super::{FlowView, Group, formula, i64};
-use crate::trackers::{SideTcp, TcpOptions, TrackerMask};
+use super::{Group, formula, i64};
+use crate::trackers::{TcpOptions, TrackerMask};
 
 /// Options with the directions told apart; none for other protocols, or where no header was captured.
-pub struct View<'a> {
-    known: Option<&'a TcpOptions>,
-    fwd: usize,
-}
-
-impl FlowView for View<'static> {
-    type Of<'a> = View<'a>;
-}
+type View<'a> = SidesView<'a, TcpOptions>;
 
 impl View<'_> {
-    /// The forward (0) or backward (1) direction.
-    fn side(&self, back: usize) -> Option<&SideTcp> {
-        self.known?.side.get(self.fwd ^ back)
-    }
     fn sack_permitted(&self, back: usize) -> Option<i64> {
         let side = self.side(back)?;
         side.first_syn.map(|_| side.sack_permitted.into())
@@ -56,7 +46,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View { known: flow.tcp_options.filter(|t| t.side.iter().any(|s| s.segments > 0)), fwd: flow.base.fwd() },
+    view: |flow, _, _| View::of(flow, flow.tcp_options),
     features: &[
         i64("tcp_mss_fwd", Bytes, Extended, |v| v.side(0)?.mss.map(i64::from), "First MSS in a segment with SYN of the initiator.",
             formula("first MSS option in a SYN of fwd").null(NO_OPTION).source("RFC 9293 section 3.7.1").range(0, 65535)),

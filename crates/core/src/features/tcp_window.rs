@@ -2,28 +2,18 @@
 
 use super::Profile::Extended;
 use super::Unit::{Bytes, Count, None as NoUnit, Ratio};
+use super::sides::SidesView;
 use super::values::{int, ratio};
-use super::{FlowView, Group, f64, formula, i64};
+use super::{Group, f64, formula, i64};
 use crate::trackers::{SideTcp, TcpOptions, TrackerMask, Windows, mean};
 
 /// Windows with the directions told apart; none for other protocols, or where no header was captured.
-pub struct View<'a> {
-    known: Option<&'a TcpOptions>,
-    fwd: usize,
-}
-
-impl FlowView for View<'static> {
-    type Of<'a> = View<'a>;
-}
+type View<'a> = SidesView<'a, TcpOptions>;
 
 /// A shift above this is taken as this (RFC 7323 section 2.3).
 const MAX_SHIFT: u8 = 14;
 
 impl View<'_> {
-    /// The forward (0) or backward (1) direction.
-    fn side(&self, back: usize) -> Option<&SideTcp> {
-        self.known?.side.get(self.fwd ^ back)
-    }
     /// Its windows, where there are some.
     fn windows(&self, back: usize) -> Option<&Windows> {
         Some(&self.side(back)?.windows).filter(|w| w.count > 0)
@@ -74,7 +64,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View { known: flow.tcp_options.filter(|t| t.side.iter().any(|s| s.segments > 0)), fwd: flow.base.fwd() },
+    view: |flow, _, _| View::of(flow, flow.tcp_options),
     features: &[
         i64("tcp_init_win_fwd", Bytes, Extended, |v| Some(v.side(0)?.first_syn?.window.into()), "Window of the initiator's first segment with SYN (never scaled).",
             formula("SYN(fwd).window").null(NO_SYN).source("RFC 9293 section 3.1, RFC 7323 section 2.2").range(0, 65535)),
