@@ -77,7 +77,7 @@ pub fn ssh(input: &[u8]) {
 
 /// HTTP/1, and HTTP/2 behind it.
 pub fn http1(input: &[u8]) {
-    laws(http1::Session::default, http1::Session::clone, http1::Session::MAX_HEAP, input, [&[]; 2]);
+    laws(|| http1::Session::new(true), http1::Session::clone, http1::Session::MAX_HEAP, input, [&[]; 2]);
 }
 
 /// HTTP/2.
@@ -92,7 +92,7 @@ pub fn http2(input: &[u8]) {
 
 /// What a connection speaks, and what follows it.
 pub fn recognise(input: &[u8]) {
-    let new = || Stream::new(Follow { ssh: true, http1: true, http2: true, openvpn: true });
+    let new = || Stream::new(Follow { ssh: true, http1: true, http1_fields: true, http2: true, openvpn: true });
     let facts = |s: &Stream| {
         let verdict = |side| Seen { initiator: Some(side), stream: Some(s), ..Seen::default() }.verdict();
         let vpn: Vec<_> = s.vpn().collect();

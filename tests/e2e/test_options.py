@@ -145,6 +145,12 @@ def test_unknown_feature_is_refused_with_the_nearest(jj):
     assert "iat_meen" in err and "iat_mean" in err
 
 
+@pytest.mark.parametrize("option", [["--features", "ja4plus"], ["--feature", "ja4s"]])
+def test_ja4plus_is_refused_with_its_licence_and_the_way_out(jj, option):
+    err = jj("extract", DEMO, *option, ok=False).err
+    assert option[1] in err and "FoxIO License 1.1" in err and "--features ja4plus" in err
+
+
 def test_unknown_group_is_refused_with_the_nearest(jj):
     err = jj("extract", DEMO, "--features", "timming", ok=False).err
     assert "timming" in err and "timing" in err

@@ -14,6 +14,8 @@ mod http2;
 mod icmp;
 mod ip_extended;
 mod ipv6_options;
+#[cfg(feature = "ja4plus")]
+mod ja4plus;
 mod mac;
 mod padding;
 mod quic;
@@ -79,7 +81,26 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &sequences::RAW,
     &sequences::SPLT,
     &timestamps::GROUP,
+    #[cfg(feature = "ja4plus")]
+    &ja4plus::GROUP,
 ];
+
+/// The group that only builds with the cargo feature `ja4plus` have, and its features: their licence is another.
+pub const JA4PLUS: (&str, &[&str]) = ("ja4plus", &["ja4s", "ja4h", "ja4l", "ja4ls", "ja4x", "ja4ssh", "ja4t", "ja4ts"]);
+
+/// Refuses a name of [`JA4PLUS`] where it is not built in.
+fn built_in(option: &'static str, name: &str, wanted: &[&str]) -> Result<(), ConfigError> {
+    match wanted.iter().find(|w| same(w, name)).filter(|_| !cfg!(feature = "ja4plus")) {
+        None => Ok(()),
+        Some(wanted) => Err(ConfigError::Value {
+            option,
+            value: (*wanted).to_owned(),
+            expected: "is not in this build: JA4+ is under the FoxIO License 1.1, for non-commercial purposes only \
+                       (see NOTICE and docs/ja4plus.md); to have it, build with cargo's --features ja4plus"
+                .to_owned(),
+        }),
+    }
+}
 
 /// Groups of older versions that this version does not have yet: refused by name, so that nobody waits for columns.
 pub const LATER_GROUPS: &[&str] = &["connection"];
@@ -104,6 +125,7 @@ pub fn named(name: &str) -> Result<Vec<FeatureInfo>, ConfigError> {
 
 /// The feature of this name.
 pub fn feature(name: &str) -> Result<FeatureInfo, ConfigError> {
+    built_in("specific_features", name, JA4PLUS.1)?;
     find("feature", name, all().collect::<Vec<_>>(), |f| f.name)
 }
 
@@ -118,6 +140,7 @@ pub fn groups<S: AsRef<str>>(names: &[S]) -> Result<Vec<&'static dyn AnyGroup>, 
                 expected: format!("this group is not available in this version, which has {}", here.join(", ")),
             });
         }
+        built_in("features", name, &[JA4PLUS.0])?;
         find("feature group", name, GROUPS.iter().map(|g| g.id()).chain(["all"]), |id| id)?;
     }
     let named = |id: &str| names.iter().any(|name| same(name.as_ref(), id));

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn a_handshake_decides_and_without_one_the_earlier_row_does() {
-        let records = Facts { records_only: true, ..Facts::new(Transport::Tcp) };
+        let mut records = Facts::new(Transport::Tcp);
+        records.records_only = true;
         let (offers, not) = (handshake(Transport::Tcp, b"\x02h2"), handshake(Transport::Tcp, b"\x08http/1.1"));
         let http2 = |tls, before| Http { tls, ..Http::default() }.http2(before);
         assert_eq!((http2(None, None), http2(Some(&records), None)), (None, Some(None)));

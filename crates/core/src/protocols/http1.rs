@@ -35,6 +35,8 @@ pub struct Request {
     pub host: Option<Box<str>>,
     /// The first field User-Agent.
     pub user_agent: Option<Box<str>>,
+    /// All fields, where they are wanted and the header section is complete.
+    pub fields: Option<Box<Fields>>,
 }
 
 /// The first final response; where there is none, the first response.
@@ -48,6 +50,63 @@ pub struct Response {
     pub content_type: Option<Box<str>>,
 }
 
+/// Most bytes of the names of fields, and of the cookies: servers take less (Apache 8 KiB a line and 100 fields).
+const MAX_FIELDS: usize = 16 << 10;
+
+/// The fields of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// Names in their order without Cookie and Referer, as sent, each behind a comma but the first.
+    pub names: Vec<u8>,
+    /// How many these are.
+    pub count: u32,
+    /// Values of the fields Cookie, joined by ";"; none without one.
+    pub cookies: Option<Vec<u8>>,
+    /// Whether there is a field Referer.
+    pub referer: bool,
+    /// The first bytes of the first field Accept-Language.
+    pub language: Option<[u8; 8]>,
+    /// There was more than is kept.
+    pub cut: bool,
+}
+
+impl Fields {
+    fn take(&mut self, name: &[u8], value: &[u8]) {
+        let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+        if is(b"cookie") {
+            let cookies = self.cookies.get_or_insert_default();
+            let separator: &[u8] = if cookies.is_empty() { b"" } else { b";" };
+            self.cut |= !append(cookies, &[separator, value]);
+            return;
+        }
+        if is(b"referer") {
+            self.referer = true;
+            return;
+        }
+        if is(b"accept-language") && self.language.is_none() {
+            let mut first = [0; 8];
+            first.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
+            self.language = Some(first);
+        }
+        let separator: &[u8] = if self.count == 0 { b"" } else { b"," };
+        self.cut |= !append(&mut self.names, &[separator, name]);
+        self.count += 1;
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.names.capacity() + self.cookies.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
+/// Appends, where it fits.
+fn append(to: &mut Vec<u8>, parts: &[&[u8]]) -> bool {
+    let fits = to.len() + parts.iter().map(|p| p.len()).sum::<usize>() <= MAX_FIELDS;
+    if fits {
+        parts.iter().for_each(|part| to.extend_from_slice(part));
+    }
+    fits
+}
+
 /// The header section that is being read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Head {
@@ -59,6 +118,7 @@ struct Head {
     host: Option<Box<str>>,
     user_agent: Option<Box<str>>,
     content_type: Option<Box<str>>,
+    fields: Option<Box<Fields>>,
     length: Option<u64>,
     /// Lengths that contradict each other, or are no numbers.
     bad_length: bool,
@@ -106,13 +166,23 @@ pub struct Session {
     pending: [VecDeque<Asked>; 2],
     /// Values are those of an earlier connection: only counts go on.
     frozen: bool,
+    /// Whether all fields of the first request are wanted.
+    with_fields: bool,
 }
 
 impl Session {
+    /// Before the first message. `with_fields`: all fields of the first request are kept.
+    pub fn new(with_fields: bool) -> Self {
+        Self { with_fields, ..Self::default() }
+    }
+
     /// Most bytes on the heap: text of lines of which every byte may be wrong (three bytes for one), once as facts, once as
     /// what is being read for each direction.
     pub const MAX_HEAP: usize = 3 * 3 * 3 * super::start_line::MAX_LINE
         + 2 * 2 * MAX_PENDING
+        // Names and cookies of one request, in vectors that grow by doubling.
+        + size_of::<Fields>()
+        + 2 * 2 * MAX_FIELDS
         + size_of::<Request>()
         + size_of::<Response>()
         + 2 * size_of::<Head>()
@@ -150,8 +220,10 @@ impl Session {
                 self.dns_query |= path.windows(10).any(|w| w == b"/dns-query");
                 if self.request.is_none() && !self.frozen {
                     head.wanted = true;
+                    head.fields = self.with_fields.then(Box::default);
                     let method = String::from_utf8_lossy(method).into();
-                    self.request = Some(Box::new(Request { method, minor, host: None, user_agent: None }));
+                    self.request =
+                        Some(Box::new(Request { method, minor, host: None, user_agent: None, fields: None }));
                 }
             }
             Kind::Response(status) => {
@@ -176,7 +248,7 @@ impl Session {
             match head.status {
                 None => {
                     if let Some(r) = &mut self.request {
-                        (r.host, r.user_agent) = (head.host, head.user_agent);
+                        (r.host, r.user_agent, r.fields) = (head.host, head.user_agent, head.fields);
                     }
                 }
                 Some(_) => {
@@ -256,7 +328,10 @@ impl Session {
                     (State::Fields(head), Probe::Certain(n as u64))
                 }
                 Probe::NeedMore => (State::Fields(head), Probe::NeedMore),
-                Probe::NotThis => (State::LongLine(Some(head)), Probe::Certain(0)),
+                Probe::NotThis => {
+                    head.fields.iter_mut().for_each(|f| f.cut = true);
+                    (State::LongLine(Some(head)), Probe::Certain(0))
+                }
             },
             State::LongLine(head) => match bytes.iter().position(|b| *b == b'\n') {
                 Some(end) => (head.map_or(State::Trailers, State::Fields), Probe::Certain(end as u64 + 1)),
@@ -354,16 +429,17 @@ impl StreamSession for Session {
 
     fn heap_bytes(&self) -> usize {
         let len = |s: &Option<Box<str>>| s.as_ref().map_or(0, |s| s.len());
-        let head = |h: &Head| size_of::<Head>() + len(&h.host) + len(&h.user_agent) + len(&h.content_type);
+        let fields = |f: &Option<Box<Fields>>| f.as_ref().map_or(0, |f| size_of::<Fields>() + f.heap_bytes());
+        let head =
+            |h: &Head| size_of::<Head>() + len(&h.host) + len(&h.user_agent) + len(&h.content_type) + fields(&h.fields);
         let side = |s: &State| match s {
             State::Fields(h) | State::LongLine(Some(h)) => head(h),
             _ => 0,
         };
         self.sides.iter().map(side).sum::<usize>()
-            + self
-                .request
-                .as_ref()
-                .map_or(0, |r| size_of::<Request>() + r.method.len() + len(&r.host) + len(&r.user_agent))
+            + self.request.as_ref().map_or(0, |r| {
+                size_of::<Request>() + r.method.len() + len(&r.host) + len(&r.user_agent) + fields(&r.fields)
+            })
             + self.response.as_ref().map_or(0, |r| size_of::<Response>() + len(&r.content_type))
             + self.http2.as_ref().map_or(0, |h| size_of::<http2::Session>() + h.heap_bytes())
             + self.pending.iter().map(|p| p.capacity() * size_of::<Asked>()).sum::<usize>()
@@ -376,6 +452,9 @@ impl Head {
         let Some(colon) = text.iter().position(|b| *b == b':') else { return false };
         let (name, value) = (text.get(..colon).unwrap_or_default(), text.get(colon + 1..).unwrap_or_default());
         let value = trim(value);
+        if let Some(fields) = &mut self.fields {
+            fields.take(name, value);
+        }
         let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
         let request = self.status.is_none();
         if is(b"host") {

@@ -18,7 +18,7 @@ pub use selection::PROFILE_NAMES;
 use crate::columns::{Block, Column, Direction, Dtype};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
-use crate::features::{AnyGroup, FeatureInfo, GROUPS, Need, RowSettings};
+use crate::features::{AnyGroup, FeatureInfo, GROUPS, JA4PLUS, Need, RowSettings};
 use crate::flow::FlowRef;
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{AppWants, TrackerMask, TrackerSettings};
@@ -182,6 +182,9 @@ fn notes(config: &Config, features: &[FeatureInfo]) -> Vec<String> {
         notes.push(format!(
             "anonymize_ips replaces IP addresses only; in clear stay {names} (anonymize replaces them too)"
         ));
+    }
+    if features.iter().any(|f| f.group == JA4PLUS.0) {
+        notes.push("JA4+ is under the FoxIO License 1.1: for non-commercial purposes only (see NOTICE)".to_owned());
     }
     notes
 }

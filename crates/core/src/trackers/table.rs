@@ -30,6 +30,8 @@ macro_rules! for_each_tracker {
             ENTROPY entropy: Boxed Entropy,
             /// Application protocols.
             APP app: Boxed App,
+            /// The first exchange, and segments of SSH.
+            OPENING opening: Boxed Opening,
         }
     };
 }

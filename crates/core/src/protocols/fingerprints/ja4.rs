@@ -18,6 +18,33 @@ pub enum Over {
     Quic,
 }
 
+impl Over {
+    /// What a fingerprint begins with.
+    pub(super) fn letter(self) -> char {
+        match self {
+            Over::Tcp => 't',
+            Over::Dtls => 'd',
+            Over::Quic => 'q',
+        }
+    }
+}
+
+/// A version in two characters.
+pub(super) fn version(number: u16) -> &'static str {
+    match number {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0x0002 => "s2",
+        0xfeff => "d1",
+        0xfefd => "d2",
+        0xfefc => "d3",
+        _ => "00",
+    }
+}
+
 /// JA4 of a hello.
 #[derive(Clone, Copy, Debug)]
 pub struct Ja4<'a> {
@@ -51,11 +78,7 @@ impl Ja4<'_> {
     /// The part that can be read: `t13d1516h2`.
     fn start(&self, out: &mut impl Write) -> fmt::Result {
         let hello = self.hello;
-        let carrier = match self.over {
-            Over::Tcp => 't',
-            Over::Dtls => 'd',
-            Over::Quic => 'q',
-        };
+        let carrier = self.over.letter();
         let sni = if hello.has(ext::SERVER_NAME) { 'd' } else { 'i' };
         let count = |list: &[u16]| list.iter().filter(|v| !is_grease(**v)).count().min(99);
         let (ciphers, extensions) = (count(hello.ciphers()), count(hello.extensions()));
@@ -72,18 +95,7 @@ impl Ja4<'_> {
             Over::Dtls => offered.max_by_key(|v| if *v == 0x0100 { 0 } else { !*v }),
             Over::Tcp | Over::Quic => offered.max(),
         };
-        match highest.unwrap_or(self.hello.legacy_version) {
-            0x0304 => "13",
-            0x0303 => "12",
-            0x0302 => "11",
-            0x0301 => "10",
-            0x0300 => "s3",
-            0x0002 => "s2",
-            0xfeff => "d1",
-            0xfefd => "d2",
-            0xfefc => "d3",
-            _ => "00",
-        }
+        version(highest.unwrap_or(self.hello.legacy_version))
     }
 
     fn ciphers(&self) -> Vec<u16> {
@@ -112,12 +124,16 @@ fn sorted(values: impl Iterator<Item = u16>) -> Vec<u16> {
     all
 }
 
-fn hex4(out: &mut impl Write, values: &[u16]) -> fmt::Result {
+pub(super) fn hex4(out: &mut impl Write, values: &[u16]) -> fmt::Result {
     joined(out, ',', values, |out, v| write!(out, "{v:04x}"))
 }
 
 /// The first twelve digits of the SHA-256 of a text; zeros where the list that it begins with is empty.
-fn hash12(out: &mut impl Write, empty: bool, text: impl FnOnce(&mut Hashing<Sha256>) -> fmt::Result) -> fmt::Result {
+pub(super) fn hash12(
+    out: &mut impl Write,
+    empty: bool,
+    text: impl FnOnce(&mut Hashing<Sha256>) -> fmt::Result,
+) -> fmt::Result {
     if empty {
         return out.write_str("000000000000");
     }
@@ -127,7 +143,7 @@ fn hash12(out: &mut impl Write, empty: bool, text: impl FnOnce(&mut Hashing<Sha2
 }
 
 /// First and last character of a protocol's name; where they are no ASCII letters or digits, of its hex form.
-fn alpn(name: &[u8]) -> (char, char) {
+pub(super) fn alpn(name: &[u8]) -> (char, char) {
     let (Some(&first), Some(&last)) = (name.first(), name.last()) else { return ('0', '0') };
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         return (first.into(), last.into());

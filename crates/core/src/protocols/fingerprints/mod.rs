@@ -2,6 +2,8 @@
 
 mod ja3;
 mod ja4;
+#[cfg(feature = "ja4plus")]
+pub mod ja4plus;
 
 pub use ja3::{ja3, ja3_hash, ja3s, ja3s_hash};
 pub use ja4::{Ja4, Over};
@@ -9,7 +11,7 @@ pub use ja4::{Ja4, Over};
 use std::fmt;
 
 /// Text that goes straight into a hash.
-struct Hashing<D>(D);
+pub(crate) struct Hashing<D>(D);
 
 impl<D: sha2::digest::Update> fmt::Write for Hashing<D> {
     fn write_str(&mut self, text: &str) -> fmt::Result {

@@ -20,6 +20,7 @@ const COMMANDS_WITHIN: u64 = 4096;
 pub struct Follow {
     pub ssh: bool,
     pub http1: bool,
+    pub http1_fields: bool,
     pub http2: bool,
     pub openvpn: bool,
 }
@@ -163,7 +164,7 @@ impl Stream {
             }
             Some(Start::HttpRequest | Start::HttpResponse) => {
                 if follow.http1 {
-                    self.http1.get_or_insert_default();
+                    self.http1.get_or_insert_with(|| Box::new(http1::Session::new(follow.http1_fields)));
                 }
                 reader(follow.http1, Reader::Http1)
             }
@@ -347,7 +348,7 @@ mod tests {
     use Side::{A, B};
     use proptest::prelude::*;
 
-    const ALL: Follow = Follow { ssh: true, http1: true, http2: true, openvpn: true };
+    const ALL: Follow = Follow { ssh: true, http1: true, http1_fields: true, http2: true, openvpn: true };
 
     fn wire(parts: &[(Side, &[u8])]) -> Wire<Stream> {
         let mut wire = Wire::new(Stream::new(ALL));

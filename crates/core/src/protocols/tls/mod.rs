@@ -27,7 +27,7 @@ pub use record::{Hello, MAX_RECORD, RECORD_HEADER, content, looks_like_hello};
 pub use server_hello::{ServerHello, server_hello};
 pub use session::TlsSession;
 pub use start::SEARCHED;
-pub use x509::{Leaf, leaf};
+pub use x509::{Identifiers, Leaf, identifiers, leaf};
 
 use crate::wire::Reader;
 

@@ -46,6 +46,28 @@ pub fn leaf(der: &[u8]) -> Option<Leaf> {
     })
 }
 
+/// Object identifiers of a certificate, each as the bytes of its encoding, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identifiers {
+    /// Types of the issuer's names.
+    pub issuer: Vec<Vec<u8>>,
+    /// Types of the subject's names.
+    pub subject: Vec<Vec<u8>>,
+    /// Extensions.
+    pub extensions: Vec<Vec<u8>>,
+}
+
+/// Reads the object identifiers of a certificate; none where it is not DER.
+pub fn identifiers(der: &[u8]) -> Option<Identifiers> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let names = |name: &X509Name<'_>| name.iter_attributes().map(|a| a.attr_type().as_bytes().to_vec()).collect();
+    Some(Identifiers {
+        issuer: names(certificate.issuer()),
+        subject: names(certificate.subject()),
+        extensions: certificate.extensions().iter().map(|e| e.oid.as_bytes().to_vec()).collect(),
+    })
+}
+
 /// dNSName and iPAddress of subjectAltName.
 fn sans(certificate: &X509Certificate<'_>) -> Option<String> {
     let names = certificate.extensions().iter().find_map(|e| match e.parsed_extension() {

@@ -47,10 +47,12 @@ impl Connection {
         let follow = Follow {
             ssh: wants.has(AppWants::SSH),
             http1: wants.has(AppWants::HTTP1),
+            http1_fields: wants.has(AppWants::HTTP1_FIELDS),
             http2: wants.has(AppWants::HTTP2),
             openvpn: wants.has(AppWants::RECOGNISE),
         };
-        let stream = (follow != Follow::default()).then(Cursor::default);
+        let stream =
+            (follow != Follow { http1_fields: follow.http1_fields, ..Follow::default() }).then(Cursor::default);
         Self { streams: Streams::new(segments), readers: Readers { tls, dns, stream, follow } }
     }
 

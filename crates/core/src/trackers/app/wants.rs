@@ -24,6 +24,9 @@ impl AppWants {
     /// QUIC: its headers to the end of the flow.
     pub const QUIC: Self = Self(128);
 
+    /// Names of the fields of the first request of HTTP/1, with its cookies; only together with [`Self::HTTP1`].
+    pub const HTTP1_FIELDS: Self = Self(256);
+
     /// Everything.
     pub const ALL: Self = Self(u16::MAX);
 
