@@ -9,11 +9,12 @@ const EXACT_UP_TO: usize = 1000;
 const PIVOTS: usize = 256;
 
 /// Directed, unweighted, end points excluded, divided by (n - 1)(n - 2). With pivots, the ones of lowest rank, times n / k.
-pub(super) fn of(graph: &Adjacency, ranks: &[u32]) -> Vec<f64> {
+/// None where `go_on` said no.
+pub(super) fn of(graph: &Adjacency, ranks: &[u32], go_on: &dyn Fn() -> bool) -> Option<Vec<f64>> {
     let n = graph.len();
     let mut sums = vec![0.0; n];
     if n <= 2 {
-        return sums;
+        return Some(sums);
     }
     let mut sources: Vec<usize> = (0..n).collect();
     let mut share = 1.0;
@@ -24,6 +25,9 @@ pub(super) fn of(graph: &Adjacency, ranks: &[u32]) -> Vec<f64> {
     }
     let mut search = Search::new(n);
     for source in sources {
+        if !go_on() {
+            return None;
+        }
         // Without an edge no path begins here.
         if graph.degree(source) > 0 {
             search.add(graph, source, &mut sums);
@@ -31,7 +35,7 @@ pub(super) fn of(graph: &Adjacency, ranks: &[u32]) -> Vec<f64> {
     }
     let scale = share / ((n - 1) as f64 * (n - 2) as f64);
     sums.iter_mut().for_each(|s| *s *= scale);
-    sums
+    Some(sums)
 }
 
 /// Memory of a breadth-first search.

@@ -7,11 +7,19 @@ use super::Adjacency;
 pub(super) fn of(graph: &Adjacency) -> Vec<f64> {
     let n = graph.len();
     let key = |node: usize| (graph.degree(node), node);
+    // Neighbours later in the order of degrees: no node has more than the root of twice the edges, however many have it.
+    let edges: Vec<(u32, u32)> = (0..n)
+        .flat_map(|u| graph.of(u).iter().map(move |v| (u, *v)))
+        .filter(|(u, v)| key(*v as usize) > key(*u))
+        .map(|(u, v)| (u as u32, v))
+        .collect();
+    let later = Adjacency::new(n, &edges);
+    drop(edges);
+    let later = |from: usize| later.of(from).iter().map(|v| *v as usize);
     let mut triangles = vec![0u64; n];
-    // Neighbours later in the order of degrees, marked by the node that they are neighbours of.
+    // By the node that they are neighbours of.
     let mut marked = vec![usize::MAX; n];
     for u in 0..n {
-        let later = |from: usize| graph.of(from).iter().map(|v| *v as usize).filter(move |v| key(*v) > key(from));
         later(u).for_each(|v| marked[v] = u);
         for v in later(u) {
             for w in later(v).filter(|w| marked[*w] == u) {

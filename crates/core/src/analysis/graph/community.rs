@@ -19,15 +19,28 @@ pub enum Algorithm {
 /// Rounds of label propagation, which need not come to an end.
 const MAX_ROUNDS: usize = 100;
 
-/// The community of each node. Communities are numbered by size, the largest first, then by their smallest node (nodes are
+/// Most neighbours that greedy merging may look at, a few seconds' work. It looks at all of a community's neighbours for each merge:
+/// a node with k leaves costs k^2 / 2, so that from some 5,700 leaves on (a scan) communities are those of the Louvain method.
+pub(super) const MOST_STEPS: u64 = 1 << 24;
+
+/// The community of each node; none where `go_on` said no. Communities are numbered by size, the largest first, then by their smallest node (nodes are
 /// in the order of their texts).
-pub(super) fn of(graph: &Adjacency, ranks: &[u32], algorithm: Algorithm) -> Vec<u32> {
+pub(super) fn of(
+    graph: &Adjacency,
+    ranks: &[u32],
+    algorithm: Algorithm,
+    go_on: &dyn Fn() -> bool,
+) -> Option<Vec<u32>> {
     let labels = match algorithm {
-        Algorithm::Louvain => louvain(graph, ranks),
-        Algorithm::Greedy => greedy(graph),
-        Algorithm::LabelPropagation => label_propagation(graph, ranks),
+        Algorithm::Louvain => louvain(graph, ranks, go_on),
+        Algorithm::Greedy => match greedy(graph, MOST_STEPS, go_on) {
+            Greedy::Merged(labels) => Some(labels),
+            Greedy::TooLong => louvain(graph, ranks, go_on),
+            Greedy::Stopped => None,
+        },
+        Algorithm::LabelPropagation => label_propagation(graph, ranks, go_on),
     };
-    number(&labels)
+    labels.map(|labels| number(&labels))
 }
 
 fn number(labels: &[u32]) -> Vec<u32> {
@@ -84,7 +97,7 @@ impl Level {
     }
 }
 
-fn louvain(graph: &Adjacency, ranks: &[u32]) -> Vec<u32> {
+fn louvain(graph: &Adjacency, ranks: &[u32], go_on: &dyn Fn() -> bool) -> Option<Vec<u32>> {
     let n = graph.len();
     let mut edges: Vec<Vec<(u32, u64)>> = vec![Vec::new(); n];
     let mut degrees = vec![0; n];
@@ -96,16 +109,16 @@ fn louvain(graph: &Adjacency, ranks: &[u32]) -> Vec<u32> {
     let mut level = Level { edges, degrees };
     // The node of the present level that each node is in, by rank.
     let mut within: Vec<u32> = (0..n as u32).collect();
-    while let Some(community) = moved(&level) {
+    while let Some(community) = moved(&level, go_on)? {
         let (condensed, of) = level.condensed(&community);
         within.iter_mut().for_each(|w| *w = of[*w as usize]);
         level = condensed;
     }
-    ranks.iter().map(|rank| within[*rank as usize]).collect()
+    Some(ranks.iter().map(|rank| within[*rank as usize]).collect())
 }
 
-/// Moves nodes between communities until none moves; none if none has moved at all.
-fn moved(level: &Level) -> Option<Vec<u32>> {
+/// Moves nodes between communities until none moves; `Some(None)` if none has moved at all, `None` where `go_on` said no.
+fn moved(level: &Level, go_on: &dyn Fn() -> bool) -> Option<Option<Vec<u32>>> {
     let n = level.degrees.len();
     let total = i128::from(level.degrees.iter().sum::<u64>());
     let mut community: Vec<u32> = (0..n as u32).collect();
@@ -116,6 +129,9 @@ fn moved(level: &Level) -> Option<Vec<u32>> {
     let (mut weights, mut touched) = (vec![0u64; n], Vec::new());
     let mut any = false;
     loop {
+        if !go_on() {
+            return None;
+        }
         let mut again = false;
         for node in 0..n {
             let (own, degree) = (community[node], level.degrees[node]);
@@ -154,7 +170,7 @@ fn moved(level: &Level) -> Option<Vec<u32>> {
             }
         }
         if !again {
-            return any.then_some(community);
+            return Some(any.then_some(community));
         }
     }
 }
@@ -170,8 +186,15 @@ fn lowest(members: &mut BinaryHeap<Reverse<u32>>, c: u32, community: &[u32]) -> 
     u32::MAX
 }
 
+/// What greedy merging came to.
+enum Greedy {
+    Merged(Vec<u32>),
+    TooLong,
+    Stopped,
+}
+
 /// Merges the two communities that gain most, as long as any do; of equal gains, those with the smallest nodes.
-fn greedy(graph: &Adjacency) -> Vec<u32> {
+fn greedy(graph: &Adjacency, most_steps: u64, go_on: &dyn Fn() -> bool) -> Greedy {
     let n = graph.len();
     let total: i128 = (0..n).map(|node| graph.degree(node) as i128).sum();
     // By the smallest node of a community: its neighbours with weights, the sum of its degrees, how often it has changed.
@@ -190,9 +213,19 @@ fn greedy(graph: &Adjacency) -> Vec<u32> {
             }
         }
     }
+    let mut room = 2 * heap.len() + 1024;
+    let mut steps = 0;
     while let Some((_, Reverse((a, b)), version_a, version_b)) = heap.pop() {
         if versions[a as usize] != version_a || versions[b as usize] != version_b {
             continue;
+        }
+        let before = steps;
+        steps += (between[a as usize].len() + between[b as usize].len()) as u64;
+        if steps > most_steps {
+            return Greedy::TooLong;
+        }
+        if before >> 20 != steps >> 20 && !go_on() {
+            return Greedy::Stopped;
         }
         // The smaller node names the community. The smaller table is poured into the larger.
         let (mut small, mut large) =
@@ -221,16 +254,23 @@ fn greedy(graph: &Adjacency) -> Vec<u32> {
             }
         }
         between[a as usize] = large;
+        // Entries of communities that have changed since are void; without this the heap would have one for each step.
+        if heap.len() > room {
+            heap.retain(|(_, Reverse((a, b)), version_a, version_b)| {
+                versions[*a as usize] == *version_a && versions[*b as usize] == *version_b
+            });
+            room = room.max(2 * heap.len());
+        }
     }
     // A parent is smaller than its children.
     for node in 0..n {
         parent[node] = parent[parent[node] as usize];
     }
-    parent
+    Greedy::Merged(parent)
 }
 
 /// Each node, by rank, takes the label that most of its neighbours have; of several, the smallest.
-fn label_propagation(graph: &Adjacency, ranks: &[u32]) -> Vec<u32> {
+fn label_propagation(graph: &Adjacency, ranks: &[u32], go_on: &dyn Fn() -> bool) -> Option<Vec<u32>> {
     let n = graph.len();
     let mut by_rank = vec![0usize; n];
     for (node, rank) in ranks.iter().enumerate() {
@@ -239,6 +279,9 @@ fn label_propagation(graph: &Adjacency, ranks: &[u32]) -> Vec<u32> {
     let mut labels: Vec<u32> = (0..n as u32).collect();
     let (mut counts, mut touched) = (vec![0u32; n], Vec::new());
     for _ in 0..MAX_ROUNDS {
+        if !go_on() {
+            return None;
+        }
         let mut again = false;
         for &node in &by_rank {
             for to in graph.of(node) {
@@ -263,5 +306,5 @@ fn label_propagation(graph: &Adjacency, ranks: &[u32]) -> Vec<u32> {
             break;
         }
     }
-    labels
+    Some(labels)
 }

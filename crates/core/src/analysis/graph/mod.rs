@@ -9,12 +9,15 @@ mod clustering;
 mod community;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::net::IpAddr;
 
 pub use community::Algorithm;
+pub use window::Window;
 
 /// A node: an address, with a port where ports are part of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,6 +86,21 @@ impl Totals {
         self.packets = self.packets.saturating_add(flow.packets);
         self.bytes = self.bytes.saturating_add(flow.bytes);
     }
+
+    fn take(&mut self, flow: &Flow) {
+        self.flows -= 1;
+        self.packets = self.packets.saturating_sub(flow.packets);
+        self.bytes = self.bytes.saturating_sub(flow.bytes);
+    }
+}
+
+/// Flows of one initiator to one responder and port.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    src: u32,
+    dst: u32,
+    port: Option<u16>,
+    flows: u64,
 }
 
 /// Flows counted in so far.
@@ -92,22 +110,33 @@ pub struct Connections {
     nodes: Vec<Node>,
     out: Vec<Totals>,
     into: Vec<Totals>,
-    /// Flows by initiator, responder and port of the responder.
-    flows: HashMap<(u32, u32, Option<u16>), u64>,
+    lines: HashMap<(u32, u32, Option<u16>), u32>,
+    by_line: Vec<Line>,
 }
 
 impl Connections {
-    /// Counts a flow in. False where there are as many nodes as can be numbered (2^32 - 1): the flow is left out.
-    pub fn add(&mut self, flow: &Flow) -> bool {
-        let (Some(src), Some(dst)) = (self.node(flow.src), self.node(flow.dst)) else { return false };
+    /// Counts a flow in, and gives the number of its line: initiator, responder and port, by which [`Graph::values`] finds its
+    /// values. None where there are as many nodes or lines as can be numbered: the flow is left out.
+    pub fn add(&mut self, flow: &Flow) -> Option<u32> {
+        let (src, dst) = (self.node(flow.src)?, self.node(flow.dst)?);
+        let line = match self.lines.entry((src, dst, flow.dst_port)) {
+            Entry::Occupied(line) => *line.get(),
+            Entry::Vacant(place) => {
+                let line = u32::try_from(self.by_line.len()).ok().filter(|line| *line < u32::MAX)?;
+                self.by_line.push(Line { src, dst, port: flow.dst_port, flows: 0 });
+                *place.insert(line)
+            }
+        };
         if let Some(totals) = self.out.get_mut(src as usize) {
             totals.add(flow);
         }
         if let Some(totals) = self.into.get_mut(dst as usize) {
             totals.add(flow);
         }
-        *self.flows.entry((src, dst, flow.dst_port)).or_default() += 1;
-        true
+        if let Some(line) = self.by_line.get_mut(line as usize) {
+            line.flows += 1;
+        }
+        Some(line)
     }
 
     fn node(&mut self, node: Node) -> Option<u32> {
@@ -122,40 +151,45 @@ impl Connections {
         Some(id)
     }
 
-    /// Bytes on the heap. While the graph is made, about as much again is needed.
+    /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         // A hash table has one byte of control beside each entry.
         self.index.capacity() * (size_of::<(Node, u32)>() + 1)
             + self.nodes.capacity() * size_of::<Node>()
             + (self.out.capacity() + self.into.capacity()) * size_of::<Totals>()
-            + self.flows.capacity() * (size_of::<((u32, u32, Option<u16>), u64)>() + 1)
+            + self.lines.capacity() * (size_of::<((u32, u32, Option<u16>), u32)>() + 1)
+            + self.by_line.capacity() * size_of::<Line>()
     }
 
-    /// Makes the graph: all flows have been counted in.
-    pub fn finish(self, settings: GraphSettings) -> Graph {
-        // Nodes in the order of their texts, so that numbers compare as texts do.
-        let mut texts: Vec<(String, u32)> = (0..).zip(&self.nodes).map(|(id, node)| (node.to_string(), id)).collect();
-        texts.sort_unstable();
-        let mut place = vec![0u32; texts.len()];
-        for (at, (_, id)) in (0..).zip(&texts) {
-            if let Some(place) = place.get_mut(*id as usize) {
-                *place = at;
-            }
-        }
+    /// Bytes on the heap while the graph is made: measured on graphs of a million nodes and of a million edges, with all that
+    /// was counted.
+    pub fn finish_bytes(&self) -> usize {
+        self.heap_bytes() + self.nodes.len() * FINISH_BYTES_A_NODE + self.by_line.len() * FINISH_BYTES_A_LINE
+    }
+
+    /// Makes the graph: all flows have been counted in. None where `go_on` said no meanwhile; it is asked now and then.
+    ///
+    /// The cost, of n nodes and m edges: betweenness n m, above 1,000 nodes 256 m; clustering m^1.5; communities by Louvain or
+    /// label propagation m for each of a few passes; by greedy merging see [`community::MOST_STEPS`].
+    pub fn finish(self, settings: GraphSettings, go_on: &dyn Fn() -> bool) -> Option<Graph> {
+        let Self { index, nodes, out, into, lines, by_line } = self;
+        drop((index, lines));
+        let (place, ranks) = places(&nodes, settings.seed);
+        drop(nodes);
         let to = |id: u32| place.get(id as usize).copied().unwrap_or_default();
-        let ranks = ranks(&texts, settings.seed);
-        drop(texts);
         let mut totals = vec![NodeTotals::default(); place.len()];
-        for (id, (out, into)) in (0..).zip(self.out.iter().zip(&self.into)) {
+        for (id, (out, into)) in (0..).zip(out.iter().zip(&into)) {
             if let Some(totals) = totals.get_mut(to(id) as usize) {
                 (totals.out, totals.into) = (*out, *into);
             }
         }
-        let index: HashMap<Node, u32> = self.index.into_iter().map(|(node, id)| (node, to(id))).collect();
-        let mut flows: Vec<(u32, u32, Option<u16>, u64)> =
-            self.flows.into_iter().map(|((src, dst, port), n)| (to(src), to(dst), port, n)).collect();
-        flows.sort_unstable();
-        let mut ports: Vec<(u32, u16)> = flows.iter().filter_map(|(src, _, port, _)| Some((*src, (*port)?))).collect();
+        drop((out, into));
+        let mut lines = by_line;
+        let mut ports = Vec::new();
+        for line in &mut lines {
+            (line.src, line.dst) = (to(line.src), to(line.dst));
+            ports.extend(line.port.map(|port| (line.src, port)));
+        }
         ports.sort_unstable();
         ports.dedup();
         for (src, _) in ports {
@@ -163,8 +197,16 @@ impl Connections {
                 totals.ports += 1;
             }
         }
-        let mut edges: Vec<(u32, u32)> = flows.iter().map(|(src, dst, ..)| (*src, *dst)).collect();
+        let mut edges: Vec<(u32, u32)> = lines.iter().map(|line| (line.src, line.dst)).collect();
+        edges.sort_unstable();
         edges.dedup();
+        let pair = |line: &Line| edges.binary_search(&(line.src, line.dst)).unwrap_or_default();
+        let mut pairs = vec![0; edges.len()];
+        for line in &lines {
+            if let Some(flows) = pairs.get_mut(pair(line)) {
+                *flows += line.flows;
+            }
+        }
         for (src, dst) in &edges {
             if let Some(totals) = totals.get_mut(*src as usize) {
                 totals.dsts += 1;
@@ -173,10 +215,35 @@ impl Connections {
                 totals.srcs += 1;
             }
         }
-        edges.retain(|(src, dst)| src != dst);
-        let metrics = settings.metrics.then(|| Metrics::of(&edges, &ranks, settings.algorithm));
-        Graph { index, totals, flows, metrics }
+        let metrics = match settings.metrics {
+            true => {
+                let proper: Vec<_> = edges.iter().copied().filter(|(src, dst)| src != dst).collect();
+                Some(Metrics::of(&proper, &ranks, settings.algorithm, go_on)?)
+            }
+            false => None,
+        };
+        Some(Graph { totals, lines, edges, pairs, metrics })
     }
+}
+
+/// Beside what was counted, per node: its text, place, rank, totals, and what the metrics need of it.
+const FINISH_BYTES_A_NODE: usize = 320;
+
+/// Per line: its edge, in both directions, with weights, and its port.
+const FINISH_BYTES_A_LINE: usize = 96;
+
+/// The place of each node in the order of the texts, so that numbers compare as texts do; and the ranks by place.
+fn places(nodes: &[Node], seed: u64) -> (Vec<u32>, Vec<u32>) {
+    let mut texts: Vec<(String, u32)> = (0..).zip(nodes).map(|(id, node)| (node.to_string(), id)).collect();
+    texts.sort_unstable();
+    let mut places = vec![0; texts.len()];
+    for (at, (_, id)) in (0..).zip(&texts) {
+        if let Some(place) = places.get_mut(*id as usize) {
+            *place = at;
+        }
+    }
+    let ranks = ranks(&texts, seed);
+    (places, ranks)
 }
 
 /// Rank of each node: its place in ascending order of the FNV-1a hash of seed and text, ties by text.
@@ -267,8 +334,8 @@ struct Metrics {
 }
 
 impl Metrics {
-    /// Of sorted edges without loops.
-    fn of(edges: &[(u32, u32)], ranks: &[u32], algorithm: Algorithm) -> Self {
+    /// Of sorted edges without loops; none where `go_on` said no.
+    fn of(edges: &[(u32, u32)], ranks: &[u32], algorithm: Algorithm, go_on: &dyn Fn() -> bool) -> Option<Self> {
         let n = ranks.len();
         let (mut out_degree, mut in_degree) = (vec![0; n], vec![0; n]);
         let count = |degrees: &mut Vec<u32>, node: u32| {
@@ -280,21 +347,30 @@ impl Metrics {
             count(&mut out_degree, *src);
             count(&mut in_degree, *dst);
         }
-        let betweenness = betweenness::of(&Adjacency::new(n, edges), ranks);
+        let betweenness = betweenness::of(&Adjacency::new(n, edges), ranks, go_on)?;
         let undirected = Adjacency::undirected(n, edges);
-        let community = community::of(&undirected, ranks, algorithm);
+        let community = community::of(&undirected, ranks, algorithm, go_on)?;
         let clustering = clustering::of(&undirected);
-        Self { out_degree, in_degree, betweenness, community, clustering }
+        Some(Self { out_degree, in_degree, betweenness, community, clustering })
+    }
+
+    fn node(&self, node: usize) -> Option<NodeMetrics> {
+        Some(NodeMetrics {
+            betweenness: *self.betweenness.get(node)?,
+            community: *self.community.get(node)?,
+            clustering: *self.clustering.get(node)?,
+        })
     }
 }
 
 /// The finished graph.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    index: HashMap<Node, u32>,
     totals: Vec<NodeTotals>,
-    /// Flows by initiator, responder and port, sorted.
-    flows: Vec<(u32, u32, Option<u16>, u64)>,
+    lines: Vec<Line>,
+    /// Pairs of initiator and responder, sorted, and the flows of each.
+    edges: Vec<(u32, u32)>,
+    pairs: Vec<u64>,
     metrics: Option<Metrics>,
 }
 
@@ -324,18 +400,24 @@ pub struct FlowValues {
 pub struct FlowMetrics {
     pub src_out_degree: u32,
     pub dst_in_degree: u32,
-    pub src_betweenness: f64,
-    pub dst_betweenness: f64,
-    pub src_community: u32,
-    pub dst_community: u32,
-    pub src_clustering: f64,
-    pub dst_clustering: f64,
+    /// None where the graph is that of an earlier time, and does not have this end.
+    pub src: Option<NodeMetrics>,
+    pub dst: Option<NodeMetrics>,
+}
+
+/// What the graph says of a node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct NodeMetrics {
+    pub betweenness: f64,
+    pub community: u32,
+    pub clustering: f64,
 }
 
 impl FlowMetrics {
     /// Whether both ends are in one community.
-    pub fn same_community(&self) -> bool {
-        self.src_community == self.dst_community
+    pub fn same_community(&self) -> Option<bool> {
+        Some(self.src?.community == self.dst?.community)
     }
 }
 
@@ -345,34 +427,25 @@ impl Graph {
         self.totals.len()
     }
 
-    /// The values of a flow; none where its ends are not in the graph.
-    pub fn values(&self, src: &Node, dst: &Node, dst_port: Option<u16>) -> Option<FlowValues> {
-        let (src, dst) = (*self.index.get(src)?, *self.index.get(dst)?);
-        let (of_src, of_dst) = (self.totals.get(src as usize)?, self.totals.get(dst as usize)?);
-        let first = self.flows.partition_point(|f| (f.0, f.1) < (src, dst));
-        let between = self.flows.get(first..)?.iter().take_while(|f| (f.0, f.1) == (src, dst));
-        let (mut src_dst_flows, mut with_port) = (0, 0);
-        for (_, _, port, n) in between {
-            src_dst_flows += n;
-            with_port += if *port == dst_port { *n } else { 0 };
-        }
+    /// The values of a flow by the number of its line; none where there is no such line.
+    pub fn values(&self, line: u32) -> Option<FlowValues> {
+        let line = self.lines.get(line as usize)?;
+        let (src, dst) = (line.src as usize, line.dst as usize);
+        let (of_src, of_dst) = (self.totals.get(src)?, self.totals.get(dst)?);
+        let pair = self.edges.binary_search(&(line.src, line.dst)).ok()?;
         let metrics = self.metrics.as_ref().and_then(|m| {
             Some(FlowMetrics {
-                src_out_degree: *m.out_degree.get(src as usize)?,
-                dst_in_degree: *m.in_degree.get(dst as usize)?,
-                src_betweenness: *m.betweenness.get(src as usize)?,
-                dst_betweenness: *m.betweenness.get(dst as usize)?,
-                src_community: *m.community.get(src as usize)?,
-                dst_community: *m.community.get(dst as usize)?,
-                src_clustering: *m.clustering.get(src as usize)?,
-                dst_clustering: *m.clustering.get(dst as usize)?,
+                src_out_degree: *m.out_degree.get(src)?,
+                dst_in_degree: *m.in_degree.get(dst)?,
+                src: m.node(src),
+                dst: m.node(dst),
             })
         });
         Some(FlowValues {
             src_unique_dsts: of_src.dsts.into(),
             dst_unique_srcs: of_dst.srcs.into(),
-            src_dst_flows,
-            src_port_flows: dst_port.map(|_| with_port),
+            src_dst_flows: *self.pairs.get(pair)?,
+            src_port_flows: line.port.map(|_| line.flows),
             src_total_flows: of_src.out.flows,
             dst_total_flows: of_dst.into.flows,
             src_total_packets: of_src.out.packets,
