@@ -820,9 +820,9 @@ def export_dashboard(path: str | PathLike[str], dashboard: str | None = None, da
     Writes a dashboard (JSON; the overview when none is given) for Grafana.
     """
 
-def feature_groups() -> tuple[list[str], list[str]]:
+def feature_groups() -> list[str]:
     """
-    Feature groups: those of this version, and those that are refused because they come later.
+    Feature groups, in the order of their columns.
     """
 
 def feature_table() -> list[list[str]]:

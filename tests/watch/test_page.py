@@ -41,7 +41,7 @@ class FileRun:
     def __init__(self, jj, files, pace, output="-"):
         self.pace = pace
         self.child = subprocess.Popen(
-            [jj, "extract", *files, "-o", output, "--set", "close_timeout=0.5", "--workers", "2", "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(LINGER)],
+            [jj, "extract", *files, "-o", output, "--set", "close_timeout=0.5", "--set", "connection_window=60", "--workers", "2", "--no-progress", "--prometheus-port", "0", "--prometheus-linger", str(LINGER)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.url = announced(self.child)

@@ -168,6 +168,8 @@ pub struct StatsDelta {
     pub malformed_streams: u64,
     /// Directions of connections that were not read on because memory was short.
     pub streams_given_up: u64,
+    /// Times that memory was too short for the graph of connections: it was given up, or its window began anew.
+    pub graph_shortages: u64,
     /// Flows begun.
     pub flows_created: u64,
     /// Flows ended, by [`EndReason`].
@@ -197,6 +199,7 @@ impl StatsDelta {
         self.datagrams_evicted += d.datagrams_evicted;
         self.malformed_streams += d.malformed_streams;
         self.streams_given_up += d.streams_given_up;
+        self.graph_shortages += d.graph_shortages;
         self.flows_created += d.flows_created;
         self.flows_ended.add(&d.flows_ended);
         self.active_flows += d.active_flows;
@@ -229,6 +232,13 @@ impl StatsDelta {
             remarks.push(format!(
                 "{} frames have a time before 1970 or after 2262: times and durations of their flows mean nothing",
                 self.odd_times
+            ));
+        }
+        if self.graph_shortages > 0 {
+            remarks.push(format!(
+                "the graph of connections and the flow tables did not fit into max_memory ({} times): columns conn_... are null, or \
+                 of fewer flows with connection_window; raise max_memory, or shorten connection_window",
+                self.graph_shortages
             ));
         }
         remarks

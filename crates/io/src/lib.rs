@@ -10,3 +10,5 @@ pub mod encode;
 #[cfg(feature = "sinks")]
 pub mod sink;
 pub mod source;
+#[cfg(feature = "sinks")]
+pub mod spill;

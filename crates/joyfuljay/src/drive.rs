@@ -102,6 +102,11 @@ impl Drive {
         due
     }
 
+    /// Calls the progress callback while rows that have waited come out, if it is time.
+    pub(crate) fn report(&mut self, recorder: &Recorder) {
+        self.reporter.tick(|| progress(&*self.source, self.clock, recorder));
+    }
+
     /// Calls the progress callback a last time, when everything is done.
     pub(crate) fn report_end(&mut self, recorder: &Recorder) {
         self.reporter.last(|| progress(&*self.source, self.clock, recorder));

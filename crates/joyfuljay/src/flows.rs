@@ -31,7 +31,8 @@ enum State {
 impl Pipeline {
     /// The flows of a source. To have their packets, make the pipeline [`Pipeline::keeping_packets`].
     pub fn flows(&self, source: Box<dyn PacketSource>) -> Flows {
-        let settings = *self.engine_settings();
+        // Flows that are given one by one have no graph: the columns of the group connection are null.
+        let settings = self.engine_settings().with_connections(None);
         let recorder = Recorder::start(self.metrics(), source.mode(), &settings);
         Flows {
             drive: Drive::new(source, &settings, self.control(), Reporter::new(None)),

@@ -34,6 +34,7 @@ mod recorder;
 mod run;
 mod serial;
 mod summary;
+mod waiting;
 
 pub use control::RunControl;
 pub use error::Error;

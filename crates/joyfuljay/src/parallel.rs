@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
 use joyfuljay_core::StatsDelta;
-use joyfuljay_core::engine::{Collector, Drain, PacketBatch, RowChunk};
+use joyfuljay_core::engine::{Drain, PacketBatch, RowChunk};
 use joyfuljay_core::flow::{FlowStore, FlowTable};
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::Stage;
@@ -124,7 +124,8 @@ struct Task {
 /// What the writer is sent.
 enum Event {
     /// A worker's part of what ended in a batch; `flush` is that of the batch.
-    Ended { batch: u64, flush: bool, flows: Vec<FlowStore> },
+    /// Its tables have grown by so many bytes.
+    Ended { batch: u64, flush: bool, flows: Vec<FlowStore>, table_bytes: i64 },
     /// A worker has tracked the last batch.
     Tables(Vec<FlowTable>),
     /// The input is at its end: the latest packet time. Not sent when the run fails or is cancelled.
@@ -216,10 +217,10 @@ impl FlowWorker<'_, '_> {
         let recorder = &self.run.recorder;
         let mut time = recorder.thread(format!("tracker-{}", self.number));
         for Task { number, flush, batch } in tasks {
-            let flows = recorder.timed(Stage::Track, || self.track(&batch.batch));
+            let (flows, table_bytes) = recorder.timed(Stage::Track, || self.track(&batch.batch));
             drop(batch);
             time.report();
-            if self.to_writer.send(Event::Ended { batch: number, flush, flows }).is_err() {
+            if self.to_writer.send(Event::Ended { batch: number, flush, flows, table_bytes }).is_err() {
                 return; // the writer is gone, and says why
             }
         }
@@ -227,7 +228,7 @@ impl FlowWorker<'_, '_> {
         let _ = self.to_writer.send(Event::Tables(tables));
     }
 
-    fn track(&mut self, batch: &PacketBatch) -> Vec<FlowStore> {
+    fn track(&mut self, batch: &PacketBatch) -> (Vec<FlowStore>, i64) {
         let mut stats = StatsDelta::default();
         let mut flows = Vec::with_capacity(self.tables.len());
         for (partition, table) in &mut self.tables {
@@ -237,7 +238,7 @@ impl FlowWorker<'_, '_> {
             flows.push(out);
         }
         self.run.recorder.record(&stats);
-        flows
+        (flows, stats.table_bytes)
     }
 }
 
@@ -279,6 +280,7 @@ struct Part {
     workers: usize,
     flush: bool,
     flows: Vec<FlowStore>,
+    table_bytes: i64,
 }
 
 impl Writer<'_, '_> {
@@ -288,17 +290,18 @@ impl Writer<'_, '_> {
     fn write_all(mut self, events: &Receiver<Event>) -> Result<Outcome, Error> {
         let run = self.run;
         let mut time = run.recorder.thread("writer");
-        let mut collector = Collector::new(run.settings.chunk_rows);
+        let mut collector = run.settings.collector();
         let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
         let mut next_batch = 0;
         let mut tables = Vec::new();
         let mut end = None;
         while let Some(event) = self.next_event(events)? {
             match event {
-                Event::Ended { batch, flush, mut flows } => {
+                Event::Ended { batch, flush, mut flows, table_bytes } => {
                     let part = parts.entry(batch).or_default();
                     part.workers += 1;
                     part.flush = flush;
+                    part.table_bytes += table_bytes;
                     part.flows.append(&mut flows);
                 }
                 Event::Tables(mut more) => tables.append(&mut more),
@@ -309,7 +312,8 @@ impl Writer<'_, '_> {
                     parts.insert(next_batch, part);
                     break;
                 }
-                collector.add(part.flows);
+                collector.add(part.flows, part.table_bytes);
+                run.graph_shortages(collector.take_shortages());
                 next_batch += 1;
                 let flush = run.flushes && part.flush;
                 let chunk = if flush { collector.flush() } else { collector.ready() };
@@ -334,6 +338,8 @@ impl Writer<'_, '_> {
             run.recorder.record(&drain.take_stats());
             self.dispatch(chunk)?;
         }
+        run.recorder.record(&drain.take_stats());
+        run.counted(drain.into_counting());
         self.to_encode = None;
         while self.next_write < self.next_chunk && !run.control.is_cancelled() {
             match self.encoded_in.recv() {

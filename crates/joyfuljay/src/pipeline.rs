@@ -15,8 +15,8 @@ use crate::drive::Drive;
 use crate::memory::default_max_memory;
 use crate::progress::{Listener, Reporter};
 use crate::recorder::Recorder;
-use crate::run::Run;
-use crate::{Error, Progress, RunControl, Summary, parallel, serial};
+use crate::run::{Outcome, Run};
+use crate::{Error, Progress, RunControl, Summary, parallel, serial, waiting};
 
 /// Packets in, rows out. See the crate's first page for an example.
 pub struct Pipeline {
@@ -37,8 +37,9 @@ impl Pipeline {
     pub fn new(config: Config) -> Result<Self, Error> {
         let plan = RowPlan::new(&config)?;
         let max_memory = config.max_memory.map_or_else(default_max_memory, |size| size.0);
-        let settings =
-            EngineSettings::new(&config, plan.trackers(), plan.tracker_settings()).with_max_memory(max_memory);
+        let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings())
+            .with_max_memory(max_memory)
+            .with_connections(plan.connections());
         Ok(Self {
             config,
             plan,
@@ -69,6 +70,18 @@ impl Pipeline {
     pub fn with_control(mut self, control: RunControl) -> Self {
         self.control = control;
         self
+    }
+
+    /// For runs over streams (pipes, devices), whose rows cannot wait for an end: without `connection_window`, `all` leaves the group
+    /// `connection` out, which the notes of the plan say. To be called before the schema is asked for.
+    ///
+    /// # Errors
+    /// When that group was named, without a window.
+    pub fn turn_to_stream(&mut self) -> Result<(), Error> {
+        // The group reads no trackers: theirs are as they were.
+        self.plan = RowPlan::for_stream(&self.config)?;
+        self.settings = self.settings.with_connections(self.plan.connections());
+        Ok(())
     }
 
     /// Keeps the packets of every flow, `most` of one flow at most: [`Pipeline::flows`] then has them.
@@ -133,20 +146,32 @@ impl Pipeline {
     /// Runs a source to its end, or until the run's [`RunControl`] says otherwise.
     ///
     /// Rows and their order do not depend on the number of workers. A run that fails or is cancelled leaves no output
-    /// file.
+    /// file. Over a stream, the group `connection` without a window has nulls: see [`Pipeline::turn_to_stream`].
     ///
     /// # Errors
     /// When the source cannot be read or the sink cannot be written.
     pub fn run(mut self, source: Box<dyn PacketSource>, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
         let workers = self.workers().min(self.settings.partitions);
         let metrics = Arc::clone(&self.metrics);
+        if source.is_stream() {
+            let of_window = self.settings.connections.filter(|connections| !connections.waits());
+            self.settings = self.settings.with_connections(of_window);
+        }
         let run = Run::start(&self.plan, self.settings, metrics, &self.control, source.mode(), &*sink, workers);
         let reporter = Reporter::new(self.listener.take());
         let mut drive = Drive::new(source, &run.settings, self.control.clone(), reporter);
-        let outcome = match workers {
-            1 => serial::run(&run, &mut drive, sink),
-            _ => parallel::run(&run, &mut drive, sink),
+        let outcome = match run.waiting() {
+            Some(waiting) => waiting::run(&run, &mut drive, waiting, sink),
+            None => work(&run, &mut drive, sink),
         };
         run.finish(outcome, &mut drive)
+    }
+}
+
+/// Takes the input to its end, with as many threads as the run is to have.
+pub(crate) fn work(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> Result<Outcome, Error> {
+    match run.workers {
+        1 => serial::run(run, drive, sink),
+        _ => parallel::run(run, drive, sink),
     }
 }

@@ -1,12 +1,17 @@
 //! What all threads of a run share: the plan, the record of the run, and the steps that serial and parallel runs have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
+use joyfuljay_core::StatsDelta;
+use joyfuljay_core::analysis::connections::Counting;
+use joyfuljay_core::analysis::graph::Graph;
 use joyfuljay_core::engine::{EngineSettings, RowChunk};
 use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
-use joyfuljay_core::rows::{RowPlan, RowScratch};
+use joyfuljay_core::rows::{RowPlan, RowScratch, WaitingPlan};
 use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError};
+use joyfuljay_io::spill::SPILL;
 
 use crate::drive::Drive;
 use crate::recorder::Recorder;
@@ -21,6 +26,10 @@ pub(crate) struct Run<'a> {
     /// Whether rows are to leave the run before they make a full chunk, where the source is slow.
     pub(crate) flushes: bool,
     pub(crate) recorder: Recorder,
+    /// Where rows wait for the end of the input: what they are until then.
+    waiting: Option<WaitingPlan>,
+    /// The graph that all flows were counted into.
+    counted: Mutex<Option<Counting>>,
 }
 
 /// How the threads of a run came to their end.
@@ -47,7 +56,33 @@ impl<'a> Run<'a> {
         // Makes the counters of what the run is about to do appear: `rate()` does not see what a counter begins with.
         recorder.metrics().output(sink.name(), 0, 0);
         plan.groups().for_each(|group| recorder.metrics().extractor(group, 0, 0.0));
-        Self { plan, settings, control, workers, flushes: sink.is_followed(), recorder }
+        let waits = settings.connections.is_some_and(|connections| connections.waits());
+        let waiting = waits.then(|| plan.waiting());
+        // Nobody follows rows that wait.
+        let flushes = sink.is_followed() && !waits;
+        Self { plan, settings, control, workers, flushes, recorder, waiting, counted: Mutex::default() }
+    }
+
+    /// What rows are while they wait for the end of the input, if they do.
+    pub(crate) fn waiting(&self) -> Option<&WaitingPlan> {
+        self.waiting.as_ref()
+    }
+
+    /// All flows have been counted into this graph.
+    pub(crate) fn counted(&self, counting: Option<Counting>) {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = counting;
+    }
+
+    /// The graph that all flows were counted into.
+    pub(crate) fn take_counted(&self) -> Option<Counting> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// There was no memory for that graph so many times.
+    pub(crate) fn graph_shortages(&self, graph_shortages: u64) {
+        if graph_shortages > 0 {
+            self.recorder.record(&StatsDelta { graph_shortages, ..StatsDelta::default() });
+        }
     }
 
     /// Rows of a chunk, encoded for the sink.
@@ -59,7 +94,11 @@ impl<'a> Run<'a> {
     ) -> Result<Encoded, Error> {
         let rows = self.recorder.timed(Stage::Extract, || {
             let mut groups = GroupTimes::default();
-            let rows = self.plan.build_observed(&chunk.flows(), scratch, &mut |group| groups.after(group));
+            let mut ready = |group| groups.after(group);
+            let rows = match &self.waiting {
+                Some(plan) => plan.build_observed(chunk, scratch, &mut ready),
+                None => self.plan.build_observed(&chunk.flows(), scratch, &mut ready),
+            };
             groups.report(self.recorder.metrics(), chunk.len() as u64);
             rows
         });
@@ -67,9 +106,29 @@ impl<'a> Run<'a> {
         Ok(self.recorder.timed(Stage::Output, || encoder.encode(rows))?)
     }
 
-    /// Hands encoded rows to the sink.
+    /// Rows that have waited, whole and encoded for the sink.
+    pub(crate) fn complete(
+        &self,
+        waited: &RecordBatch,
+        graph: Option<&Graph>,
+        encoder: &dyn RowEncoder,
+    ) -> Result<Encoded, Error> {
+        let rows = self.recorder.timed(Stage::Extract, || {
+            let from = Instant::now();
+            let rows = self.plan.complete(waited, graph);
+            self.recorder.metrics().extractor("connection", waited.num_rows() as u64, from.elapsed().as_secs_f64());
+            rows
+        });
+        let rows = rows.map_err(|e| Error::Rows(e.to_string()))?;
+        Ok(self.recorder.timed(Stage::Output, || encoder.encode(rows))?)
+    }
+
+    /// Hands encoded rows to the sink, or those that are to wait to the temporary file, which is no output.
     pub(crate) fn write(&self, sink: &mut dyn RowSink, encoded: Encoded) -> Result<(), Error> {
         let rows = encoded.rows() as u64;
+        if let Encoded::Packed(_) = encoded {
+            return Ok(sink.write(encoded)?);
+        }
         match sink.write(encoded) {
             // The reader of the rows has cancelled the run before they left: it is about to end.
             Err(SinkError::Closed { .. }) if self.control.is_cancelled() => return Ok(()),
@@ -88,6 +147,10 @@ impl<'a> Run<'a> {
     /// Completes the output.
     pub(crate) fn close(&self, sink: Box<dyn RowSink>) -> Result<(), Error> {
         let name = sink.name();
+        if name == SPILL {
+            sink.finish()?;
+            return Ok(());
+        }
         let written = sink.finish().inspect_err(|_| self.recorder.metrics().output_error(name, "write"))?;
         self.recorder.wrote(name, 0, written.bytes);
         Ok(())

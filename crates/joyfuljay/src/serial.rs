@@ -50,6 +50,8 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
     if drive.is_cancelled() {
         return Ok(Outcome::Cancelled);
     }
+    recorder.record(&drain.take_stats());
+    run.counted(drain.into_counting());
     run.close(sink)?;
     Ok(Outcome::Written)
 }

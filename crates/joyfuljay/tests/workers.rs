@@ -171,6 +171,8 @@ fn other_settings_give_the_same_bytes_for_any_number_of_workers() {
     same_for_any_number(split, || in_memory(pcap.clone()), "split and sampled");
     let ages = |n| Config { active_timeout: Some(0.2), terminate_on_fin_rst: false, ..config(n) };
     same_for_any_number(ages, || in_memory(pcap.clone()), "active timeout");
+    let window = |n| Config { connection_window: Some(0.3), connection_use_ports: true, ..config(n) };
+    same_for_any_number(window, || in_memory(pcap.clone()), "connections of a window");
 }
 
 /// Runs something that must come to its end; a thread that waits for ever would otherwise stop the whole test run.
@@ -295,7 +297,9 @@ fn a_sink_that_fails_ends_the_run_long_before_the_input() {
         let batches = Arc::new(AtomicU64::new(0));
         let source = Endless { batches: Arc::clone(&batches), most: 200_000, at: |_| Ok(()) };
         let sink = Failing { inner: MemorySink::new(), left };
-        let result = ends(move || Pipeline::new(config(workers)).unwrap().run(Box::new(source), Box::new(sink)));
+        // Else rows would wait for an end of the input.
+        let config = Config { connection_window: Some(60.0), ..config(workers) };
+        let result = ends(move || Pipeline::new(config).unwrap().run(Box::new(source), Box::new(sink)));
         assert!(matches!(result, Err(Error::Sink(SinkError::Io { .. }))), "{result:?}");
         let read = batches.load(Ordering::SeqCst);
         assert!(read < 20_000, "{workers} workers: {read} batches were read for a sink that took {left} chunks");

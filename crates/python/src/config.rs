@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use joyfuljay::{Config, ConfigError, config_file};
 use joyfuljay_core::config::{KEYS, Key};
-use joyfuljay_core::features::{self, FeatureInfo, GROUPS, LATER_GROUPS, Profile};
+use joyfuljay_core::features::{self, FeatureInfo, GROUPS, Profile};
 use joyfuljay_core::rows::RowPlan;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -66,10 +66,10 @@ pub fn config_load(path: std::path::PathBuf) -> PyResult<String> {
     to_json(&config_file::load(path).map_err(|e| config_error(&e))?)
 }
 
-/// Feature groups: those of this version, and those that are refused because they come later.
+/// Feature groups, in the order of their columns.
 #[pyfunction]
-pub fn feature_groups() -> (Vec<&'static str>, Vec<&'static str>) {
-    (GROUPS.iter().map(|g| g.id()).collect(), LATER_GROUPS.to_vec())
+pub fn feature_groups() -> Vec<&'static str> {
+    GROUPS.iter().map(|g| g.id()).collect()
 }
 
 /// All that is said of every feature, or of the one of this name.

@@ -50,6 +50,14 @@ impl Opened {
         }
     }
 
+    /// Whether it has no end of its own; what a Python object reads is taken for a file.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::Files(set) => set.is_stream(),
+            Self::Object(_) => false,
+        }
+    }
+
     pub fn source(self) -> Box<dyn PacketSource> {
         match self {
             Self::Files(set) => Box::new(set),

@@ -57,6 +57,21 @@ impl Engine {
         }
     }
 
+    /// The pipeline of a run over this source.
+    fn pipeline_for(&self, py: Python<'_>, source: &Opened) -> PyResult<Pipeline> {
+        let mut pipeline = self.pipeline()?;
+        if source.is_stream() {
+            pipeline.turn_to_stream().map_err(|e| self.not_begun(py, e))?;
+        }
+        Ok(pipeline)
+    }
+
+    /// What is to be known of a run because of its source.
+    fn more_notes(&self, pipeline: &Pipeline) -> Vec<String> {
+        let known = self.plan.notes();
+        pipeline.plan().notes().iter().filter(|note| !known.contains(note)).cloned().collect()
+    }
+
     fn open(&self, py: Python<'_>, input: Input) -> PyResult<Opened> {
         py.detach(|| input.open()).map_err(|e| self.not_begun(py, e.into()))
     }
@@ -71,12 +86,14 @@ impl Engine {
     fn run(
         &self,
         py: Python<'_>,
+        pipeline: Pipeline,
         source: Opened,
         sink: Box<dyn RowSink>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Summary> {
         let callbacks = Callbacks { progress, sink: self.user_sink() };
-        run::run(py, self.pipeline()?, source.source(), sink, &callbacks)
+        let notes = self.more_notes(&pipeline);
+        Ok(run::run(py, pipeline, source.source(), sink, &callbacks)?.with_notes(notes))
     }
 }
 
@@ -106,10 +123,12 @@ impl Engine {
     #[pyo3(signature = (inputs, progress: "collections.abc.Callable[[Progress], object] | None" = None))]
     fn table(&self, py: Python<'_>, inputs: Input, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
         let source = self.open(py, inputs)?;
+        let pipeline = self.pipeline_for(py, &source)?;
+        let schema = pipeline.schema();
         let sink = MemorySink::new();
         let rows = sink.rows();
-        let summary = self.run(py, source, Box::new(sink), progress)?;
-        Ok((Table::new(self.plan.schema(), rows.take()), summary))
+        let summary = self.run(py, pipeline, source, Box::new(sink), progress)?;
+        Ok((Table::new(schema, rows.take()), summary))
     }
 
     /// Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
@@ -129,20 +148,21 @@ impl Engine {
         let format = format.map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
         let mut source = self.open(py, inputs)?;
         source.exclude_output(&output).map_err(|e| self.not_begun(py, e.into()))?;
+        let pipeline = self.pipeline_for(py, &source)?;
         let options = SinkOptions::default();
-        let sink = sink::open_sink(format, Target::File(output), self.plan.schema(), &options)
+        let sink = sink::open_sink(format, Target::File(output), pipeline.schema(), &options)
             .map_err(|e| self.not_begun(py, e.into()))?;
-        self.run(py, source, sink, progress)
+        self.run(py, pipeline, source, sink, progress)
     }
 
     /// Rows of captures while the run goes on, a table at a time.
     fn stream(&self, py: Python<'_>, inputs: Input) -> PyResult<TableIterator> {
         let source = self.open(py, inputs)?;
-        let pipeline = self.pipeline()?;
-        let control = pipeline.control();
+        let pipeline = self.pipeline_for(py, &source)?;
+        let (control, schema, notes) = (pipeline.control(), pipeline.schema(), self.more_notes(&pipeline));
         let (sink, rows) = ChannelSink::new("python", AHEAD);
         let done = run::spawn(move || pipeline.run(source.source(), Box::new(sink)))?;
-        Ok(TableIterator::new(self.plan.schema(), rows, done, control, self.user_sink()))
+        Ok(TableIterator::new(schema, rows, done, control, self.user_sink(), notes))
     }
 
     /// Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.

@@ -152,6 +152,12 @@ impl Summary {
     fn new(s: joyfuljay::Summary) -> Self {
         Self { stats: s.stats, rows: s.rows, elapsed: s.elapsed, warnings: s.messages().collect() }
     }
+
+    /// The same, with what is to be known of the run before its warnings.
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.warnings.splice(0..0, notes);
+        self
+    }
 }
 
 #[pymethods]

@@ -30,15 +30,16 @@ pub struct TableIterator {
 }
 
 impl TableIterator {
-    /// The other end of a run.
+    /// The other end of a run, of which so much is to be known already.
     pub fn new(
         schema: SchemaRef,
         rows: Receiver<RecordBatch>,
         done: Receiver<Result<Summary, Error>>,
         control: RunControl,
         sink: Option<Arc<UserSink>>,
+        warnings: Vec<String>,
     ) -> Self {
-        Self { schema, rows: Some(rows), done, control, sink, warnings: Vec::new() }
+        Self { schema, rows: Some(rows), done, control, sink, warnings }
     }
 
     fn deliver(&self, py: Python<'_>) -> PyResult<()> {

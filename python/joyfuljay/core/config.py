@@ -22,7 +22,7 @@ __all__ = ["Config", "FeatureGroup"]
 
 
 class FeatureGroup(str, Enum):
-    """Names of feature groups. Groups of a later version are refused with the list of those that there are."""
+    """Names of feature groups."""
 
     ALL = "all"
     FLOW_META = "flow_meta"
@@ -117,10 +117,12 @@ class Config:
     entropy_sample_bytes: int = 256
     num_workers: int | None = None
     missing: Literal["null", "zero"] = "null"
+    connection_window: float | None = None
     connection_use_ports: bool = False
     connection_include_graph_metrics: bool = True
     connection_include_temporal: bool = True
     connection_community_algorithm: Literal["louvain", "greedy", "label_propagation"] = "louvain"
+    connection_seed: int = 0
 
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):

@@ -2,6 +2,10 @@
 
 /// Names of features or fingerprints, and the reason.
 pub const WHY: &[(&[&str], &str)] = &[
+    (
+        &["conn_src_total_bytes", "conn_dst_total_bytes"],
+        "an IP header that says more than its frame held on the wire: a length is never more than the frame's",
+    ),
     (&["dns_unique_names"], "counted up to 1,024: memory of a flow is bounded"),
     (
         &["http_host", "http_user_agent", "http_content_type"],

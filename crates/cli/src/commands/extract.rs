@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::{self, Compression, Format, RowSink, SinkOptions, Target};
-use joyfuljay_io::source::{CaptureOptions, CaptureSet};
+use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource};
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
 
 use crate::error::CliError;
@@ -150,8 +150,12 @@ impl Extract {
             shown.update(p);
         }));
 
-        let result = match self.open(&pipeline, format, target) {
+        let said = pipeline.plan().notes().to_vec();
+        let result = match self.open(&mut pipeline, format, target) {
             Ok((source, sink)) => {
+                for note in pipeline.plan().notes().iter().filter(|note| !said.contains(note)) {
+                    say::line(format_args!("note: {note}"));
+                }
                 interrupt.enter(match source.has_streams() {
                     true if self.inputs.iter().any(|input| input.as_os_str() == "-") => Phase::Stream,
                     true => Phase::Waiting,
@@ -200,12 +204,15 @@ impl Extract {
     /// Opens input and output; a failure is reported to the metrics.
     fn open(
         &self,
-        pipeline: &Pipeline,
+        pipeline: &mut Pipeline,
         format: Format,
         target: Target,
     ) -> Result<(CaptureSet, Box<dyn RowSink>), CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
+            if source.is_stream() {
+                pipeline.turn_to_stream()?;
+            }
             match &target {
                 // A redirection may lead to a file among the captures, too.
                 Target::Stdout => source.exclude_output(Path::new("/dev/stdout"))?,
@@ -216,7 +223,8 @@ impl Extract {
             let sink = sink::open_sink(format, target, pipeline.schema(), &options)?;
             Ok((source, sink))
         };
-        opened().map_err(|error| {
+        let opened = opened();
+        opened.map_err(|error| {
             pipeline.not_begun(Mode::Pcap, &error);
             error.into()
         })

@@ -7,6 +7,7 @@ use crate::flow::FlowRef;
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'b, 'a> {
     flows: &'b [FlowRef<'a>],
+    len: usize,
     split: bool,
 }
 
@@ -16,7 +17,12 @@ impl<'b, 'a> Block<'b, 'a> {
 
     /// A block of flows; `split` = two rows for each, forward and backward.
     pub fn new(flows: &'b [FlowRef<'a>], split: bool) -> Self {
-        Self { flows, split }
+        Self { flows, len: flows.len(), split }
+    }
+
+    /// A block of so many flows that are gone, for columns whose views are made of something else.
+    pub fn of_len(len: usize, split: bool) -> Self {
+        Self { flows: &[], len, split }
     }
 
     /// Its flows.
@@ -25,7 +31,7 @@ impl<'b, 'a> Block<'b, 'a> {
     }
 
     pub(super) fn rows(&self) -> usize {
-        self.flows.len() << u32::from(self.split)
+        self.len << u32::from(self.split)
     }
 
     /// Rows of each flow.

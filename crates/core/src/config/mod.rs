@@ -146,14 +146,21 @@ config! {
     num_workers: Option<u32> = None;
     /// What stands for a value that is not known: null, or zero (0, false, empty text) as older versions wrote it.
     missing: Missing = Missing::Null;
-    /// Whether ports are part of a node in the connection graph. Not supported yet.
+    /// Seconds of the past that the group connection looks at; null = all flows of the run, which streams do not have. Counts are
+    /// those of the flows that ended in so many seconds up to the end of the row's; graph metrics those of the last multiple of it.
+    connection_window: Option<f64> = None;
+    /// Whether ports are part of a node in the connection graph.
     connection_use_ports: bool = false;
-    /// Whether graph metrics are computed. Not supported yet.
+    /// Whether graph metrics are computed (degrees, betweenness, communities, clustering).
     connection_include_graph_metrics: bool = true;
     /// Whether temporal connection features are computed. Without effect: taken, as files of older versions have it.
     connection_include_temporal: bool = true;
-    /// How communities of the connection graph are found. Not supported yet.
+    /// How communities of the connection graph are found. Greedy merging gives way to louvain where a node has more than some
+    /// 5,700 neighbours.
     connection_community_algorithm: Community = Community::Louvain;
+    /// Seed of the order in which communities are tried, and of the nodes that betweenness is computed from where there are more than
+    /// 1,000.
+    connection_seed: u64 = 0;
 }
 
 #[cfg(test)]

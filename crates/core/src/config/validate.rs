@@ -27,6 +27,9 @@ impl Config {
             format!("must be a number of milliseconds from 0 to {:e}", MAX_SECONDS * 1e3)
         })?;
         whole("entropy_sample_bytes", u64::from(self.entropy_sample_bytes), 1, 65_535)?;
+        if let Some(s) = self.connection_window {
+            seconds("connection_window", s)?;
+        }
         if let Some(n) = self.num_workers {
             whole("num_workers", u64::from(n), 1, 1024)?;
         }
@@ -56,9 +59,6 @@ impl Config {
 /// Keys that do nothing yet, each refused when not at its default, with the way out.
 const NOT_YET: &[(&str, &str)] = &[
     ("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER"),
-    ("connection_use_ports", ""),
-    ("connection_include_graph_metrics", ""),
-    ("connection_community_algorithm", ""),
 ];
 
 /// Keys that old files have, and that do nothing.
@@ -124,6 +124,7 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(refused(|c| c.flow_timeout = bad).starts_with("flow_timeout = "));
             assert!(refused(|c| c.active_timeout = Some(bad)).starts_with("active_timeout = "));
+            assert!(refused(|c| c.connection_window = Some(bad)).starts_with("connection_window = "));
         }
         for bad in [0.0, 1.5, f64::NAN] {
             assert!(refused(|c| c.sampling_rate = Some(bad)).contains("over 0 and at most 1"));
@@ -139,7 +140,6 @@ mod tests {
     fn keys_that_do_nothing_yet_are_refused_unless_at_their_default() {
         let filter = refused(|c| c.bpf_filter = Some("tcp".into()));
         assert!(filter.starts_with("bpf_filter = tcp: is not supported yet; filter beforehand: tcpdump"), "{filter}");
-        assert_eq!(refused(|c| c.connection_use_ports = true), "connection_use_ports = true: is not supported yet");
         assert!(NOT_YET.iter().all(|(key, _)| super::super::Key::find(key).is_some()));
         assert_eq!(Config::default().notes(), [""; 0]);
         let c = Config { connection_include_temporal: false, ..Config::default() };

@@ -3,6 +3,7 @@
 //! Order: by the batch in which a flow ended; within a batch, and at the end of the input, by the flow's first packet.
 //! Neither depends on how many workers there are.
 
+use crate::analysis::connections::{Counting, Tag};
 use crate::flow::{FlowRef, FlowStore, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
@@ -19,6 +20,8 @@ const CHUNK_HEAP_BYTES: usize = 32 << 20;
 pub struct RowChunk {
     stores: Vec<FlowStore>,
     order: Vec<Entry>,
+    /// What the graph of connections gave each flow, if there is one.
+    tags: Vec<Tag>,
     heap_bytes: usize,
 }
 
@@ -32,13 +35,25 @@ struct Entry {
 impl RowChunk {
     /// The flows.
     pub fn flows(&self) -> Vec<FlowRef<'_>> {
-        self.order.iter().filter_map(|e| self.stores.get(e.store as usize)?.get(e.at as usize)).collect()
+        (0..self.order.len()).filter_map(|at| self.get(at)).collect()
     }
 
     /// One of the flows.
     pub fn get(&self, at: usize) -> Option<FlowRef<'_>> {
         let entry = self.order.get(at)?;
-        self.stores.get(entry.store as usize)?.get(entry.at as usize)
+        let mut flow = self.stores.get(entry.store as usize)?.get(entry.at as usize)?;
+        if let Some(Tag::Values(values)) = self.tags.get(at) {
+            flow.connection = Some(values);
+        }
+        Some(flow)
+    }
+
+    /// The numbers of the flows' lines in the graph of connections, for values that are known when the input has ended.
+    pub fn lines(&self) -> impl Iterator<Item = Option<u32>> {
+        (0..self.order.len()).map(|at| match self.tags.get(at) {
+            Some(Tag::Line(line)) => Some(*line),
+            _ => None,
+        })
     }
 
     /// How many flows there are.
@@ -55,7 +70,8 @@ impl RowChunk {
         self.order.len() >= rows || self.heap_bytes >= CHUNK_HEAP_BYTES
     }
 
-    fn add(&mut self, stores: impl IntoIterator<Item = FlowStore>) {
+    /// Adds flows; they lie behind the place that is given back.
+    fn add(&mut self, stores: impl IntoIterator<Item = FlowStore>) -> usize {
         let from = self.order.len();
         for flows in stores.into_iter().filter(|s| !s.is_empty()) {
             let store = self.stores.len() as u32;
@@ -68,6 +84,14 @@ impl RowChunk {
         if let Some(new) = self.order.get_mut(from..) {
             new.sort_unstable();
         }
+        from
+    }
+
+    /// Counts the flows from this place on into the graph.
+    fn count(&mut self, from: usize, counting: &mut Counting) {
+        let new = self.order.get(from..).unwrap_or_default();
+        let bases = new.iter().filter_map(|e| self.stores.get(e.store as usize)?.base(e.at as usize));
+        counting.add(bases, &mut self.tags);
     }
 }
 
@@ -76,17 +100,33 @@ impl RowChunk {
 pub struct Collector {
     pending: RowChunk,
     chunk_rows: usize,
+    counting: Option<Counting>,
 }
 
 impl Collector {
     /// Gathers chunks of so many rows, or of as much memory as a chunk may hold.
     pub fn new(chunk_rows: usize) -> Self {
-        Self { pending: RowChunk::default(), chunk_rows }
+        Self { pending: RowChunk::default(), chunk_rows, counting: None }
     }
 
-    /// Adds the flows that ended in one batch, of all partitions.
-    pub fn add(&mut self, ended: Vec<FlowStore>) {
-        self.pending.add(ended);
+    /// Counts all flows into a graph, too.
+    #[must_use]
+    pub fn counting(self, counting: Option<Counting>) -> Self {
+        Self { counting, ..self }
+    }
+
+    /// Adds the flows that ended in one batch, of all partitions; their tables have grown by so many bytes.
+    pub fn add(&mut self, ended: Vec<FlowStore>, table_bytes: i64) {
+        let from = self.pending.add(ended);
+        if let Some(counting) = &mut self.counting {
+            self.pending.count(from, counting);
+            counting.tables_grew(table_bytes);
+        }
+    }
+
+    /// How often there was no memory for the graph since the last call.
+    pub fn take_shortages(&mut self) -> u64 {
+        self.counting.as_mut().map_or(0, Counting::take_shortages)
     }
 
     /// A chunk, if there is enough for one.
@@ -105,24 +145,39 @@ impl Collector {
 pub struct Drain {
     tables: Vec<FlowTable>,
     order: std::vec::IntoIter<Entry>,
+    /// Where a window is open, the tags of these flows: the ones that ended first come first, whatever chunk they are in.
+    tags: Option<std::vec::IntoIter<Tag>>,
     collector: Collector,
     stats: StatsDelta,
 }
 
 impl Drain {
     /// Drains the tables of all partitions; `collector` holds what ended before.
-    pub fn new(mut tables: Vec<FlowTable>, collector: Collector, now: TimeNs) -> Self {
+    pub fn new(mut tables: Vec<FlowTable>, mut collector: Collector, now: TimeNs) -> Self {
         let mut order = Vec::with_capacity(tables.iter().map(FlowTable::len).sum());
         for (i, table) in tables.iter_mut().enumerate() {
             let flows = table.drain_order(now).into_iter();
             order.extend(flows.map(|(first_seq, at)| Entry { first_seq, store: i as u32, at }));
         }
         order.sort_unstable();
-        Self { tables, order: order.into_iter(), collector, stats: StatsDelta::default() }
+        let counting = collector.counting.as_mut().filter(|counting| !counting.waits());
+        let tags = counting.map(|counting| {
+            let mut tags = Vec::with_capacity(order.len());
+            let bases = order.iter().filter_map(|e| tables.get(e.store as usize)?.base(e.at));
+            counting.add(bases, &mut tags);
+            tags.into_iter()
+        });
+        Self { tables, order: order.into_iter(), tags, collector, stats: StatsDelta::default() }
+    }
+
+    /// The graph that all flows were counted into, when they have been taken.
+    pub fn into_counting(self) -> Option<Counting> {
+        self.collector.counting
     }
 
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> StatsDelta {
+        self.stats.graph_shortages += self.collector.take_shortages();
         std::mem::take(&mut self.stats)
     }
 }
@@ -143,10 +198,24 @@ impl Iterator for Drain {
             bytes += to.heap_bytes(to.len().saturating_sub(1));
             room -= 1;
         }
+        let mut table_bytes = 0;
         for table in &mut self.tables {
-            self.stats.add(&table.take_stats());
+            let stats = table.take_stats();
+            table_bytes += stats.table_bytes;
+            self.stats.add(&stats);
         }
-        chunk.add(out);
+        let from = chunk.add(out);
+        match (&mut self.tags, &mut self.collector.counting) {
+            (Some(tags), _) => {
+                let taken = chunk.order.len() - from;
+                chunk.tags.extend(tags.take(taken));
+            }
+            (None, Some(counting)) => {
+                chunk.count(from, counting);
+                counting.tables_grew(table_bytes);
+            }
+            (None, None) => {}
+        }
         (!chunk.is_empty()).then_some(chunk)
     }
 }

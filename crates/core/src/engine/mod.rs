@@ -11,6 +11,7 @@ mod front;
 pub use collect::{CHUNK_ROWS, Collector, Drain, RowChunk};
 pub use front::{Front, PacketBatch};
 
+use crate::analysis::connections::{ConnectionSettings, Counting};
 use crate::config::Config;
 use crate::decode::DecodeSettings;
 use crate::flow::{FlowSettings, FlowTable};
@@ -39,6 +40,10 @@ pub struct EngineSettings {
     pub sample_below: u64,
     /// Seed of that hash.
     pub sample_seed: u64,
+    /// Whether and how the graph of connections is made.
+    pub connections: Option<ConnectionSettings>,
+    /// Most bytes for flows, and for that graph beside them.
+    pub max_memory: usize,
 }
 
 impl EngineSettings {
@@ -65,14 +70,30 @@ impl EngineSettings {
             },
             sample_below: config.sampling_rate.map_or(u64::MAX, |rate| (rate * u64::MAX as f64) as u64),
             sample_seed: config.sampling_seed,
+            connections: None,
+            max_memory: usize::MAX,
         }
+    }
+
+    /// The same with a graph of connections.
+    #[must_use]
+    pub fn with_connections(mut self, connections: Option<ConnectionSettings>) -> Self {
+        self.connections = connections;
+        self
     }
 
     /// The same with so many bytes for the flows of all partitions together: each has a fixed share.
     #[must_use]
     pub fn with_max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.flow.max_bytes = usize::try_from(bytes / self.partitions as u64).unwrap_or(usize::MAX);
         self
+    }
+
+    /// The collector of what they end.
+    pub fn collector(&self) -> Collector {
+        let counting = self.connections.map(|connections| Counting::new(connections, self.max_memory));
+        Collector::new(self.chunk_rows).counting(counting)
     }
 
     /// The empty tables of all partitions.
@@ -97,20 +118,24 @@ pub struct Engine {
 impl Engine {
     /// An engine without flows.
     pub fn new(settings: &EngineSettings) -> Self {
-        Self { tables: settings.tables(), collector: Collector::new(settings.chunk_rows), stats: StatsDelta::default() }
+        Self { tables: settings.tables(), collector: settings.collector(), stats: StatsDelta::default() }
     }
 
     /// Tracks the packets of a batch that [`Front`] has decoded. Finished flows wait in the engine, see
     /// [`Engine::ready`].
     pub fn track(&mut self, batch: &PacketBatch) {
         let mut ended = Vec::with_capacity(self.tables.len());
+        let mut table_bytes = 0;
         for (i, table) in self.tables.iter_mut().enumerate() {
             let mut out = table.ended_store();
             batch.track(i, table, &mut out);
-            self.stats.add(&table.take_stats());
+            let stats = table.take_stats();
+            table_bytes += stats.table_bytes;
+            self.stats.add(&stats);
             ended.push(out);
         }
-        self.collector.add(ended);
+        self.collector.add(ended, table_bytes);
+        self.stats.graph_shortages += self.collector.take_shortages();
     }
 
     /// The next full chunk of finished flows, if there are that many.

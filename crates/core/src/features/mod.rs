@@ -4,6 +4,7 @@
 //! pages, the profiles and `jj features` are loops over [`GROUPS`], so that none of them can disagree with the value.
 
 mod app;
+pub(crate) mod connection;
 mod dns;
 mod entropy;
 mod fingerprint;
@@ -64,6 +65,7 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &entropy::GROUP,
     &padding::GROUP,
     &fingerprint::GROUP,
+    &connection::GROUP,
     &mac::GROUP,
     &ip_extended::GROUP,
     &ipv6_options::GROUP,
@@ -102,9 +104,6 @@ fn built_in(option: &'static str, name: &str, wanted: &[&str]) -> Result<(), Con
     }
 }
 
-/// Groups of older versions that this version does not have yet: refused by name, so that nobody waits for columns.
-pub const LATER_GROUPS: &[&str] = &["connection"];
-
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {
     GROUPS.iter().flat_map(|g| g.features())
@@ -132,14 +131,6 @@ pub fn feature(name: &str) -> Result<FeatureInfo, ConfigError> {
 /// The groups of these names in the order of columns; `all` stands for those that are not left out of it.
 pub fn groups<S: AsRef<str>>(names: &[S]) -> Result<Vec<&'static dyn AnyGroup>, ConfigError> {
     for name in names.iter().map(AsRef::as_ref) {
-        if let Some(later) = LATER_GROUPS.iter().find(|g| same(g, name)) {
-            let here: Vec<_> = GROUPS.iter().map(|g| g.id()).collect();
-            return Err(ConfigError::Value {
-                option: "features",
-                value: (*later).to_owned(),
-                expected: format!("this group is not available in this version, which has {}", here.join(", ")),
-            });
-        }
         built_in("features", name, &[JA4PLUS.0])?;
         find("feature group", name, GROUPS.iter().map(|g| g.id()).chain(["all"]), |id| id)?;
     }

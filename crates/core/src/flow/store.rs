@@ -5,6 +5,7 @@
 //! has and which of them still want packets are two masks in its base, so that the others cost a test of a bit.
 
 use super::FlowBase;
+use crate::analysis::graph::FlowValues;
 use crate::packet::tcp_flags::SYN;
 use crate::packet::{Packet, PacketInfo, Side};
 // Every tracker of the table.
@@ -30,6 +31,8 @@ macro_rules! store {
             /// Always there.
             pub base: &'a FlowBase,
             $($(#[$doc])* pub $name: Option<&'a $tracker>,)*
+            /// What the graph of connections says of it; none where there is no such graph, or not yet.
+            pub connection: Option<&'a FlowValues>,
         }
 
         /// Flows by index.
@@ -135,6 +138,7 @@ macro_rules! store {
                 Some(FlowRef {
                     base,
                     $($name: if has.contains(TrackerMask::$bit) { self.$name.get(at) } else { None },)*
+                    connection: None,
                 })
             }
 

@@ -5,6 +5,7 @@
 //! the whole flow is in both.
 
 mod selection;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,11 +15,13 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 pub use crate::features::Scratch as RowScratch;
 pub use selection::PROFILE_NAMES;
+pub use waiting::WaitingPlan;
 
+use crate::analysis::connections::ConnectionSettings;
 use crate::columns::{Block, Column, Direction, Dtype};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
-use crate::features::{AnyGroup, FeatureInfo, GROUPS, JA4PLUS, Need, RowSettings};
+use crate::features::{AnyGroup, FeatureInfo, GROUPS, JA4PLUS, Need, RowSettings, connection};
 use crate::flow::FlowRef;
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{AppWants, TrackerMask, TrackerSettings};
@@ -33,6 +36,7 @@ pub struct RowPlan {
     flow_id: bool,
     split: bool,
     missing: Missing,
+    connections: Option<ConnectionSettings>,
     notes: Vec<String>,
 }
 
@@ -44,10 +48,22 @@ struct PlannedGroup {
 }
 
 impl RowPlan {
-    /// Validates a configuration and resolves its selection.
+    /// Validates a configuration and resolves its selection, for runs over files.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        config.validate()?;
-        let features = selection::select(config)?;
+        Self::of(config, selection::select(config)?, Vec::new())
+    }
+
+    /// The same for runs over streams, whose rows cannot wait for an end: without `connection_window`, `all` leaves the group
+    /// `connection` out, with a note.
+    ///
+    /// # Errors
+    /// As [`RowPlan::new`]; and where that group was named, without a window.
+    pub fn for_stream(config: &Config) -> Result<Self, ConfigError> {
+        let (features, note) = selection::select_for_stream(config)?;
+        Self::of(config, features, note.into_iter().collect())
+    }
+
+    fn of(config: &Config, features: Vec<FeatureInfo>, more_notes: Vec<String>) -> Result<Self, ConfigError> {
         let groups: Vec<_> = GROUPS.iter().filter_map(|&g| PlannedGroup::new(g, &features)).collect();
         let needs = || groups.iter().flat_map(|g| g.group.needs());
         let sequences = needs().any(|need| *need == Need::Sequences);
@@ -66,10 +82,13 @@ impl RowPlan {
             secret: config.anonymization_salt.as_deref().filter(|s| !s.is_empty()).map(Pseudonyms::new),
             replaced: Privacy::ALL.into_iter().filter(|class| class.is_replaced(config)).collect(),
         };
-        let notes = notes(config, &features);
+        let mut notes = notes(config, &features);
+        notes.extend(more_notes);
+        let of_graph = features.iter().any(|f| f.group == connection::ID);
+        let connections = of_graph.then(|| ConnectionSettings::new(config));
         let (flow_id, split) = (config.include_flow_id, config.bidirectional_split);
         let schema = schema(&features, flow_id, split);
-        Ok(Self { features, groups, schema, settings, flow_id, split, missing: config.missing, notes })
+        Ok(Self { features, groups, schema, settings, flow_id, split, missing: config.missing, connections, notes })
     }
 
     /// The trackers that the selected columns read.
@@ -80,6 +99,11 @@ impl RowPlan {
     /// The settings that these trackers must run with.
     pub fn tracker_settings(&self) -> TrackerSettings {
         self.settings.trackers
+    }
+
+    /// How the graph of connections is made, where a selected column is about it.
+    pub fn connections(&self) -> Option<ConnectionSettings> {
+        self.connections
     }
 
     /// What the user should know before a run: options without effect, and what stays in clear although addresses do not.

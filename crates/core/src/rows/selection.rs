@@ -2,13 +2,45 @@
 
 use crate::config::Config;
 use crate::error::ConfigError;
-use crate::features::{FeatureInfo, GROUPS, Profile, feature, groups};
+use crate::features::{FeatureInfo, GROUPS, Profile, connection, feature, groups};
+use crate::nearest::same;
 
 /// The names of the profiles, from the smallest to the largest.
 pub const PROFILE_NAMES: [&str; 3] = [Profile::Core.name(), Profile::Extended.name(), Profile::Experimental.name()];
 
+/// The selected features of a run over a stream, and what is to be said of them.
+pub(super) fn select_for_stream(config: &Config) -> Result<(Vec<FeatureInfo>, Option<String>), ConfigError> {
+    let mut features = select(config)?;
+    let of_graph = features.iter().filter(|f| f.group == connection::ID).count();
+    if of_graph == 0 || config.connection_window.is_some() {
+        return Ok((features, None));
+    }
+    let named = match &config.specific_features {
+        Some(_) => Some("specific_features"),
+        None => config.features.iter().any(|name| same(name, connection::ID)).then_some("features"),
+    };
+    if let Some(option) = named {
+        return Err(ConfigError::Value {
+            option,
+            value: connection::ID.to_owned(),
+            expected: format!("needs all flows of a run, and a stream has no end to wait for: {WAY_OUT}, or read a file"),
+        });
+    }
+    features.retain(|f| f.group != connection::ID);
+    if features.is_empty() {
+        return Err(ConfigError::NothingSelected);
+    }
+    let note = format!(
+        "the group connection is left out: it needs all flows of a run, and a stream has no end to wait for ({WAY_OUT})"
+    );
+    Ok((features, Some(note)))
+}
+
+const WAY_OUT: &str = "set connection_window to the seconds that it is to look back, as in --set connection_window=60";
+
 /// The selected features in the order of columns: that of the groups, or for `specific_features` that of the user.
 pub(super) fn select(config: &Config) -> Result<Vec<FeatureInfo>, ConfigError> {
+    config.validate()?;
     let mut features = match &config.specific_features {
         Some(names) => named(names)?,
         None => groups(&config.features)?.iter().flat_map(|g| g.features()).collect(),

@@ -220,8 +220,6 @@ fn wrong_names_are_refused_with_the_nearest_right_one() {
     assert_eq!(error(profile), "unknown profile 'JJ-CROE' (did you mean 'JJ-CORE'?)");
     let core = |name: &str| names(&build(&Config { profile: Some(name.into()), ..groups(&["flow-meta"]) }, &[])).len();
     assert_eq!([core("JJ-CORE"), core("core"), core("jj_core")], [29; 3]);
-    let later = error(groups(&["connection"]));
-    assert!(later.contains("not available in this version") && later.contains("flow_meta, timing"), "{later}");
     let nothing = Config { include_ip_addresses: false, ..only(&["src_ip"]) };
     assert_eq!(RowPlan::new(&nothing).unwrap_err(), ConfigError::NothingSelected);
 }

@@ -25,6 +25,7 @@ pub use self::parquet::RowGroup;
 pub use self::text::{Message, RowBytes};
 use crate::deliver::Output;
 use crate::sink::{SinkError, SinkOptions};
+use crate::spill::PackedRows;
 
 /// Turns rows into a chunk of a format. Pure: the same rows give the same chunk, on any thread and in any order.
 pub trait RowEncoder: Send + Sync {
@@ -41,6 +42,8 @@ pub enum Encoded {
     RowGroup(RowGroup),
     /// Rows as they are: the sink's own work on them is small.
     Batch(RecordBatch),
+    /// Rows on their way to a temporary file.
+    Packed(PackedRows),
 }
 
 impl Encoded {
@@ -50,6 +53,7 @@ impl Encoded {
             Self::Rows(rows) => rows.rows(),
             Self::RowGroup(group) => group.rows(),
             Self::Batch(batch) => batch.num_rows(),
+            Self::Packed(packed) => packed.rows(),
         }
     }
 
@@ -57,7 +61,7 @@ impl Encoded {
     pub fn into_rows(self, sink: &'static str) -> Result<RowBytes, SinkError> {
         match self {
             Self::Rows(rows) => Ok(rows),
-            Self::RowGroup(_) | Self::Batch(_) => Err(SinkError::Foreign { sink }),
+            Self::RowGroup(_) | Self::Batch(_) | Self::Packed(_) => Err(SinkError::Foreign { sink }),
         }
     }
 
@@ -65,7 +69,7 @@ impl Encoded {
     pub fn into_batch(self, sink: &'static str) -> Result<RecordBatch, SinkError> {
         match self {
             Self::Batch(batch) => Ok(batch),
-            Self::Rows(_) | Self::RowGroup(_) => Err(SinkError::Foreign { sink }),
+            Self::Rows(_) | Self::RowGroup(_) | Self::Packed(_) => Err(SinkError::Foreign { sink }),
         }
     }
 }

@@ -141,7 +141,7 @@ impl FormatWriter for ParquetWriter {
                 }
                 if self.pending_rows >= MIN_ROWS { self.append_pending() } else { Ok(()) }
             }
-            Encoded::Rows(_) => Err(SinkError::Foreign { sink: Format::Parquet.name() }),
+            Encoded::Rows(_) | Encoded::Packed(_) => Err(SinkError::Foreign { sink: Format::Parquet.name() }),
         }
     }
 

@@ -27,6 +27,19 @@ pub enum SinkError {
         /// What the system said.
         source: io::Error,
     },
+    /// The temporary file of rows that wait for the end of the input.
+    #[error(
+        "rows wait for the end of the input (group connection) in a temporary file in {directory}, which cannot be {action}: {source}: \
+         free some space there, name another folder by TMPDIR, or leave the group connection out"
+    )]
+    Spill {
+        /// Its directory.
+        directory: String,
+        /// "created", "written", "read".
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The directory of the target does not exist.
     #[error("{target}: the directory {directory} does not exist: create it, or name another file")]
     NoDirectory {

@@ -33,6 +33,11 @@ pub trait PacketSource: Send {
     /// What kind of supply this is: the `mode` label of metrics.
     fn mode(&self) -> Mode;
 
+    /// Whether its end need not come by itself: a pipe, a device, an interface. What needs all of the input cannot be had from it.
+    fn is_stream(&self) -> bool {
+        self.mode() != Mode::Pcap
+    }
+
     /// What metrics call the source: the name of the interface or the sensor; captures go by their mode.
     fn label(&self) -> &str {
         self.mode().label()

@@ -214,6 +214,10 @@ impl CaptureSet {
 }
 
 impl PacketSource for CaptureSet {
+    fn is_stream(&self) -> bool {
+        self.has_streams()
+    }
+
     fn mode(&self) -> Mode {
         Mode::Pcap
     }

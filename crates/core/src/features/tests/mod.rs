@@ -30,7 +30,7 @@ macro_rules! oracles {
 
 #[cfg(not(feature = "ja4plus"))]
 oracles! {
-    flow_meta timing size tcp tls quic ssh dns entropy padding fingerprint mac ip_extended ipv6_options icmp tcp_sequence
+    flow_meta timing size tcp tls quic ssh dns entropy padding fingerprint connection mac ip_extended ipv6_options icmp tcp_sequence
     tcp_window tcp_options tcp_mptcp tcp_rtt tcp_fingerprint http2 http app tunnel sequences splt timestamps
 }
 

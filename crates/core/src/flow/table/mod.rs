@@ -172,6 +172,11 @@ impl FlowTable {
         order
     }
 
+    /// An open flow.
+    pub fn base(&self, place: u32) -> Option<&FlowBase> {
+        self.store.base(place as usize)
+    }
+
     /// Moves one open flow out, for the reason that [`FlowTable::drain_order`] decided.
     pub fn take(&mut self, place: u32, ended: &mut FlowStore) {
         if let Some(base) = self.store.base(place as usize) {
