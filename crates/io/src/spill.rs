@@ -100,7 +100,8 @@ impl RowSink for SpillSink {
         let file = file.into_inner().map_err(|e| spill_error(&directory, "written", e.into_error()));
         let mut file = file?;
         file.seek(SeekFrom::Start(0)).map_err(|e| spill_error(&directory, "read", e))?;
-        let reader = SpillReader { file: BufReader::with_capacity(BUFFER, file), left: written.bytes, directory, schema };
+        let reader =
+            SpillReader { file: BufReader::with_capacity(BUFFER, file), left: written.bytes, directory, schema };
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
         Ok(written)
     }
@@ -236,8 +237,10 @@ mod tests {
             Field::new("name", DataType::Utf8, true),
             Field::new("seconds", DataType::Float64, true).with_metadata(meta),
         ];
-        let names: ArrayRef = Arc::new(StringArray::from_iter((from..from + n).map(|i| (i % 3 > 0).then(|| i.to_string()))));
-        let seconds: ArrayRef = Arc::new(Float64Array::from_iter((from..from + n).map(|i| (i % 5 > 0).then(|| f64::from(i)))));
+        let names: ArrayRef =
+            Arc::new(StringArray::from_iter((from..from + n).map(|i| (i % 3 > 0).then(|| i.to_string()))));
+        let seconds: ArrayRef =
+            Arc::new(Float64Array::from_iter((from..from + n).map(|i| (i % 5 > 0).then(|| f64::from(i)))));
         RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![names, seconds]).unwrap()
     }
 

@@ -25,7 +25,8 @@ fn capture(packets: u32, hosts: u32) -> Vec<u8> {
     for i in 0..packets {
         let host = |n: u64| [10, (n >> 16) as u8, (n >> 8) as u8, n as u8];
         let (src, dst) = (host(rng.below(hosts.into())), host(rng.below(hosts.into())));
-        let upper = testing::udp(1000 + rng.below(3) as u16, 50 + rng.below(3) as u16, &vec![1; rng.below(90) as usize]);
+        let upper =
+            testing::udp(1000 + rng.below(3) as u16, 50 + rng.below(3) as u16, &vec![1; rng.below(90) as usize]);
         let frame = testing::ip4_between(src, dst, 17, &upper);
         let head = [1000 + i / 1000, i % 1000 * 1_000_000, frame.len() as u32, frame.len() as u32];
         head.iter().for_each(|w| pcap.extend(w.to_le_bytes()));
@@ -88,7 +89,12 @@ fn rows_that_waited_have_the_counts_of_all_rows() {
         let initiators = all(&|j| dst[j] == dst[i] && src[j] != dst[i]).into_iter().map(|j| &src[j]);
         initiators.collect::<BTreeSet<_>>().len() as i64
     });
-    assert!(rows.columns().iter().zip(rows.schema().fields()).all(|(c, f)| !f.name().starts_with("conn_") || c.null_count() == 0));
+    assert!(
+        rows.columns()
+            .iter()
+            .zip(rows.schema().fields())
+            .all(|(c, f)| !f.name().starts_with("conn_") || c.null_count() == 0)
+    );
 }
 
 #[test]
@@ -108,7 +114,8 @@ fn other_columns_are_the_same_with_and_without_the_group() {
         for window in [None, Some(0.5)] {
             let with = of(&["flow_meta", "timing", "tunnel", "connection"], window);
             assert_eq!(with.num_columns(), without.num_columns() + 20);
-            let others = without.schema().fields().iter().map(|f| with.schema().index_of(f.name()).unwrap()).collect::<Vec<_>>();
+            let others =
+                without.schema().fields().iter().map(|f| with.schema().index_of(f.name()).unwrap()).collect::<Vec<_>>();
             assert_eq!(with.project(&others).unwrap(), without);
         }
     }

@@ -57,9 +57,7 @@ impl Config {
 }
 
 /// Keys that do nothing yet, each refused when not at its default, with the way out.
-const NOT_YET: &[(&str, &str)] = &[
-    ("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER"),
-];
+const NOT_YET: &[(&str, &str)] = &[("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER")];
 
 /// Keys that old files have, and that do nothing.
 const WITHOUT_EFFECT: &[&str] = &["connection_include_temporal"];

@@ -36,7 +36,8 @@ impl View<'_> {
 pub const ID: &str = "connection";
 
 /// Where the metrics of a node are null.
-const NO_NODE: &str = "graph metrics are off; with connection_window, the end was not in the graph at its last multiple; no graph";
+const NO_NODE: &str =
+    "graph metrics are off; with connection_window, the end was not in the graph at its last multiple; no graph";
 const NO_METRICS: &str = "graph metrics are off (connection_include_graph_metrics), or there is no graph";
 
 /// Counts of flows by their ends, and metrics of the graph that these make.

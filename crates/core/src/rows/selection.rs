@@ -23,7 +23,9 @@ pub(super) fn select_for_stream(config: &Config) -> Result<(Vec<FeatureInfo>, Op
         return Err(ConfigError::Value {
             option,
             value: connection::ID.to_owned(),
-            expected: format!("needs all flows of a run, and a stream has no end to wait for: {WAY_OUT}, or read a file"),
+            expected: format!(
+                "needs all flows of a run, and a stream has no end to wait for: {WAY_OUT}, or read a file"
+            ),
         });
     }
     features.retain(|f| f.group != connection::ID);

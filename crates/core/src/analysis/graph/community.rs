@@ -25,12 +25,7 @@ pub(super) const MOST_STEPS: u64 = 1 << 24;
 
 /// The community of each node; none where `go_on` said no. Communities are numbered by size, the largest first, then by their smallest node (nodes are
 /// in the order of their texts).
-pub(super) fn of(
-    graph: &Adjacency,
-    ranks: &[u32],
-    algorithm: Algorithm,
-    go_on: &dyn Fn() -> bool,
-) -> Option<Vec<u32>> {
+pub(super) fn of(graph: &Adjacency, ranks: &[u32], algorithm: Algorithm, go_on: &dyn Fn() -> bool) -> Option<Vec<u32>> {
     let labels = match algorithm {
         Algorithm::Louvain => louvain(graph, ranks, go_on),
         Algorithm::Greedy => match greedy(graph, MOST_STEPS, go_on) {

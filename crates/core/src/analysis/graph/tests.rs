@@ -263,7 +263,10 @@ fn check(flows: &[Flow], seed: u64) -> Result<(), TestCaseError> {
                 betweenness[s]
             );
             prop_assert!((m.dst.unwrap().betweenness - betweenness[d]).abs() < 1e-12);
-            prop_assert_eq!((m.src.unwrap().clustering, m.dst.unwrap().clustering), (plain.clustering(s), plain.clustering(d)));
+            prop_assert_eq!(
+                (m.src.unwrap().clustering, m.dst.unwrap().clustering),
+                (plain.clustering(s), plain.clustering(d))
+            );
             prop_assert_eq!(m.src_out_degree as usize, plain.edges.iter().filter(|(a, _)| *a == s).count());
             prop_assert_eq!(m.dst_in_degree as usize, plain.edges.iter().filter(|(_, b)| *b == d).count());
             let all = |test: &dyn Fn(&&Flow) -> bool| flows.iter().filter(test).count() as u64;
@@ -333,7 +336,11 @@ fn pivots_stand_for_all_nodes_of_a_large_graph() {
     let m = g.values(&address(5000), &address(5001), None).unwrap().metrics.unwrap();
     // All leaves of one hub reach the other through it: 600 paths.
     let exact = 600.0 / (1201.0 * 1200.0);
-    assert!((m.src.unwrap().betweenness / exact - 1.0).abs() < 0.2 && m.src.unwrap().betweenness != exact, "{}", m.src.unwrap().betweenness);
+    assert!(
+        (m.src.unwrap().betweenness / exact - 1.0).abs() < 0.2 && m.src.unwrap().betweenness != exact,
+        "{}",
+        m.src.unwrap().betweenness
+    );
     assert_eq!(m.dst.unwrap().betweenness, 0.0);
     assert_eq!((m.src.unwrap().clustering, m.same_community().unwrap()), (0.0, false));
     // The same flows in another order.

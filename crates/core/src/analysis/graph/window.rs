@@ -140,7 +140,9 @@ impl Window {
         let edge = |(src, dst): &(Node, Node)| Some((*at.get(src)?, *at.get(dst)?)).filter(|(src, dst)| src != dst);
         let mut edges: Vec<(u32, u32)> = self.pairs.keys().filter_map(edge).collect();
         edges.sort_unstable();
-        let Some(metrics) = Metrics::of(&edges, &ranks, self.settings.algorithm, &|| true) else { return HashMap::new() };
+        let Some(metrics) = Metrics::of(&edges, &ranks, self.settings.algorithm, &|| true) else {
+            return HashMap::new();
+        };
         at.into_iter().filter_map(|(node, at)| Some((node, metrics.node(at as usize)?))).collect()
     }
 
