@@ -187,10 +187,11 @@ fn rows_after_an_active_timeout_know_the_protocol_of_the_connection() {
     let extensions: &[(u16, &[u8])] = &[(16, b"\0\x03\x02h2")];
     let offers_h2 = Hello { version: 0x0303, ciphers: &[0x1301], extensions, ..Hello::default() };
     // What was chosen is not known, and stays so.
-    let cases: [(&[u8], &str, [Option<bool>; 4]); 3] = [
-        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http", [Some(true), Some(false), Some(false), Some(false)]),
+    let hello = record(22, &offers_h2.message());
+    let cases = [
+        (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], "http", [Some(true), Some(false), Some(false), Some(false)]),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2", [Some(false), Some(true), Some(false), Some(false)]),
-        (&record(22, &offers_h2.message()), "tls", [Some(false), None, Some(false), Some(true)]),
+        (&hello, "tls", [Some(false), None, Some(false), Some(true)]),
     ];
     for (first, protocol, detected) in cases {
         let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
