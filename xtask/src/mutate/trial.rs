@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use joyfuljay::sink::Discard;
 use joyfuljay::source::CaptureReader;
 use joyfuljay::{Config, Error, Pipeline, Summary};
+use joyfuljay_core::features::GROUPS;
 
 use super::damage::Rng;
 
@@ -49,7 +50,10 @@ pub fn run(bytes: Vec<u8>, settings: Settings) -> Result<Option<(u64, u64)>, Str
 }
 
 fn pipeline(bytes: Vec<u8>, settings: Settings) -> Result<Summary, Error> {
+    // All, and what `all` leaves out.
+    let opt_in = GROUPS.iter().filter(|g| g.opt_in()).map(|g| g.id().to_owned());
     let config = Config {
+        features: std::iter::once("all".to_owned()).chain(opt_in).collect(),
         num_workers: Some(settings.workers),
         max_concurrent_flows: settings.flows,
         bidirectional_split: settings.split,
