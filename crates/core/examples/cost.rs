@@ -59,10 +59,9 @@ fn rows(groups: &[&str], packets: &[PacketInfo]) -> Result<(), Box<dyn Error>> {
         for (i, info) in packets.iter().enumerate() {
             let packet = Packet::without_bytes(info);
             if i < FLOWS {
-                store.insert(i, FlowBase::start(&packet, i as u64), info, &mut context);
+                store.insert(i, FlowBase::start(&packet, i as u64), &packet, &mut context);
             }
-            let side = if info.from_lo { Side::A } else { Side::B };
-            store.update(i % FLOWS, &packet, side, &mut context);
+            store.update(i % FLOWS, &packet, &mut context);
         }
         best_update = best_update.min(start.elapsed().as_secs_f64());
         let flows: Vec<_> = (0..FLOWS).filter_map(|i| store.get(i)).collect();

@@ -90,10 +90,12 @@ impl Flow {
         let mut made = made.iter().map(|(info, batch)| CorePacket { info, batch }).peekable();
         if let Some(first) = made.peek() {
             let mut start = FlowBase::start(first, base.first_seq);
-            start.outer.clone_from(&base.outer);
             start.end = base.end;
             start.initiated_as(base);
             store.replay(start, made, &wanted.settings);
+            if let State::Tracked { ended, at } = &self.0 {
+                store.set_outer(0, ended.flows.get(*at).and_then(|f| f.outer.copied()));
+            }
         }
         let flow = store.get(0).ok_or_else(|| PyValueError::new_err("a flow without packets has no features"))?;
         let batch = py.detach(|| build(&wanted.plan, &[flow])).map_err(PyRuntimeError::new_err)?;

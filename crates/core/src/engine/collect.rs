@@ -116,7 +116,7 @@ impl Collector {
     }
 
     /// Adds the flows that ended in one batch, of all partitions; their tables have grown by so many bytes.
-    pub fn add(&mut self, ended: Vec<FlowStore>, table_bytes: i64) {
+    pub fn add(&mut self, ended: impl IntoIterator<Item = FlowStore>, table_bytes: i64) {
         let from = self.pending.add(ended);
         if let Some(counting) = &mut self.counting {
             self.pending.count(from, counting);
@@ -156,6 +156,7 @@ impl Drain {
     pub fn new(mut tables: Vec<FlowTable>, mut collector: Collector, now: TimeNs) -> Self {
         let mut order = Vec::with_capacity(tables.iter().map(FlowTable::len).sum());
         for (i, table) in tables.iter_mut().enumerate() {
+            table.close();
             let flows = table.drain_order(now).into_iter();
             order.extend(flows.map(|(first_seq, at)| Entry { first_seq, store: i as u32, at }));
         }

@@ -25,13 +25,23 @@ pub struct PacketBatch {
 }
 
 impl PacketBatch {
-    /// Takes the packets of one partition into its table, then gives up its quiet flows.
-    pub fn track(&self, partition: usize, table: &mut FlowTable, ended: &mut FlowStore) {
-        let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
-        table.process(&self.packets, chosen, &self.frames, self.first_seq, ended);
-        if let Some(now) = self.watermark {
-            table.expire(now, ended);
+    /// Takes the packets of some partitions into their tables, then gives up quiet flows. All that ended lies in one store.
+    pub fn track<'t>(
+        &self,
+        partitions: impl IntoIterator<Item = (usize, &'t mut FlowTable)>,
+        stats: &mut StatsDelta,
+    ) -> Option<FlowStore> {
+        let mut ended: Option<FlowStore> = None;
+        for (partition, table) in partitions {
+            let ended = ended.get_or_insert_with(|| table.ended_store());
+            let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
+            table.process(&self.packets, chosen, &self.frames, self.first_seq, ended);
+            if let Some(now) = self.watermark {
+                table.expire(now, ended);
+            }
+            stats.add(&table.take_stats());
         }
+        ended
     }
 
     /// The decoded packets, all partitions together.

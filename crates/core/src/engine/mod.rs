@@ -124,18 +124,11 @@ impl Engine {
     /// Tracks the packets of a batch that [`Front`] has decoded. Finished flows wait in the engine, see
     /// [`Engine::ready`].
     pub fn track(&mut self, batch: &PacketBatch) {
-        let mut ended = Vec::with_capacity(self.tables.len());
-        let mut table_bytes = 0;
-        for (i, table) in self.tables.iter_mut().enumerate() {
-            let mut out = table.ended_store();
-            batch.track(i, table, &mut out);
-            let stats = table.take_stats();
-            table_bytes += stats.table_bytes;
-            self.stats.add(&stats);
-            ended.push(out);
-        }
-        self.collector.add(ended, table_bytes);
-        self.stats.graph_shortages += self.collector.take_shortages();
+        let mut stats = StatsDelta::default();
+        let ended = batch.track(self.tables.iter_mut().enumerate(), &mut stats);
+        self.collector.add(ended, stats.table_bytes);
+        stats.graph_shortages += self.collector.take_shortages();
+        self.stats.add(&stats);
     }
 
     /// The next full chunk of finished flows, if there are that many.

@@ -1,6 +1,5 @@
 //! What every flow keeps, whichever features are selected.
 
-use std::mem::offset_of;
 use std::net::IpAddr;
 
 use super::tcp::Tcp;
@@ -10,10 +9,13 @@ use crate::ports;
 use crate::stats::EndReason;
 use crate::trackers::TrackerMask;
 
-/// Identity, times, counts by side and TCP state of a flow: four cache lines, of which finding a flow reads the first and updates
-/// the first three.
-#[derive(Clone, Debug)]
-#[repr(C, align(64))]
+/// Identity, times, counts by side and TCP state of a flow: as much as three cache lines, in the order in which a packet
+/// looks at it.
+///
+/// The alignment is left as it is: only vectors of ordinary alignment grow in place, and those of many flows by moving
+/// pages instead of bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct FlowBase {
     /// Identity.
     pub key: FlowKey,
@@ -51,15 +53,13 @@ pub struct FlowBase {
     /// A row has gone out; what is left keeps the direction for what may still come.
     pub(super) remnant: bool,
     tcp: Tcp,
-    /// Number of the flow's first packet in the input: a total order of flows.
-    pub first_seq: u64,
     /// Headers of the first packet.
     pub layers: Layers,
-    /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
-    pub outer: Option<Box<(IpAddr, IpAddr)>>,
+    /// Number of the flow's first packet in the input: a total order of flows.
+    pub first_seq: u64,
 }
 
-const _: () = assert!(size_of::<FlowBase>() == 4 * 64 && offset_of!(FlowBase, layers) < 3 * 64);
+const _: () = assert!(size_of::<FlowBase>() == 192, "a fourth cache line costs memory and misses");
 
 /// What it rests on that an end point is called the initiator; later variants outrank earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +102,6 @@ impl FlowBase {
             bytes: [0; 2],
             payload: [0; 2],
             layers: p.layers,
-            outer: packet.outer_addresses().map(Box::new),
             a_is_lo: p.from_lo,
             initiator: Side::A,
             initiator_by: InitiatorBy::First,

@@ -2,7 +2,8 @@
 //!
 //! One heap over a million flows costs twenty cache misses for each flow that leaves it. Due times lie within one timeout
 //! of each other and mostly come in order, so entries are put into bins of a fixed width of time, unsorted, and only the
-//! first bin is made a heap: it fits the cache.
+//! first bin is made a heap: it fits the cache. Flows that begin one after the other go to the same bin, so the last one
+//! is found by a comparison.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -25,8 +26,21 @@ pub(super) struct DueQueue {
     /// Entries of all bins up to `reach`.
     near: BinaryHeap<Reverse<Due>>,
     reach: i64,
-    far: BTreeMap<i64, Vec<Due>>,
+    /// Where in `bins` the others lie, by their number: time over `width`.
+    far: BTreeMap<i64, usize>,
+    bins: Vec<Vec<Due>>,
+    unused: Vec<usize>,
+    last: Option<LastBin>,
     len: usize,
+}
+
+/// The bin that was pushed to last.
+#[derive(Clone, Copy, Debug)]
+struct LastBin {
+    /// The first of its times, `width` in all.
+    start: i64,
+    /// Its place in `bins`.
+    at: usize,
 }
 
 /// Bins in one timeout: a million flows are some 4,000 a bin, or 64 KiB.
@@ -35,7 +49,16 @@ const BINS: i64 = 256;
 impl DueQueue {
     /// An empty queue for due times that mostly lie within `span` of each other.
     pub(super) fn new(span: i64) -> Self {
-        Self { width: (span / BINS).max(1), near: BinaryHeap::new(), reach: i64::MIN, far: BTreeMap::new(), len: 0 }
+        Self {
+            width: (span / BINS).max(1),
+            near: BinaryHeap::new(),
+            reach: i64::MIN,
+            far: BTreeMap::new(),
+            bins: Vec::new(),
+            unused: Vec::new(),
+            last: None,
+            len: 0,
+        }
     }
 
     /// How many entries there are, valid or not.
@@ -53,20 +76,42 @@ impl DueQueue {
     #[inline]
     pub(super) fn push(&mut self, due: Due) {
         self.len += 1;
-        let bin = due.at.div_euclid(self.width);
-        if bin <= self.reach {
-            self.near.push(Reverse(due));
-        } else {
-            self.far.entry(bin).or_default().push(due);
+        match self.last {
+            // As numbers modulo 2^64: the first bin of all may begin before the first time there is.
+            Some(LastBin { start, at }) if (due.at.wrapping_sub(start) as u64) < self.width as u64 => {
+                if let Some(bin) = self.bins.get_mut(at) {
+                    bin.push(due);
+                }
+            }
+            _ => self.push_elsewhere(due),
         }
+    }
+
+    fn push_elsewhere(&mut self, due: Due) {
+        let number = due.at.div_euclid(self.width);
+        if number <= self.reach {
+            self.near.push(Reverse(due));
+            return;
+        }
+        let (bins, unused) = (&mut self.bins, &mut self.unused);
+        let at = *self.far.entry(number).or_insert_with(|| {
+            unused.pop().unwrap_or_else(|| {
+                bins.push(Vec::new());
+                bins.len() - 1
+            })
+        });
+        if let Some(bin) = bins.get_mut(at) {
+            bin.push(due);
+        }
+        self.last = Some(LastBin { start: number.wrapping_mul(self.width), at });
     }
 
     /// The first entry.
     pub(super) fn peek(&mut self) -> Option<Due> {
         while self.near.is_empty() {
-            let (bin, entries) = self.far.pop_first()?;
-            self.reach = bin;
-            self.near = entries.into_iter().map(Reverse).collect();
+            let (number, at) = self.far.pop_first()?;
+            self.reach = number;
+            self.near = self.take_bin(at).into_iter().map(Reverse).collect();
         }
         self.near.peek().map(|d| d.0)
     }
@@ -81,12 +126,27 @@ impl DueQueue {
     /// Drops entries.
     pub(super) fn retain(&mut self, keep: impl Fn(&Due) -> bool) {
         self.near.retain(|d| keep(&d.0));
-        for entries in self.far.values_mut() {
+        self.len = self.near.len();
+        for (number, at) in std::mem::take(&mut self.far) {
+            let mut entries = self.take_bin(at);
             entries.retain(&keep);
             entries.shrink_to_fit();
+            if !entries.is_empty() {
+                self.len += entries.len();
+                self.far.insert(number, at);
+                self.unused.pop();
+                if let Some(bin) = self.bins.get_mut(at) {
+                    *bin = entries;
+                }
+            }
         }
-        self.far.retain(|_, entries| !entries.is_empty());
-        self.len = self.near.len() + self.far.values().map(Vec::len).sum::<usize>();
+    }
+
+    /// The entries of a bin, whose place is free then.
+    fn take_bin(&mut self, at: usize) -> Vec<Due> {
+        self.unused.push(at);
+        self.last = None;
+        self.bins.get_mut(at).map(std::mem::take).unwrap_or_default()
     }
 }
 

@@ -1,7 +1,16 @@
 //! From hashes to places: open addressing, at most half full, one word a slot.
 //!
-//! A slot is 0, or the upper half of the hash over the place plus one. Entries are moved up when one is removed, so
-//! that there are no tombstones. The hash is keyed by a secret of the process, so that collisions cannot be sent.
+//! A slot is 0, or the lower half of the hash over the place plus one. That half says where an entry belongs, too, so
+//! moving entries looks at nothing but the slots. Entries are moved up when one is removed, so that there are no
+//! tombstones. The hash is keyed by a secret of the process, so that collisions cannot be sent.
+
+/// The part of a hash that a slot holds: there are fewer slots than this, as there are fewer places.
+const TAG: u64 = 0xffff_ffff;
+
+/// Where an entry belongs, under the mask of the slots.
+fn home(entry: u64) -> usize {
+    (entry >> 32) as usize
+}
 
 /// Places by hash.
 #[derive(Debug)]
@@ -37,14 +46,13 @@ impl Index {
     #[inline]
     pub(super) fn find(&self, hash: u64, is_wanted: impl Fn(usize) -> bool) -> Option<u32> {
         let mask = self.slots.len() - 1;
-        let tag = hash >> 32;
         let mut at = hash as usize & mask;
         loop {
-            let slot = *self.slots.get(at)?;
+            let slot = *self.slots.get(at & mask)?;
             if slot == 0 {
                 return None;
             }
-            if slot >> 32 == tag {
+            if slot >> 32 == hash & TAG {
                 let place = slot as u32 - 1;
                 if is_wanted(place as usize) {
                     return Some(place);
@@ -54,26 +62,26 @@ impl Index {
         }
     }
 
-    /// Adds a place; `hash_of` gives the hashes of those that are there.
-    pub(super) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(usize) -> u64) {
+    /// Adds a place.
+    pub(super) fn insert(&mut self, hash: u64, place: u32) {
         if self.growth() > 0 {
             let larger = vec![0; self.slots.len() * 2];
             for slot in std::mem::replace(&mut self.slots, larger) {
-                if let Some(place) = (slot as u32).checked_sub(1) {
-                    self.put(hash_of(place as usize), place);
+                if slot != 0 {
+                    self.put(slot);
                 }
             }
         }
-        self.put(hash, place);
+        self.put(hash << 32 | u64::from(place + 1));
         self.len += 1;
     }
 
-    fn put(&mut self, hash: u64, place: u32) {
+    fn put(&mut self, entry: u64) {
         let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let mut at = home(entry) & mask;
         while let Some(slot) = self.slots.get_mut(at) {
             if *slot == 0 {
-                *slot = hash >> 32 << 32 | u64::from(place + 1);
+                *slot = entry;
                 return;
             }
             at = (at + 1) & mask;
@@ -81,7 +89,7 @@ impl Index {
     }
 
     /// Removes a place and moves later entries of the same run up.
-    pub(super) fn remove(&mut self, hash: u64, place: u32, hash_of: impl Fn(usize) -> u64) {
+    pub(super) fn remove(&mut self, hash: u32, place: u32) {
         let mask = self.slots.len() - 1;
         let slots = &mut self.slots;
         let mut hole = hash as usize & mask;
@@ -93,9 +101,8 @@ impl Index {
         }
         let mut at = (hole + 1) & mask;
         while slots[at] != 0 {
-            let home = hash_of(slots[at] as u32 as usize - 1) as usize & mask;
             // The entry may move to the hole if its home does not lie between the hole and where it is now.
-            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
+            if at.wrapping_sub(home(slots[at])) & mask >= at.wrapping_sub(hole) & mask {
                 slots[hole] = slots[at];
                 hole = at;
             }

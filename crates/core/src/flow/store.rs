@@ -4,13 +4,34 @@
 //! one large struct also keep the cache lines that a packet touches few, whatever is selected. Which trackers a flow
 //! has and which of them still want packets are two masks in its base, so that the others cost a test of a bit.
 
+use std::net::IpAddr;
+
 use super::FlowBase;
 use crate::analysis::graph::FlowValues;
 use crate::packet::tcp_flags::SYN;
-use crate::packet::{Packet, PacketInfo, Side};
+use crate::packet::{Packet, Side};
 // Every tracker of the table.
 use crate::trackers::for_each_tracker;
 use crate::trackers::*;
+
+/// Runs the arm of each tracker in a mask. One test leaves out all those that few flows have.
+macro_rules! each_of {
+    ($mask:expr, { $($bit:ident $kind:ident $tracker:ident => $do:expr,)* }) => {{
+        let mask: TrackerMask = $mask;
+        $(
+            if $kind::<$tracker>::IS_INLINE && mask.contains(TrackerMask::$bit) {
+                $do;
+            }
+        )*
+        if mask.and(BOXED) != TrackerMask::NONE {
+            $(
+                if !$kind::<$tracker>::IS_INLINE && mask.contains(TrackerMask::$bit) {
+                    $do;
+                }
+            )*
+        }
+    }};
+}
 
 macro_rules! store {
     ($($(#[$doc:meta])* $bit:ident $name:ident: $kind:ident $tracker:ident,)*) => {
@@ -25,11 +46,24 @@ macro_rules! store {
             mask
         };
 
+        /// Trackers whose columns hold pointers.
+        const BOXED: TrackerMask = {
+            let mut mask = TrackerMask::NONE;
+            $(
+                if !$kind::<$tracker>::IS_INLINE {
+                    mask = mask.union(TrackerMask::$bit);
+                }
+            )*
+            mask
+        };
+
         /// A flow as features see it: its base and the trackers that were kept.
         #[derive(Clone, Copy, Debug)]
         pub struct FlowRef<'a> {
             /// Always there.
             pub base: &'a FlowBase,
+            /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
+            pub outer: Option<&'a (IpAddr, IpAddr)>,
             $($(#[$doc])* pub $name: Option<&'a $tracker>,)*
             /// What the graph of connections says of it; none where there is no such graph, or not yet.
             pub connection: Option<&'a FlowValues>,
@@ -38,72 +72,84 @@ macro_rules! store {
         /// Flows by index.
         #[derive(Debug)]
         pub struct FlowStore {
-            mask: TrackerMask,
             base: Vec<FlowBase>,
+            /// Outer addresses; as long as the last flow that has some.
+            outer: Vec<Option<Box<(IpAddr, IpAddr)>>>,
+            mask: TrackerMask,
+            flow_bytes: usize,
             $($name: $kind<$tracker>,)*
         }
 
         impl FlowStore {
             /// An empty store that keeps these trackers.
             pub fn new(mask: TrackerMask) -> Self {
-                Self { mask, base: Vec::new(), $($name: $kind::default(),)* }
+                let mut flow_bytes = size_of::<FlowBase>();
+                $(
+                    if mask.contains(TrackerMask::$bit) {
+                        flow_bytes += $kind::<$tracker>::PLACE_BYTES;
+                    }
+                )*
+                Self { base: Vec::new(), outer: Vec::new(), mask, flow_bytes, $($name: $kind::default(),)* }
             }
 
             /// Starts a flow at `at`: a place that was moved out, or the next one (`len`).
-            pub fn insert(&mut self, at: usize, mut base: FlowBase, first: &PacketInfo, context: &mut Context) {
-                base.trackers = TrackerMask::NONE;
-                $(
-                    if self.mask.contains(TrackerMask::$bit) && $tracker::concerns(first) {
-                        self.$name.insert(at, context);
-                        base.trackers = base.trackers.union(TrackerMask::$bit);
-                    }
-                )*
-                base.wanting = base.trackers;
+            pub fn insert(&mut self, at: usize, mut base: FlowBase, first: &Packet<'_>, context: &mut Context) {
+                let mut has = TrackerMask::NONE;
+                each_of!(self.mask, {
+                    $($bit $kind $tracker => {
+                        if $tracker::concerns(first.info) {
+                            self.$name.insert(at, context);
+                            has = has.union(TrackerMask::$bit);
+                        }
+                    },)*
+                });
+                (base.trackers, base.wanting) = (has, has);
                 match self.base.get_mut(at) {
                     Some(place) => *place = base,
                     None => self.base.push(base),
                 }
+                self.set_outer(at, first.outer_addresses());
             }
 
-            /// Takes a packet into the flow at `at`.
+            /// Takes a packet into the flow at `at`. Whether that may have closed it, see [`FlowBase::closed`].
             #[inline]
-            pub fn update(&mut self, at: usize, packet: &Packet<'_>, side: Side, context: &mut Context) {
-                let Some(base) = self.base.get_mut(at) else { return };
+            pub fn update(&mut self, at: usize, packet: &Packet<'_>, context: &mut Context) -> bool {
+                let Some(base) = self.base.get_mut(at) else { return false };
+                let side = base.side_of(packet.info);
                 base.update(packet, side);
+                let closing = base.may_be_closed();
                 let mut wanting = base.wanting;
                 if packet.info.tcp_flags & SYN != 0 {
                     wanting = wanting.union(base.trackers.and(AGAIN_AT_SYN));
                     base.wanting = wanting;
                 }
                 let mut done = TrackerMask::NONE;
-                $(
-                    if wanting.contains(TrackerMask::$bit)
-                        && self.$name.update(at, packet, side, context) == Wants::NoMore
-                    {
-                        done = done.union(TrackerMask::$bit);
-                    }
-                )*
+                each_of!(wanting, {
+                    $($bit $kind $tracker => {
+                        if self.$name.update(at, packet, side, context) == Wants::NoMore {
+                            done = done.union(TrackerMask::$bit);
+                        }
+                    },)*
+                });
                 if done != TrackerMask::NONE
                     && let Some(base) = self.base.get_mut(at)
                 {
                     base.wanting = base.wanting.without(done);
                 }
+                closing
             }
 
             /// Moves the flow at `at`, which has ended, to the end of another store; what its row does not need is freed.
             pub fn move_to(&mut self, at: usize, to: &mut FlowStore, context: &mut Context) {
-                let Some(base) = self.base.get_mut(at) else { return };
-                let outer = base.outer.take();
-                let has = base.trackers;
+                let Some(base) = self.base.get(at) else { return };
                 let place = to.base.len();
-                let mut moved = base.clone();
-                moved.outer = outer;
-                to.base.push(moved);
-                $(
-                    if has.contains(TrackerMask::$bit) {
-                        self.$name.move_to(at, &mut to.$name, place, context);
-                    }
-                )*
+                to.base.push(*base);
+                each_of!(base.trackers, {
+                    $($bit $kind $tracker => self.$name.move_to(at, &mut to.$name, place, context),)*
+                });
+                if let Some(outer) = self.outer.get_mut(at).and_then(Option::take) {
+                    to.set_outer(place, Some(*outer));
+                }
             }
 
             /// The flow at `at` goes on where the one at `from` of another store ended.
@@ -137,6 +183,7 @@ macro_rules! store {
                 let has = base.trackers;
                 Some(FlowRef {
                     base,
+                    outer: self.outer.get(at).and_then(Option::as_deref),
                     $($name: if has.contains(TrackerMask::$bit) { self.$name.get(at) } else { None },)*
                     connection: None,
                 })
@@ -146,37 +193,27 @@ macro_rules! store {
             #[inline]
             pub fn touch(&self, at: usize) -> u64 {
                 let Some(base) = self.base.get(at) else { return 0 };
-                // One field of each of the cache lines that an update touches.
-                let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ base.first_seq;
+                // One field of each of its three cache lines.
+                let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ u64::from(base.wanting.0);
                 // Only those that an update will look at: the place of an idle one would be a cache line more.
-                $(
-                    if base.wanting.contains(TrackerMask::$bit) {
-                        sum ^= self.$name.get(at).map_or(0, Tracker::touch);
-                    }
-                )*
+                each_of!(base.wanting, {
+                    $($bit $kind $tracker => sum ^= self.$name.get(at).map_or(0, Tracker::touch),)*
+                });
                 sum
             }
 
             /// Bytes of one flow, without what lies on the heap beside it.
             pub fn flow_bytes(&self) -> usize {
-                let mut bytes = size_of::<FlowBase>();
-                $(
-                    if self.mask.contains(TrackerMask::$bit) {
-                        bytes += $kind::<$tracker>::PLACE_BYTES;
-                    }
-                )*
-                bytes
+                self.flow_bytes
             }
 
             /// Bytes that the flow at `at` holds on the heap.
             pub fn heap_bytes(&self, at: usize) -> usize {
                 let Some(base) = self.base.get(at) else { return 0 };
                 let mut bytes = 0;
-                $(
-                    if base.trackers.contains(TrackerMask::$bit) {
-                        bytes += self.$name.heap_bytes(at);
-                    }
-                )*
+                each_of!(base.trackers, {
+                    $($bit $kind $tracker => bytes += self.$name.heap_bytes(at),)*
+                });
                 bytes
             }
         }
@@ -186,6 +223,16 @@ macro_rules! store {
 for_each_tracker!(store);
 
 impl FlowStore {
+    /// Says between which addresses the tunnel of the flow at `at` runs. Few flows have one, so this is no part of the base.
+    pub fn set_outer(&mut self, at: usize, addresses: Option<(IpAddr, IpAddr)>) {
+        if addresses.is_some() && self.outer.len() <= at {
+            self.outer.resize_with(at + 1, || None);
+        }
+        if let Some(place) = self.outer.get_mut(at) {
+            *place = addresses.map(Box::new);
+        }
+    }
+
     /// Adds a flow of packets that are all there already, as the first of which `base` was made.
     pub fn replay<'p>(
         &mut self,
@@ -198,10 +245,9 @@ impl FlowStore {
         let mut base = Some(base);
         for packet in packets {
             if let Some(base) = base.take() {
-                self.insert(at, base, packet.info, &mut context);
+                self.insert(at, base, &packet, &mut context);
             }
-            let Some(side) = self.base(at).map(|b| b.side_of(packet.info)) else { return };
-            self.update(at, &packet, side, &mut context);
+            self.update(at, &packet, &mut context);
         }
     }
 
@@ -243,6 +289,7 @@ impl<T> Default for Inline<T> {
 
 impl<T: Tracker> Inline<T> {
     const PLACE_BYTES: usize = size_of::<T>();
+    const IS_INLINE: bool = true;
 
     fn insert(&mut self, at: usize, context: &mut Context) {
         let state = T::start(&context.settings);
@@ -298,6 +345,7 @@ impl<T> Default for Boxed<T> {
 
 impl<T: Tracker> Boxed<T> {
     const PLACE_BYTES: usize = size_of::<Option<Box<T>>>();
+    const IS_INLINE: bool = false;
 
     fn insert(&mut self, at: usize, context: &mut Context) {
         let state = Box::new(T::start(&context.settings));

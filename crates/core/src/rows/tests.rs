@@ -89,9 +89,8 @@ fn outer_addresses_follow_the_direction_of_the_flow() {
     let mut packets = connection();
     packets.swap(0, 1);
     let packet = Packet::without_bytes(&packets[0]);
-    let mut base = FlowBase::start(&packet, 0);
-    base.outer = Some(Box::new(([2, 2, 2, 2].into(), [1, 1, 1, 1].into())));
-    store.replay(base, packets.iter().map(Packet::without_bytes), &settings);
+    store.replay(FlowBase::start(&packet, 0), packets.iter().map(Packet::without_bytes), &settings);
+    store.set_outer(0, Some(([2, 2, 2, 2].into(), [1, 1, 1, 1].into())));
     let r = row(&plan.build(&[store.get(0).unwrap()], &mut RowScratch::default()).unwrap(), 0);
     assert_eq!(["outer_src_ip", "outer_dst_ip"].map(|n| r[n].as_str()), ["1.1.1.1", "2.2.2.2"]);
 }

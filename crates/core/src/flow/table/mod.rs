@@ -76,12 +76,16 @@ pub struct FlowTable {
     /// Bytes on the heap from which on it is worth while to ask all trackers for memory again.
     next_relief: usize,
     reported_bytes: i64,
+    /// Up to this gap, and this age, a flow goes on whatever else is known of it.
+    plain_gap: i64,
+    plain_age: i64,
 }
 
 /// What the table knows of a place in the store.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    hash: u64,
+    /// Where its slot of the index is to be found: the lower half of the flow's hash.
+    hash: u32,
     /// Which of the flows that were here this is: entries of `by_age` are void for any other.
     flow: u32,
     /// Which entry of `due` is valid: the last one made.
@@ -106,6 +110,8 @@ impl FlowTable {
             most_heap: settings.max_bytes,
             next_relief: 0,
             reported_bytes: 0,
+            plain_gap: settings.idle_timeout.min(settings.close_timeout),
+            plain_age: settings.active_timeout.unwrap_or(i64::MAX),
         }
     }
 
@@ -119,14 +125,18 @@ impl FlowTable {
         first_seq: u64,
         ended: &mut FlowStore,
     ) {
+        let mut bytes = 0;
         for run in chosen.chunks(RUN) {
             self.touch(packets, run);
             for &i in run {
                 if let Some(info) = packets.get(i as usize) {
+                    bytes += u64::from(info.ip_len);
                     self.packet(&Packet { info, batch }, first_seq + u64::from(i), ended);
                 }
             }
         }
+        self.context.stats.packets += chosen.len() as u64;
+        self.context.stats.bytes += bytes;
     }
 
     /// Ends the flows that have been quiet for too long at `now`; of very many, the rest at the next call.
@@ -153,6 +163,15 @@ impl FlowTable {
                 self.due.push(Due { at, ..top });
             }
         }
+    }
+
+    /// There will be no more packets: frees what finds flows and what says when they are due. What is left is
+    /// [`FlowTable::drain_order`] and [`FlowTable::take`], which then need not take every flow out of the index.
+    pub fn close(&mut self) {
+        self.index = Index::new();
+        self.due = DueQueue::new(self.settings.idle_timeout);
+        self.by_age = DueQueue::new(self.settings.idle_timeout);
+        self.closed = VecDeque::new();
     }
 
     /// The open flows as (number of the first packet, place), in the order of the former, with the reason of their
@@ -234,34 +253,42 @@ impl FlowTable {
     }
 
     fn packet(&mut self, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) {
-        let p = packet.info;
-        self.context.stats.packets += 1;
-        self.context.stats.bytes += u64::from(p.ip_len);
-        let place = match self.find(p) {
-            Some(place) => match self.boundary(place, p) {
-                Some(Boundary { reason, carried }) => {
-                    let before = ended.len();
-                    self.end_or_forget(place, reason, ended);
-                    let earlier = carried.and_then(|_| (ended.len() > before).then_some(before));
-                    let place = self.begin(packet, seq, carried, ended);
-                    if let Some(earlier) = earlier {
-                        self.store.continue_from(place as usize, ended, earlier);
-                    }
-                    place
-                }
-                None => place,
-            },
-            None => self.begin(packet, seq, None, ended),
+        let place = match self.find(packet.info) {
+            Some(place) if self.plainly_goes_on(place, packet.info) => place,
+            found => self.place_of(found, packet, seq, ended),
         };
-        let at = place as usize;
-        let Some(side) = self.store.base(at).map(|b| b.side_of(p)) else { return };
-        self.store.update(at, packet, side, &mut self.context);
-        if self.settings.terminate_on_fin_rst && self.store.base(at).is_some_and(FlowBase::may_be_closed) {
-            self.close(place);
+        let closing = self.store.update(place as usize, packet, &mut self.context);
+        if closing && self.settings.terminate_on_fin_rst {
+            self.note_closed(place);
         }
         if self.context.memory.heap_bytes() > self.most_heap {
-            self.shed(p.ts, ended);
+            self.shed(packet.info.ts, ended);
         }
+    }
+
+    /// Whether a packet is one of those, nearly all, that can be told at a glance to belong to the flow.
+    #[inline]
+    fn plainly_goes_on(&self, place: u32, p: &PacketInfo) -> bool {
+        let Some(base) = self.store.base(place as usize) else { return false };
+        let opens = p.tcp_flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN;
+        let gap = p.ts.saturating_sub(base.last_ts);
+        let age = p.ts.saturating_sub(base.first_ts);
+        !opens && !base.remnant && gap <= self.plain_gap && (0..=self.plain_age).contains(&age)
+    }
+
+    /// The place of a packet's flow: the one that was found, unless the flow has ended, or that of a new flow.
+    #[inline(never)]
+    fn place_of(&mut self, found: Option<u32>, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) -> u32 {
+        let Some(place) = found else { return self.begin(packet, seq, None, ended) };
+        let Some(Boundary { reason, carried }) = self.boundary(place, packet.info) else { return place };
+        let before = ended.len();
+        self.end_or_forget(place, reason, ended);
+        let earlier = carried.and_then(|_| (ended.len() > before).then_some(before));
+        let place = self.begin(packet, seq, carried, ended);
+        if let Some(earlier) = earlier {
+            self.store.continue_from(place as usize, ended, earlier);
+        }
+        place
     }
 
     /// Whether a packet lies beyond the end of the flow it would belong to, and why that ended.
@@ -292,7 +319,7 @@ impl FlowTable {
     }
 
     /// Takes note of a flow that its last packet closed.
-    fn close(&mut self, place: u32) {
+    fn note_closed(&mut self, place: u32) {
         let Some(base) = self.store.base(place as usize) else { return };
         if base.closed().is_none() || base.in_closed_queue {
             return;
@@ -319,19 +346,18 @@ impl FlowTable {
             None if self.settings.initiator_by_port => base.guess_by_port(),
             None => {}
         }
-        self.store.insert(at, base, packet.info, &mut self.context);
+        self.store.insert(at, base, packet, &mut self.context);
         if at == self.places.len() {
             self.places.push(Place::default());
         }
         if let Some(p) = self.places.get_mut(at) {
-            p.hash = packet.info.hash;
+            p.hash = packet.info.hash as u32;
             p.live = true;
         }
         self.live += 1;
         self.context.stats.flows_created += 1;
         self.context.stats.active_flows += 1;
-        let places = &self.places;
-        self.index.insert(packet.info.hash, place, |at| hash_of(places, at));
+        self.index.insert(packet.info.hash, place);
         self.enqueue(place);
         if self.settings.eviction == Eviction::Oldest {
             let stamp = self.places.get(at).map_or(0, |p| p.flow);
@@ -375,8 +401,7 @@ impl FlowTable {
         p.flow = p.flow.wrapping_add(1);
         p.stamp = p.stamp.wrapping_add(1);
         let hash = p.hash;
-        let places = &self.places;
-        self.index.remove(hash, place, |at| hash_of(places, at));
+        self.index.remove(hash, place);
         self.free.push(place);
         self.live -= 1;
         self.compact();
@@ -507,10 +532,6 @@ struct Boundary {
     reason: EndReason,
     /// Who the initiator of the next flow is, where it is the same connection.
     carried: Option<Initiator>,
-}
-
-fn hash_of(places: &[Place], at: usize) -> u64 {
-    places.get(at).map_or(0, |p| p.hash)
 }
 
 /// Most flows that one call of [`FlowTable::expire`] ends: those of a wire that fell quiet all at once come out in
