@@ -24,8 +24,13 @@ use crate::Error;
 use crate::drive::{Drive, Turn};
 use crate::run::{Outcome, Run};
 
-/// Batches in the pool beyond one for each worker: what the reader may be ahead.
-const AHEAD: usize = 4;
+/// Batches that are handed on together. Waking a thread costs as much as tracking a few hundred packets, and a reader that
+/// hands on every batch by itself wakes every flow worker, and each of them the writer.
+const TOGETHER: usize = 4;
+
+/// Batches in the pool beyond one for each worker: what the reader may be ahead. It fills one handful, and the workers are
+/// at two others.
+const AHEAD: usize = 3 * TOGETHER;
 
 /// Names of the queues in metrics.
 const BATCHES: &str = "batches";
@@ -75,7 +80,8 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> R
             scratch: RowScratch::default(),
         };
         let writing = spawn(scope, "jj-writer".to_owned(), move || writer.write_all(&events))?;
-        let reader = Reader { run, to_workers, pool, unused: pool_size, to_pool, alive, next_batch: 0 };
+        let (free, together) = (Vec::with_capacity(pool_size), Vec::with_capacity(TOGETHER));
+        let reader = Reader { run, to_workers, pool, free, unused: pool_size, to_pool, alive, together, next_task: 0 };
         let read = reader.read(drive, &to_writer);
         drop(to_writer);
         let mut written = writing.join().unwrap_or(Err(Error::Worker));
@@ -113,19 +119,26 @@ impl Drop for Pooled {
     }
 }
 
-/// A batch for a flow worker.
+/// Batches for a flow worker, one after the other.
 #[derive(Clone)]
 struct Task {
     number: u64,
+    /// Rows are to leave after the last of them.
     flush: bool,
-    batch: Arc<Pooled>,
+    batches: Vec<Arc<Pooled>>,
+}
+
+/// A worker's part of what ended in a batch.
+struct Ended {
+    flows: Option<FlowStore>,
+    /// By so many bytes its tables have grown.
+    table_bytes: i64,
 }
 
 /// What the writer is sent.
 enum Event {
-    /// A worker's part of what ended in a batch; `flush` is that of the batch.
-    /// Its tables have grown by so many bytes.
-    Ended { batch: u64, flush: bool, flows: Vec<FlowStore>, table_bytes: i64 },
+    /// A worker's part of what ended in each batch of a task; `flush` is that of the task.
+    Ended { task: u64, flush: bool, batches: Vec<Ended> },
     /// A worker has tracked the last batch.
     Tables(Vec<FlowTable>),
     /// The input is at its end: the latest packet time. Not sent when the run fails or is cancelled.
@@ -137,11 +150,15 @@ struct Reader<'a, 'r> {
     to_workers: Vec<Sender<Task>>,
     pool: Receiver<PacketBatch>,
     to_pool: Sender<PacketBatch>,
+    /// Batches that have come back from the pool: the last one is filled first, as it may be in the cache still.
+    free: Vec<PacketBatch>,
     /// Batches that have not been made yet.
     unused: usize,
     /// One share for each flow worker that is at work, and ours.
     alive: Arc<()>,
-    next_batch: u64,
+    /// Batches that are ready and wait for others to be handed on with.
+    together: Vec<Arc<Pooled>>,
+    next_task: u64,
 }
 
 impl Reader<'_, '_> {
@@ -150,7 +167,13 @@ impl Reader<'_, '_> {
         let mut time = recorder.thread("reader");
         while let Some(mut batch) = self.take_batch() {
             let turn = drive.next(recorder, &mut batch)?;
-            if turn == Turn::Cancelled || !self.send(batch, turn == Turn::Batch { flush: true }) {
+            if turn == Turn::Cancelled {
+                break;
+            }
+            self.together.push(Arc::new(Pooled { batch, pool: self.to_pool.clone() }));
+            let flush = turn == Turn::Batch { flush: true };
+            let now = flush || turn == Turn::Last || self.together.len() >= TOGETHER;
+            if now && !self.send(flush) {
                 break;
             }
             self.report_queue();
@@ -167,18 +190,23 @@ impl Reader<'_, '_> {
     /// Batches that are with the flow workers, of all in the pool.
     fn report_queue(&self) {
         let size = self.to_workers.len() + AHEAD;
-        let away = size.saturating_sub(self.unused + self.pool.len());
+        let away = size.saturating_sub(self.unused + self.free.len() + self.pool.len());
         self.run.recorder.metrics().queue(BATCHES, away as u64, size as u64);
     }
 
     /// A batch to fill; none when a worker is gone, as batches in the queue of a dead worker may not come back.
     fn take_batch(&mut self) -> Option<PacketBatch> {
-        if let Ok(batch) = self.pool.try_recv() {
+        self.free.extend(self.pool.try_iter());
+        if let Some(batch) = self.free.pop() {
             return Some(batch);
         }
         if self.unused > 0 {
             self.unused -= 1;
             return Some(PacketBatch::default());
+        }
+        // What waits here does not come back by itself.
+        if !self.together.is_empty() && !self.send(false) {
+            return None;
         }
         loop {
             match self.pool.recv_timeout(LOOK_UP) {
@@ -189,16 +217,16 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Whether all workers are there to take the batch. They go when the sink fails; what is read then is of no use,
-    /// and there may be no end of it.
-    fn send(&mut self, batch: PacketBatch, flush: bool) -> bool {
-        let batch = Arc::new(Pooled { batch, pool: self.to_pool.clone() });
-        let task = Task { number: self.next_batch, flush, batch };
+    /// Hands on what is ready. Whether all workers are there to take it: they go when the sink fails; what is read then is
+    /// of no use, and there may be no end of it.
+    fn send(&mut self, flush: bool) -> bool {
+        let batches = std::mem::replace(&mut self.together, Vec::with_capacity(TOGETHER));
+        let task = Task { number: self.next_task, flush, batches };
         let mut all = true;
         for to_worker in &self.to_workers {
             all &= to_worker.send(task.clone()).is_ok();
         }
-        self.next_batch += 1;
+        self.next_task += 1;
         all
     }
 }
@@ -216,11 +244,13 @@ impl FlowWorker<'_, '_> {
     fn track_all(mut self, tasks: Receiver<Task>) {
         let recorder = &self.run.recorder;
         let mut time = recorder.thread(format!("tracker-{}", self.number));
-        for Task { number, flush, batch } in tasks {
-            let (flows, table_bytes) = recorder.timed(Stage::Track, || self.track(&batch.batch));
-            drop(batch);
+        for Task { number, flush, batches } in tasks {
+            let mut ended = Vec::with_capacity(batches.len());
+            for batch in batches {
+                ended.push(recorder.timed(Stage::Track, || self.track(&batch.batch)));
+            }
             time.report();
-            if self.to_writer.send(Event::Ended { batch: number, flush, flows, table_bytes }).is_err() {
+            if self.to_writer.send(Event::Ended { task: number, flush, batches: ended }).is_err() {
                 return; // the writer is gone, and says why
             }
         }
@@ -228,17 +258,11 @@ impl FlowWorker<'_, '_> {
         let _ = self.to_writer.send(Event::Tables(tables));
     }
 
-    fn track(&mut self, batch: &PacketBatch) -> (Vec<FlowStore>, i64) {
+    fn track(&mut self, batch: &PacketBatch) -> Ended {
         let mut stats = StatsDelta::default();
-        let mut flows = Vec::with_capacity(self.tables.len());
-        for (partition, table) in &mut self.tables {
-            let mut out = table.ended_store();
-            batch.track(*partition, table, &mut out);
-            stats.add(&table.take_stats());
-            flows.push(out);
-        }
+        let flows = batch.track(self.tables.iter_mut().map(|(partition, table)| (*partition, table)), &mut stats);
         self.run.recorder.record(&stats);
-        (flows, stats.table_bytes)
+        Ended { flows, table_bytes: stats.table_bytes }
     }
 }
 
@@ -274,13 +298,13 @@ struct Writer<'a, 'r> {
     scratch: RowScratch,
 }
 
-/// What the workers have sent of one batch.
+/// What the workers have sent of one task.
 #[derive(Default)]
 struct Part {
     workers: usize,
     flush: bool,
-    flows: Vec<FlowStore>,
-    table_bytes: i64,
+    /// For each of its batches, what every worker has of it.
+    batches: Vec<(Vec<FlowStore>, i64)>,
 }
 
 impl Writer<'_, '_> {
@@ -292,33 +316,37 @@ impl Writer<'_, '_> {
         let mut time = run.recorder.thread("writer");
         let mut collector = run.settings.collector();
         let mut parts: BTreeMap<u64, Part> = BTreeMap::new();
-        let mut next_batch = 0;
+        let mut next_task = 0;
         let mut tables = Vec::new();
         let mut end = None;
         while let Some(event) = self.next_event(events)? {
             match event {
-                Event::Ended { batch, flush, mut flows, table_bytes } => {
-                    let part = parts.entry(batch).or_default();
+                Event::Ended { task, flush, batches } => {
+                    let part = parts.entry(task).or_default();
                     part.workers += 1;
                     part.flush = flush;
-                    part.table_bytes += table_bytes;
-                    part.flows.append(&mut flows);
+                    part.batches.resize_with(batches.len(), Default::default);
+                    for ((all, bytes), Ended { flows, table_bytes }) in part.batches.iter_mut().zip(batches) {
+                        all.extend(flows);
+                        *bytes += table_bytes;
+                    }
                 }
                 Event::Tables(mut more) => tables.append(&mut more),
                 Event::End(now) => end = Some(now),
             }
-            while let Some(part) = parts.remove(&next_batch) {
+            while let Some(part) = parts.remove(&next_task) {
                 if part.workers < run.workers {
-                    parts.insert(next_batch, part);
+                    parts.insert(next_task, part);
                     break;
                 }
-                collector.add(part.flows, part.table_bytes);
-                run.graph_shortages(collector.take_shortages());
-                next_batch += 1;
-                let flush = run.flushes && part.flush;
-                let chunk = if flush { collector.flush() } else { collector.ready() };
-                chunk.map_or(Ok(()), |chunk| self.dispatch(chunk))?;
-                if flush {
+                next_task += 1;
+                for (flows, table_bytes) in part.batches {
+                    collector.add(flows, table_bytes);
+                    run.graph_shortages(collector.take_shortages());
+                    collector.ready().map_or(Ok(()), |chunk| self.dispatch(chunk))?;
+                }
+                if run.flushes && part.flush {
+                    collector.flush().map_or(Ok(()), |chunk| self.dispatch(chunk))?;
                     self.flush_at = Some(self.next_chunk);
                 }
             }
