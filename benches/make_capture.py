@@ -3,6 +3,7 @@
 
 usage: make_capture.py OUT --packets N      the flows of demo.pcap again and again, from other hosts, ports and times
        make_capture.py OUT --flows N        N TCP flows of two packets each, all open at once
+       make_capture.py OUT --flows N --live M --each 20    N TCP flows of 20 packets each, M open at a time
        make_capture.py OUT --scan N         N SYNs, each answered by a RST: N closed flows within one idle timeout
        make_capture.py OUT --one-flow N     one TCP flow of N packets, with gaps in its sequence numbers
        make_capture.py OUT --stalled-tls N  N TCP flows whose ClientHello of 1,700 bytes stops after 1,400: all wait, all open at once
@@ -172,6 +173,33 @@ def many_flows(flows):
             yield RECORD.pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
 
 
+def waves(flows, live, each):
+    """TCP flows of `each` packets: `live` of them take turns packet by packet; when they are quiet for good, the next ones begin."""
+    server, client, gap_us = b"\xc6\x12\x00\x01", b"\x0a\0\0\0", 2
+    syn = tcp_frame(client, server, 40000, 443, 1, 0, 0x02)
+    synack = tcp_frame(server, client, 443, 40000, 7, 2, 0x12)
+    forth = tcp_frame(client, server, 40000, 443, 2, 8, 0x10)
+    back = tcp_frame(server, client, 443, 40000, 8, 2, 0x10)
+    ts, pack = START_US, RECORD.pack
+    for begin in range(0, flows, live):
+        wave = [(n.to_bytes(3, "big"), (n >> 16) + (n & 0xFFFF)) for n in range(begin, min(begin + live, flows))]
+        for turn in range(each):
+            template = (syn, synack)[turn] if turn < 2 else (forth, back)[turn % 2]
+            at = 30 if turn % 2 else 26
+            before, middle, after = template[: at + 1], template[at + 4 : 50], template[52:]
+            ip_check, tcp_check = (template[k] << 8 | template[k + 1] for k in (24, 50))
+            for address, difference in wave:
+                frame = bytearray(before + address + middle + bytes(2) + after)
+                # RFC 1624, for sums that do not come out as 0.
+                check = (ip_check - difference) % 65535
+                frame[24], frame[25] = check >> 8, check & 255
+                check = (tcp_check - difference) % 65535
+                frame[50], frame[51] = check >> 8, check & 255
+                ts += gap_us
+                yield pack(ts // 10**6, ts % 10**6, len(frame), len(frame)) + frame
+        ts += 100 * 10**6  # beyond the idle timeout
+
+
 def scan(flows):
     """A SYN and the RST that answers it, one client after the other."""
     server, client, gap_us = b"\xc6\x12\x00\x01", b"\x0a\0\0\0", 20
@@ -271,12 +299,16 @@ def main():
     kind.add_argument("--stalled-tls", type=int, help="at most 16777216")
     kind.add_argument("--quic", type=int, help="at most 16777216")
     kind.add_argument("--one-flow", type=int)
+    parser.add_argument("--live", type=int, help="with --flows: how many are open at a time")
+    parser.add_argument("--each", type=int, default=2, help="with --live: packets of a flow")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.packets is not None:
         records = replayed(args.packets, random.Random(args.seed))
     elif (args.flows or args.scan or args.stalled_tls or args.quic or 0) > 1 << 24:
         parser.error("at most 16777216 flows, one client address each")
+    elif args.flows is not None and args.live:
+        records = waves(args.flows, args.live, args.each)
     elif args.flows is not None:
         records = many_flows(args.flows)
     elif args.scan is not None:
