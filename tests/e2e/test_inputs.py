@@ -7,12 +7,12 @@ import shutil
 import struct
 
 import pytest
-from conftest import DATA, packets
+from conftest import DATA, WINDOW, packets
 
 
 def test_standard_input(rows):
     data = (DATA / "demo.pcap").read_bytes()
-    assert rows("-", input=data) == rows(DATA / "demo.pcap")
+    assert rows("-", *WINDOW, input=data) == rows(DATA / "demo.pcap", *WINDOW)
 
 
 @pytest.mark.parametrize("ending", ["gz", "zst", "lz4"])
@@ -21,7 +21,7 @@ def test_compressed(rows, ending):
 
 
 def test_compressed_standard_input(rows):
-    assert rows("-", input=(DATA / "few.pcap.gz").read_bytes()) == rows(DATA / "few.pcap")
+    assert rows("-", *WINDOW, input=(DATA / "few.pcap.gz").read_bytes()) == rows(DATA / "few.pcap", *WINDOW)
 
 
 def test_pcapng_with_every_kind_of_block(rows):

@@ -13,7 +13,7 @@ import time
 import urllib.parse
 
 import pytest
-from conftest import DATA, FOUR_GROUPS, RST, SYN, pcap
+from conftest import DATA, FOUR_GROUPS, RST, SYN, WINDOW, pcap
 from scrapes import PATIENCE, all_said, announced, scrape, total, value, wait_for
 
 #: Metrics at any free port; a run that a test ends by itself lingers for longer than the test.
@@ -122,11 +122,11 @@ def read_all_of(child, data):
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_over_a_pipe_is_stopped_by_a_signal_and_finishes(jj, feeding, tmp_path, by):
     out = tmp_path / "out.csv"
-    child = feeding("-f", "csv", "-o", out, *SERVED)
+    child = feeding("-f", "csv", "-o", out, *WINDOW, *SERVED)
     read_all_of(child, DEMO.read_bytes())
     child.send_signal(by)
     assert child.wait(PATIENCE) == 0
-    assert out.read_text() == jj("extract", DEMO, "-q", "-f", "csv", "-o", "-").out
+    assert out.read_text() == jj("extract", DEMO, *WINDOW, "-q", "-f", "csv", "-o", "-").out
     assert list(tmp_path.iterdir()) == [out]
     assert b"stopped by a signal" in all_said(child)
 
@@ -222,7 +222,7 @@ def test_old_packets_do_not_end_flows_by_the_clock(following, workers):
 def test_a_fifo_is_a_pipe(jj, tmp_path):
     fifo, out = tmp_path / "fifo", tmp_path / "rows.csv"
     os.mkfifo(fifo)
-    child = subprocess.Popen([jj.path, "extract", fifo, "-q", "-f", "csv", "-o", out], stderr=subprocess.PIPE)
+    child = subprocess.Popen([jj.path, "extract", fifo, *WINDOW, "-q", "-f", "csv", "-o", out], stderr=subprocess.PIPE)
     try:
         with fifo.open("wb") as writer:
             writer.write(DEMO.read_bytes())
@@ -230,7 +230,7 @@ def test_a_fifo_is_a_pipe(jj, tmp_path):
     finally:
         child.kill()
         child.communicate()
-    assert out.read_text() == jj("extract", DEMO, "-q", "-f", "csv", "-o", "-").out
+    assert out.read_text() == jj("extract", DEMO, *WINDOW, "-q", "-f", "csv", "-o", "-").out
 
 
 def test_the_capture_is_never_the_output(jj, tmp_path):
