@@ -92,7 +92,7 @@ impl Counting {
     /// Counts the flows that ended together, in the order of their rows, and puts their tags to `tags`. In a window those that
     /// ended first come first.
     pub fn add<'a>(&mut self, flows: impl Iterator<Item = &'a FlowBase>, tags: &mut Vec<Tag>) {
-        let use_ports = self.settings.use_ports;
+        let (use_ports, left) = (self.settings.use_ports, self.left());
         match &mut self.state {
             State::GivenUp => tags.extend(flows.map(|_| Tag::None)),
             State::Run(graph) => {
@@ -104,7 +104,12 @@ impl Counting {
                 order.sort_by_key(|at| flows.get(*at).map(|base| base.last_ts));
                 let from = tags.len();
                 tags.resize(from + flows.len(), Tag::None);
-                for at in order {
+                for (n, at) in order.into_iter().enumerate() {
+                    // All flows that are open when the input ends come at once.
+                    if n % CHECKED_EVERY == 0 && window.heap_bytes() > left {
+                        window.clear();
+                        self.shortages += 1;
+                    }
                     if let (Some(base), Some(tag)) = (flows.get(at), tags.get_mut(from + at))
                         && let Some(values) = window.add(&flow(base, use_ports), base.last_ts)
                     {
@@ -118,7 +123,7 @@ impl Counting {
     /// Takes note of what the flow tables have grown by since the last call, and gives way to them.
     pub fn tables_grew(&mut self, bytes: i64) {
         self.table_bytes += bytes;
-        let left = self.max_bytes.saturating_sub(usize::try_from(self.table_bytes).unwrap_or_default());
+        let left = self.left();
         match &mut self.state {
             State::Run(graph) if graph.heap_bytes() > left => self.give_up(),
             State::Window(window) if window.heap_bytes() > left => {
@@ -127,6 +132,11 @@ impl Counting {
             }
             State::Run(_) | State::Window(_) | State::GivenUp => {}
         }
+    }
+
+    /// What the flow tables leave.
+    fn left(&self) -> usize {
+        self.max_bytes.saturating_sub(usize::try_from(self.table_bytes).unwrap_or_default())
     }
 
     fn give_up(&mut self) {
@@ -153,6 +163,9 @@ impl Counting {
         }
     }
 }
+
+/// Flows after which a window's memory is looked at: they take less than a megabyte.
+const CHECKED_EVERY: usize = 1024;
 
 /// A flow as the graph sees it.
 fn flow(base: &FlowBase, use_ports: bool) -> Flow {

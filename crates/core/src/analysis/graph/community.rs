@@ -191,6 +191,11 @@ enum Greedy {
 /// Merges the two communities that gain most, as long as any do; of equal gains, those with the smallest nodes.
 fn greedy(graph: &Adjacency, most_steps: u64, go_on: &dyn Fn() -> bool) -> Greedy {
     let n = graph.len();
+    // A leaf joins its neighbour in the end, and each time all others that are left are looked at: known before it is begun.
+    let leaves = |node: usize| graph.of(node).iter().filter(|v| graph.degree(**v as usize) == 1).count() as u64;
+    if (0..n).map(leaves).any(|k| k * (k + 1) / 2 > most_steps) {
+        return Greedy::TooLong;
+    }
     let total: i128 = (0..n).map(|node| graph.degree(node) as i128).sum();
     // By the smallest node of a community: its neighbours with weights, the sum of its degrees, how often it has changed.
     let mut between: Vec<HashMap<u32, u64>> =
