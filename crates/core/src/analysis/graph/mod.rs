@@ -161,8 +161,7 @@ impl Connections {
             + self.by_line.capacity() * size_of::<Line>()
     }
 
-    /// Bytes on the heap while the graph is made: measured on graphs of a million nodes and of a million edges, with all that
-    /// was counted.
+    /// Bytes on the heap while the graph is made, at most: what was counted, and the sizes of what the metrics allocate.
     pub fn finish_bytes(&self) -> usize {
         self.heap_bytes() + self.nodes.len() * FINISH_BYTES_A_NODE + self.by_line.len() * FINISH_BYTES_A_LINE
     }
