@@ -22,23 +22,16 @@ pub(crate) use flows::{Case, P, Recorded, Stat, connection, eventful, talk};
 
 /// The file of each group, which has the group's name.
 macro_rules! oracles {
-    ($($group:ident)+) => {
-        $(mod $group;)+
-        static ORACLES: &[(&str, &Oracle)] = &[$((stringify!($group), &$group::ORACLE)),+];
+    ($($(#[$built_with:meta])? $group:ident)+) => {
+        $($(#[$built_with])? mod $group;)+
+        static ORACLES: &[(&str, &Oracle)] = &[$($(#[$built_with])? (stringify!($group), &$group::ORACLE)),+];
     };
 }
 
-#[cfg(not(feature = "ja4plus"))]
 oracles! {
     flow_meta timing size tcp tls quic ssh dns entropy padding fingerprint connection mac ip_extended ipv6_options icmp tcp_sequence
     tcp_window tcp_options tcp_mptcp tcp_rtt tcp_fingerprint http2 http app tunnel sequences splt timestamps
-}
-
-#[cfg(feature = "ja4plus")]
-oracles! {
-    flow_meta timing size tcp tls quic ssh dns entropy padding fingerprint mac ip_extended ipv6_options icmp tcp_sequence
-    tcp_window tcp_options tcp_mptcp tcp_rtt tcp_fingerprint http2 http app tunnel sequences splt timestamps
-    ja4plus
+    #[cfg(feature = "ja4plus")] ja4plus
 }
 
 /// What a group is held to.
