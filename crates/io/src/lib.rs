@@ -3,10 +3,12 @@
 //! Everything that does I/O for the engine lives here, so that `joyfuljay-core` needs neither files nor codecs.
 #![forbid(unsafe_code)]
 
+mod civil;
 #[cfg(feature = "sinks")]
 pub mod deliver;
 #[cfg(feature = "sinks")]
 pub mod encode;
+pub mod save;
 #[cfg(feature = "sinks")]
 pub mod sink;
 pub mod source;
