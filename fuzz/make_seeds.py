@@ -347,10 +347,26 @@ def datagram_seeds():
         yield name, talk(*parts)
 
 
+def filter_seeds():
+    def insn(code, k, jt=0, jf=0):
+        return struct.pack("<HBBI", code, jt, jf, k)
+
+    def program(*insns, wire_len=60, frame=bytes(range(64))):
+        return bytes([len(insns)]) + b"".join(insns) + struct.pack("<H", wire_len) + frame
+
+    yes, no = insn(6, 262144), insn(6, 0)
+    # What tcpdump -d has for `ip and tcp port 80`, near enough.
+    yield "port", program(insn(0x28, 12), insn(0x15, 0x800, 0, 8), insn(0x30, 23), insn(0x15, 6, 0, 6), insn(0x28, 20), insn(0x45, 0x1fff, 4, 0),
+                          insn(0xb1, 14), insn(0x48, 16), insn(0x15, 80, 0, 1), yes, no)
+    yield "memory", program(insn(0x80, 0), insn(2, 3), insn(0x61, 3), insn(0x0c, 0), insn(0x94, 7), insn(0x07, 0), insn(0x3c, 0), insn(0x16, 0))
+    yield "jumps", program(insn(5, 1), no, insn(0, 5), insn(0x25, 4, 0, 1), yes, no)
+    yield "ancillary", program(insn(0x20, 0xfffff030), insn(0x15, 1, 0, 1), yes, no)
+
+
 def main():
     for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
                           ("streams", stream_seeds), ("app", app_seeds), ("tls", tls_seeds), ("dtls", dtls_seeds), ("quic", quic_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
-                          ("recognise", recognise_seeds), ("datagrams", datagram_seeds)):
+                          ("recognise", recognise_seeds), ("datagrams", datagram_seeds), ("filter", filter_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

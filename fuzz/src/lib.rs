@@ -3,6 +3,7 @@
 pub mod app;
 pub mod captures;
 pub mod decoding;
+pub mod filter;
 pub mod fragments;
 pub mod handshakes;
 pub mod memory;
