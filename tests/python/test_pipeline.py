@@ -50,6 +50,21 @@ def test_what_comes_later_says_so(capture):
         Pipeline(backend="scapy")
 
 
+def test_a_filter_chooses_packets(capture):
+    try:
+        pipeline = Pipeline(Config(bpf_filter="udp port 53"))
+        rows = pipeline.process_pcap(capture, "dict")
+    except RuntimeError as e:
+        if "libpcap" not in str(e):
+            raise
+        pytest.skip(str(e))
+    assert rows and {(row["protocol"], row["dst_port"]) for row in rows} == {(17, 53)}
+    flows = list(pipeline.iter_flows(capture))
+    assert len(flows) == len(rows)
+    with pytest.raises(ValueError, match="filter 'udp prot 53'"):
+        joyfuljay.extract(capture, "dict", bpf_filter="udp prot 53")
+
+
 def test_the_keywords_are_the_options_of_the_engine():
     defaults = json.loads(joyfuljay._native.config_defaults())
     assert Config().to_dict() == defaults

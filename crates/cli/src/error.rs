@@ -3,6 +3,7 @@
 use std::io;
 
 use joyfuljay::ConfigError;
+use joyfuljay_io::save::SaveError;
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
 
@@ -73,12 +74,23 @@ impl From<SinkError> for CliError {
     }
 }
 
+impl From<SaveError> for CliError {
+    fn from(e: SaveError) -> Self {
+        match e {
+            SaveError::NoFile { .. } | SaveError::InTheMaking { .. } => Self::Usage(e.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
 impl From<joyfuljay::Error> for CliError {
     fn from(e: joyfuljay::Error) -> Self {
         match e {
             joyfuljay::Error::Config(e) => e.into(),
             joyfuljay::Error::Source(e) => e.into(),
             joyfuljay::Error::Sink(e) => e.into(),
+            joyfuljay::Error::Filter(e) => Self::Usage(e.to_string()),
+            joyfuljay::Error::Save(e) => e.into(),
             other => Self::Failed(other.to_string()),
         }
     }

@@ -12,6 +12,7 @@ mod human;
 mod options;
 mod out;
 mod progress;
+mod save;
 mod say;
 mod signals;
 mod summary;

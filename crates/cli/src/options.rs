@@ -65,6 +65,8 @@ pub struct FeatureArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Flows")]
 pub struct FlowArgs {
+    #[arg(id = "bpf_filter", long = "filter", value_name = "EXPRESSION", help = help("bpf_filter"))]
+    pub bpf_filter: Option<String>,
     #[arg(long = "timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("flow_timeout"))]
     pub flow_timeout: Option<f64>,
     #[arg(long = "active-timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("active_timeout"))]
@@ -153,6 +155,7 @@ impl FeatureArgs {
 
 impl FlowArgs {
     fn apply(&self, c: &mut Config) {
+        set_some(&mut c.bpf_filter, &self.bpf_filter);
         set(&mut c.flow_timeout, &self.flow_timeout);
         set_some(&mut c.active_timeout, &self.active_timeout);
         set(&mut c.max_concurrent_flows, &self.max_concurrent_flows);

@@ -43,6 +43,21 @@ impl Report<'_> {
         if let Some(list) = list(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))) {
             out.push_str(&format!("skipped {} packets: {list}\n", human::count(stats.skipped.total())));
         }
+        if stats.filtered > 0 {
+            out.push_str(&format!("left out by the filter: {}\n", plural(stats.filtered, "packet")));
+        }
+        if let Some(saved) = s.saved {
+            let files = plural(saved.files, "file");
+            out.push_str(&format!(
+                "saved {} in {files} ({})",
+                plural(saved.frames, "packet"),
+                human::bytes(saved.bytes)
+            ));
+            if saved.lost > 0 {
+                out.push_str(&format!(", lost {}", human::count(saved.lost)));
+            }
+            out.push('\n');
+        }
         if s.files_not_read() > 0 {
             out.push_str(&format!("not read: {}\n", plural(s.files_not_read(), "file")));
         }
@@ -74,6 +89,9 @@ pub fn summary_json(s: &Summary) -> Value {
     let stats = &s.stats;
     json!({
         "frames": stats.frames,
+        "frames_filtered": stats.filtered,
+        "frames_saved": s.saved.map(|saved| saved.frames),
+        "frames_not_saved": s.saved.map(|saved| saved.lost),
         "subframes": stats.subframes,
         "captured_bytes": stats.captured_bytes,
         "wire_bytes": stats.wire_bytes,
@@ -155,6 +173,7 @@ mod tests {
             clock: None,
             stopped: false,
             cancelled: false,
+            saved: None,
             workers: 1,
         };
         let report = Report { summary: &summary, output: "-", format: "csv" };

@@ -185,6 +185,82 @@ fn rows_have_the_features_of_their_profile() {
     assert_eq!(out(&o), "unknown: iat_meen (did you mean 'iat_mean'?)\n");
 }
 
+/// Whether this machine has a compiler for filters.
+fn filters() -> bool {
+    let there = jj(&["extract", &sample("few.pcap"), "--filter", "ip", "-q"]).status.success();
+    if !there {
+        eprintln!("skipped: no libpcap");
+    }
+    there
+}
+
+#[test]
+fn a_filter_chooses_frames() {
+    let demo = sample("demo.pcap");
+    let nowhere = ["extract", &demo, "--filter", "ip"];
+    let o = Command::new(env!("CARGO_BIN_EXE_jj")).args(nowhere).env("JOYFULJAY_LIBPCAP", "/no/libpcap.so").output();
+    let o = o.unwrap();
+    assert_eq!((o.status.code(), o.stdout.len()), (Some(2), 0));
+    assert!(err(&o).contains("JOYFULJAY_LIBPCAP is /no/libpcap.so") && err(&o).contains("install it"), "{}", err(&o));
+    if !filters() {
+        return;
+    }
+    let summary = |filter: &str| {
+        let o = jj(&["extract", &demo, "--filter", filter, "--feature", "protocol,dst_port", "--summary", "json"]);
+        assert!(o.status.success(), "{}", err(&o));
+        // Before the summary there may be warnings.
+        let json = err(&o).lines().find_map(|line| serde_json::from_str::<Value>(line).ok()).unwrap();
+        (out(&o), err(&o), json)
+    };
+    let (rows, _, json) = summary("tcp port 443");
+    assert!(rows.lines().skip(1).all(|row| row == "6,443") && rows.lines().count() > 2, "{rows}");
+    let number = |name: &str| json[name].as_u64().unwrap();
+    assert_eq!(number("frames"), 662);
+    assert_eq!(number("frames_filtered") + number("flow_packets"), 662);
+    let (rows, said, json) = summary("host 198.51.100.77");
+    assert_eq!((rows.lines().count(), json["frames_filtered"].as_u64()), (1, Some(662)));
+    assert!(said.contains("none of the 662 frames matches the filter"), "{said}");
+    let text = out(&jj(&["info", &demo, "--filter", "udp"]));
+    assert!(text.contains("Matching:") && text.contains("(udp)"), "{text}");
+    // One of its link types is not for this filter: the others are read.
+    let o = jj(&["extract", &sample("link_types.pcapng"), "--filter", "ether proto 0x0800", "-q", "-v"]);
+    assert!(o.status.success() && out(&o).lines().count() > 2);
+    for (file, filter, code, says) in [
+        ("few.pcap", "tcp and", 2, "syntax error"),
+        ("few.pcap", "prot 80", 2, "filter 'prot 80'"),
+        ("few.pcap", "type mgt", 1, "ETHERNET (1)"),
+    ] {
+        let o = jj(&["extract", &sample(file), "--filter", filter]);
+        assert_eq!((o.status.code(), o.stdout.len()), (Some(code), 0), "{filter}: {}", out(&o));
+        assert!(err(&o).contains(says), "{}", err(&o));
+    }
+}
+
+#[test]
+fn frames_can_be_saved() {
+    let dir = folder();
+    let (saved, rows) = (file(&dir, "saved.pcapng"), file(&dir, "rows.csv"));
+    let (saved, rows) = (saved.to_str().unwrap(), rows.to_str().unwrap());
+    let o = jj(&["extract", &sample("demo.pcap"), "-o", rows, "--save-pcap", saved]);
+    assert!(o.status.success() && err(&o).contains("saved 662 packets in 1 file"), "{}", err(&o));
+    let again = out(&jj(&["extract", saved, "-q"]));
+    assert_eq!(fs::read_to_string(rows).unwrap(), again);
+    // Onto the capture itself, or where another run writes.
+    let o = jj(&["extract", saved, "--save-pcap", saved]);
+    assert_eq!(o.status.code(), Some(2), "{}", err(&o));
+    fs::write(format!("{saved}.part"), "").unwrap();
+    let o = jj(&["extract", &sample("demo.pcap"), "--save-pcap", saved]);
+    assert_eq!((o.status.code(), o.stdout.len()), (Some(2), 0), "{}", err(&o));
+    let parts = file(&dir, "parts");
+    fs::create_dir(&parts).unwrap();
+    let name = parts.join("p.pcapng");
+    let args =
+        ["extract", &sample("demo.pcap"), "-q", "--save-pcap", name.to_str().unwrap(), "--save-pcap-seconds", "5"];
+    assert_eq!(out(&jj(&args)), again);
+    assert!(fs::read_dir(&parts).unwrap().count() > 2);
+    assert_eq!(out(&jj(&["extract", parts.to_str().unwrap(), "-q"])), again);
+}
+
 #[test]
 fn both_names_are_one_command() {
     let long = Command::new(env!("CARGO_BIN_EXE_joyfuljay")).args(["schema", "-f", "names"]).output().unwrap();

@@ -151,6 +151,8 @@ pub struct StatsDelta {
     pub packets: u64,
     /// Bytes of these packets: the (innermost) IP length.
     pub bytes: u64,
+    /// Frames that the filter left out. They are neither packets nor skipped.
+    pub filtered: u64,
     /// Frames that did not become packets of a flow, by [`SkipReason`].
     pub skipped: Counts<7>,
     /// Link types of these frames.
@@ -191,6 +193,7 @@ impl StatsDelta {
         self.ip_bytes += d.ip_bytes;
         self.packets += d.packets;
         self.bytes += d.bytes;
+        self.filtered += d.filtered;
         self.skipped.add(&d.skipped);
         self.skipped_links.add(&d.skipped_links);
         self.odd_times += d.odd_times;
@@ -211,7 +214,9 @@ impl StatsDelta {
         let mut remarks = Vec::new();
         let names = |links: Vec<LinkType>| links.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let unread = names(self.skipped_links.iter().filter(|l| !decode::is_supported(*l)).collect());
-        if self.frames > 0 && self.packets == 0 {
+        if self.frames > 0 && self.filtered == self.frames {
+            remarks.push(format!("none of the {} frames matches the filter", self.frames));
+        } else if self.frames > 0 && self.packets == 0 {
             let counts = SkipReason::ALL.iter().filter(|r| self.skipped[**r] > 0);
             let counts: Vec<_> = counts.map(|r| format!("{}: {}", r.label(), self.skipped[*r])).collect();
             let links = if unread.is_empty() {
@@ -221,7 +226,7 @@ impl StatsDelta {
             };
             remarks.push(format!(
                 "none of the {} frames became a packet of a flow ({}); {links}",
-                self.frames,
+                self.frames - self.filtered,
                 counts.join(", ")
             ));
         } else if !unread.is_empty() {

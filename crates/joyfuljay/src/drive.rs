@@ -8,12 +8,14 @@
 use std::time::{Duration, Instant};
 
 use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
-use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::Stage;
+use joyfuljay_core::frame::{FrameFilter, TimeNs};
+use joyfuljay_core::metrics::{Mode, Stage};
+use joyfuljay_io::save::Saved;
 use joyfuljay_io::source::{Clock, PacketSource, Pulled};
 
 use crate::progress::Reporter;
 use crate::recorder::Recorder;
+use crate::saving::Saving;
 use crate::{Error, Progress, RunControl};
 
 /// How long a source may wait for frames: the time within which a run hears that it is to end, and half of the time that
@@ -46,6 +48,7 @@ pub(crate) struct Drive {
     flushed: Instant,
     stopped: bool,
     clock: Option<Clock>,
+    saving: Option<Saving>,
 }
 
 impl Drive {
@@ -56,7 +59,17 @@ impl Drive {
         reporter: Reporter,
     ) -> Self {
         let front = Front::new(settings);
-        Self { source, front, control, reporter, flushed: Instant::now(), stopped: false, clock: None }
+        Self { source, front, control, reporter, flushed: Instant::now(), stopped: false, clock: None, saving: None }
+    }
+
+    pub(crate) fn with_filter(mut self, filter: Option<Box<dyn FrameFilter>>) -> Self {
+        self.front.set_filter(filter);
+        self
+    }
+
+    pub(crate) fn saving(mut self, saving: Option<Saving>) -> Self {
+        self.saving = saving;
+        self
     }
 
     /// Makes the next batch, in the memory of an old one.
@@ -71,17 +84,29 @@ impl Drive {
         let turn = match self.source.pull(&mut batch.frames, PULL_WAIT)? {
             Pulled::Frames { waited } => {
                 recorder.timed(Stage::Decode, || self.front.decode(batch));
+                if let Some(saving) = &mut self.saving {
+                    saving.write(&batch.frames, self.source.clock(), recorder)?;
+                }
                 Turn::Batch { flush: self.flush_is_due(waited) }
             }
             Pulled::Idle(now) => {
                 self.front.idle(now, batch);
+                if let Some(saving) = &mut self.saving {
+                    saving.write(&batch.frames, self.source.clock(), recorder)?;
+                }
                 Turn::Batch { flush: self.flush_is_due(true) }
             }
             Pulled::End => {
+                if let Some(reason) = self.front.filter().and_then(|filter| filter.useless()) {
+                    return Err(Error::FilterUseless(reason));
+                }
                 self.front.finish(batch);
                 Turn::Last
             }
         };
+        if let Some(filter) = self.front.filter() {
+            filter.take_warnings().into_iter().for_each(|warning| recorder.warn(warning));
+        }
         recorder.record(&batch.stats);
         recorder.read(&mut *self.source, self.front.last_ts());
         self.reporter.tick(|| progress(&*self.source, self.clock, recorder));
@@ -110,6 +135,11 @@ impl Drive {
     /// Calls the progress callback a last time, when everything is done.
     pub(crate) fn report_end(&mut self, recorder: &Recorder) {
         self.reporter.last(|| progress(&*self.source, self.clock, recorder));
+    }
+
+    /// Closes the capture that was saved.
+    pub(crate) fn finish_saving(&mut self) -> Result<Option<Saved>, Error> {
+        self.saving.take().map(Saving::finish).transpose()
     }
 
     /// The source.
@@ -150,5 +180,18 @@ fn progress(source: &dyn PacketSource, clock: Option<Clock>, recorder: &Recorder
         stats: recorder.totals(),
         rows: recorder.rows(),
         elapsed: recorder.elapsed(),
+    }
+}
+
+impl Drop for Drive {
+    /// A run over files that did not come to its end leaves no output. What was captured cannot be captured again.
+    fn drop(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            match self.source.mode() {
+                Mode::Pcap => saving.discard(),
+                // Nobody is left to be told.
+                _ => drop(saving.finish()),
+            }
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Why a run failed.
 
+use joyfuljay_capture::filter::FilterError;
 use joyfuljay_core::ConfigError;
+use joyfuljay_io::save::SaveError;
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
 use thiserror::Error;
@@ -18,6 +20,15 @@ pub enum Error {
     /// The rows cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The filter cannot be used.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// The filter is one, but not for any frame of the input.
+    #[error("{0}; no frame of the input is of another type")]
+    FilterUseless(String),
+    /// Frames cannot be saved.
+    #[error(transparent)]
+    Save(#[from] SaveError),
     /// Rows could not be made of flows.
     #[error("rows could not be built: {0}")]
     Rows(String),
@@ -34,8 +45,13 @@ impl Error {
     pub fn stage(&self) -> &'static str {
         match self {
             Self::Source(_) => "parsing",
-            Self::Sink(_) => "output",
-            Self::Config(_) | Self::Rows(_) | Self::Thread(_) | Self::Worker => "extraction",
+            Self::Sink(_) | Self::Save(_) => "output",
+            Self::Config(_)
+            | Self::Filter(_)
+            | Self::FilterUseless(_)
+            | Self::Rows(_)
+            | Self::Thread(_)
+            | Self::Worker => "extraction",
         }
     }
 }

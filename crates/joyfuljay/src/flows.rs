@@ -35,7 +35,7 @@ impl Pipeline {
         let settings = self.engine_settings().with_connections(None);
         let recorder = Recorder::start(self.metrics(), source.mode(), &settings);
         Flows {
-            drive: Drive::new(source, &settings, self.control(), Reporter::new(None)),
+            drive: Drive::new(source, &settings, self.control(), Reporter::new(None)).with_filter(self.frame_filter()),
             state: State::Reading(Box::new(Engine::new(&settings))),
             batch: PacketBatch::default(),
             recorder,

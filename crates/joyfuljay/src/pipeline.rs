@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
+use joyfuljay_capture::filter::Filter;
 use joyfuljay_core::Config;
 use joyfuljay_core::engine::EngineSettings;
+use joyfuljay_core::frame::FrameFilter;
 use joyfuljay_core::metrics::{MetricsSink, Mode, NoMetrics, RunResult};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_core::trackers::TrackerMask;
+use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::PacketSource;
 
@@ -16,6 +19,7 @@ use crate::memory::default_max_memory;
 use crate::progress::{Listener, Reporter};
 use crate::recorder::Recorder;
 use crate::run::{Outcome, Run};
+use crate::saving::Saving;
 use crate::{Error, Progress, RunControl, Summary, parallel, serial, waiting};
 
 /// Packets in, rows out. See the crate's first page for an example.
@@ -23,6 +27,8 @@ pub struct Pipeline {
     config: Config,
     plan: RowPlan,
     settings: EngineSettings,
+    filter: Option<Filter>,
+    saving: Option<Saving>,
     max_memory: u64,
     metrics: Arc<dyn MetricsSink>,
     listener: Option<Listener>,
@@ -33,9 +39,16 @@ impl Pipeline {
     /// Validates a configuration.
     ///
     /// # Errors
-    /// When a value is out of range or a name does not exist; the error names the option and the way out.
+    /// When a value is out of range, a name does not exist, or the filter cannot be compiled; the error names the option and
+    /// the way out.
     pub fn new(config: Config) -> Result<Self, Error> {
         let plan = RowPlan::new(&config)?;
+        let filter = match config.bpf_filter.as_deref() {
+            // As for tcpdump, no expression is every frame; that needs no compiler.
+            None => None,
+            Some(expression) if expression.trim().is_empty() => None,
+            Some(expression) => Some(Filter::new(expression)?),
+        };
         let max_memory = config.max_memory.map_or_else(default_max_memory, |size| size.0);
         let settings = EngineSettings::new(&config, plan.trackers(), plan.tracker_settings())
             .with_max_memory(max_memory)
@@ -44,6 +57,8 @@ impl Pipeline {
             config,
             plan,
             settings,
+            filter,
+            saving: None,
             max_memory,
             metrics: Arc::new(NoMetrics),
             listener: None,
@@ -90,6 +105,24 @@ impl Pipeline {
         self.settings.flow.trackers = self.settings.flow.trackers.union(TrackerMask::KEEP);
         self.settings.flow.tracker_settings.keep_cap = most;
         self
+    }
+
+    /// Saves the frames of the next run, those that match the filter. What cannot be written ends the run, or is counted as
+    /// lost and tried again with the next batch.
+    #[must_use]
+    pub fn saving(mut self, writer: CaptureWriter, or_lose: bool) -> Self {
+        self.saving = Some(Saving::new(writer, or_lose));
+        self
+    }
+
+    /// The filter of the configuration, for sources that give it to the kernel as well.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// The filter of a run.
+    pub(crate) fn frame_filter(&self) -> Option<Box<dyn FrameFilter>> {
+        self.filter.clone().map(|filter| Box::new(filter) as Box<dyn FrameFilter>)
     }
 
     /// The metrics sink.
@@ -159,7 +192,9 @@ impl Pipeline {
         }
         let run = Run::start(&self.plan, self.settings, metrics, &self.control, source.mode(), &*sink, workers);
         let reporter = Reporter::new(self.listener.take());
-        let mut drive = Drive::new(source, &run.settings, self.control.clone(), reporter);
+        let mut drive = Drive::new(source, &run.settings, self.control.clone(), reporter)
+            .with_filter(self.frame_filter())
+            .saving(self.saving.take());
         let outcome = match run.waiting() {
             Some(waiting) => waiting::run(&run, &mut drive, waiting, sink),
             None => work(&run, &mut drive, sink),

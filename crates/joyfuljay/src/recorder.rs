@@ -93,6 +93,12 @@ impl Recorder {
         }
     }
 
+    /// What the user has to know, and is no error.
+    pub(crate) fn warn(&self, message: String) {
+        let warning = SourceWarning { path: String::new(), offset: 0, trouble: Trouble::PassedOver, message };
+        lock(&self.warnings).push(warning);
+    }
+
     /// `rows` more rows went into the sink, which has written so many bytes in all.
     pub(crate) fn wrote(&self, sink: &str, rows: u64, bytes_in_all: u64) {
         self.rows.fetch_add(rows, Ordering::Relaxed);

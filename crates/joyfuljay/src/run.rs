@@ -159,6 +159,13 @@ impl<'a> Run<'a> {
     /// Ends the record of the run.
     pub(crate) fn finish(self, outcome: Result<Outcome, Error>, drive: &mut Drive) -> Result<Summary, Error> {
         let recorder = &self.recorder;
+        let mut saved = None;
+        let outcome = outcome.and_then(|outcome| {
+            if outcome == Outcome::Written {
+                saved = drive.finish_saving()?;
+            }
+            Ok(outcome)
+        });
         if let Err(e) = &outcome {
             recorder.failed(e);
         }
@@ -182,6 +189,7 @@ impl<'a> Run<'a> {
             clock: drive.clock(),
             stopped: drive.was_stopped() && outcome == Outcome::Written,
             cancelled: outcome == Outcome::Cancelled,
+            saved,
             workers: self.workers,
         })
     }

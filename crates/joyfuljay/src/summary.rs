@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::frame::TimeNs;
+use joyfuljay_io::save::Saved;
 use joyfuljay_io::source::{Clock, SourceWarning, Trouble};
 
 /// What a run did, in exact totals.
@@ -29,6 +30,8 @@ pub struct Summary {
     pub stopped: bool,
     /// Whether the run was cancelled: there is no output.
     pub cancelled: bool,
+    /// What was saved of the frames, where that was asked for.
+    pub saved: Option<Saved>,
     /// Worker threads.
     pub workers: usize,
 }

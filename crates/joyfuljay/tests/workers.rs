@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use joyfuljay::core::frame::{FrameBatch, LinkType};
+use joyfuljay::core::frame::{FrameBatch, FrameFilter, LinkType};
 use joyfuljay::core::metrics::Mode;
 use joyfuljay::core::stats::EndReason;
 use joyfuljay::core::testing::{self, Lcg};
+use joyfuljay::filter::{Filter, FilterError};
+use joyfuljay::save::{CaptureWriter, Rotation};
 use joyfuljay::sink::{
     Encoded, Format, MemorySink, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, open_sink,
 };
@@ -173,6 +175,87 @@ fn other_settings_give_the_same_bytes_for_any_number_of_workers() {
     same_for_any_number(ages, || in_memory(pcap.clone()), "active timeout");
     let window = |n| Config { connection_window: Some(0.3), connection_use_ports: true, ..config(n) };
     same_for_any_number(window, || in_memory(pcap.clone()), "connections of a window");
+}
+
+/// The frames of a capture that match a filter, as a capture.
+fn matching(pcap: &[u8], filter: &mut Filter) -> Vec<u8> {
+    let (head, mut rest) = pcap.split_at(24);
+    let mut out = head.to_vec();
+    while !rest.is_empty() {
+        let len = u32::from_le_bytes(rest[8..12].try_into().unwrap()) as usize;
+        let (record, behind) = rest.split_at(16 + len);
+        if filter.matches(LinkType::RAW, len as u32, &record[16..]) {
+            out.extend(record);
+        }
+        rest = behind;
+    }
+    out
+}
+
+#[test]
+fn a_filter_gives_the_rows_of_the_frames_that_match() {
+    let expression = "tcp and (src net 10.0.0.0/20 or dst net 10.0.0.0/20)";
+    let mut filter = match Filter::new(expression) {
+        Ok(filter) => filter,
+        Err(error @ FilterError::NoCompiler { .. }) => {
+            eprintln!("skipped: {error}");
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let pcap = busy(25_000);
+    let filtered = |n| Config { bpf_filter: Some(expression.into()), ..config(n) };
+    same_for_any_number(filtered, || in_memory(pcap.clone()), "filtered");
+
+    // How a flow ended may differ: frames that do not match say the time, too.
+    let columns =
+        ["src_ip", "src_port", "dst_ip", "dst_port", "start_time", "end_time", "total_packets", "total_bytes"];
+    let columns = Some(columns.map(String::from).to_vec());
+    let rows = |filter: Option<String>, pcap: Vec<u8>| {
+        let config = Config { bpf_filter: filter, specific_features: columns.clone(), ..Config::default() };
+        let (summary, bytes) = output(config, Format::Csv, in_memory(pcap));
+        let mut rows: Vec<_> = String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
+        rows.sort();
+        (summary.stats, rows)
+    };
+    let (stats, ours) = rows(Some(expression.into()), pcap.clone());
+    let (before, theirs) = rows(None, matching(&pcap, &mut filter));
+    assert!(ours == theirs && ours.len() > 1000);
+    assert_eq!((stats.packets, stats.frames - stats.filtered), (before.packets, before.frames));
+    assert!(stats.filtered > 1000);
+}
+
+#[test]
+fn frames_that_are_saved_are_those_of_the_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let rotation = Rotation { bytes: Some(200_000), every: None };
+    let writer = CaptureWriter::create(&folder.path().join("a.pcapng"), rotation).unwrap();
+    let pipeline = Pipeline::new(config(2)).unwrap().saving(writer, false);
+    let sink = MemorySink::new();
+    let rows = sink.rows();
+    let summary = pipeline.run(in_memory(busy(9_000)), Box::new(sink)).unwrap();
+    let saved = summary.saved.unwrap();
+    assert!(saved.files > 3 && saved.frames == 9_000 && saved.lost == 0);
+    let again = MemorySink::new();
+    let read = again.rows();
+    let source = CaptureSet::open(&[folder.path()], &Default::default()).unwrap();
+    let second = Pipeline::new(config(1)).unwrap().run(Box::new(source), Box::new(again)).unwrap();
+    assert_eq!((second.stats.packets, second.rows), (summary.stats.packets, summary.rows));
+    let count = |batches: Vec<_>| batches.iter().map(arrow_array::RecordBatch::num_rows).sum::<usize>();
+    assert_eq!(count(read.take()), count(rows.take()));
+}
+
+/// A run that is cancelled leaves neither rows nor the capture in the making.
+#[test]
+fn a_cancelled_run_leaves_no_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pcapng");
+    let writer = CaptureWriter::create(&path, Rotation::default()).unwrap();
+    let control = RunControl::new();
+    control.cancel();
+    let pipeline = Pipeline::new(config(2)).unwrap().with_control(control).saving(writer, false);
+    assert!(pipeline.run(in_memory(busy(100)), Box::new(MemorySink::new())).unwrap().cancelled);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// Runs something that must come to its end; a thread that waits for ever would otherwise stop the whole test run.

@@ -154,6 +154,7 @@ impl MetricsSink for PrometheusMetrics {
         add(Id::Frames, &[], d.frames);
         add(Id::CapturedBytes, &[], d.captured_bytes);
         add(Id::WireBytes, &[], d.wire_bytes);
+        add(Id::FramesFiltered, &[], d.filtered);
         add(Id::OddTimes, &[], d.odd_times);
         add(Id::DatagramsReassembled, &[], d.datagrams_reassembled);
         add(Id::DatagramsEvicted, &[], d.datagrams_evicted);

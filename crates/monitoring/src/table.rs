@@ -109,6 +109,7 @@ pub enum Id {
     CapturedBytes,
     WireBytes,
     PacketsSkipped,
+    FramesFiltered,
     OddTimes,
     DatagramsReassembled,
     DatagramsEvicted,
@@ -212,6 +213,7 @@ pub static METRICS: &[Metric] = &[
             name: "reason",
             values: &["non_ip", "unsupported_link_type", "truncated", "malformed", "too_deep", "fragment", "sampled"],
         }]),
+    counter(Id::FramesFiltered, "frames_filtered_total", "Frames that the filter (bpf_filter) left out."),
     counter(Id::OddTimes, "odd_times_total", "Frames with a time before 1970 or after 2262."),
     counter(Id::DatagramsReassembled, "datagrams_reassembled_total", "IP datagrams put together from fragments."),
     counter(

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use joyfuljay::filter::FilterError;
 use joyfuljay::{ConfigError, Error};
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
@@ -22,6 +23,7 @@ pub fn run_error(error: Error) -> PyErr {
         Error::Config(e) => config_error(&e),
         Error::Source(e) => source_error(e),
         Error::Sink(e) => sink_error(e),
+        Error::Filter(e @ FilterError::Expression { .. }) => PyValueError::new_err(e.to_string()),
         other => PyRuntimeError::new_err(other.to_string()),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_core::metrics::Mode;
+use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::sink::{self, Compression, Format, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource};
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
@@ -17,6 +18,7 @@ use crate::human;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::out;
 use crate::progress::{Bar, ClockNote};
+use crate::save::SaveArgs;
 use crate::say;
 use crate::signals::{Interrupt, Phase};
 use crate::summary::{self, Report};
@@ -27,7 +29,8 @@ use crate::summary::{self, Report};
     after_help = "Examples:\n  jj extract capture.pcap                                all features as CSV to standard \
                         output\n  jj extract a.pcap b.pcapng.gz -o flows.parquet         several captures, one Parquet \
                         file\n  jj extract captures/ --features flow_meta,tcp -o -     a directory with all below it\n  \
-                        tcpdump -w - | jj extract - -f json                    from a pipe\n  jj extract big.pcap -o \
+                        tcpdump -w - | jj extract - -f json                    from a pipe\n  jj extract big.pcap --filter \
+                        'tcp port 443'            only these packets\n  jj extract big.pcap -o \
                         f.arrow --prometheus-port 9090  metrics at http://127.0.0.1:9090/metrics\n\nA file appears under \
                         its name when it is whole; a run that is interrupted leaves none. A run over a pipe is ended by \
                         Ctrl-C: it writes what it has read; a second one throws that away."
@@ -46,6 +49,8 @@ pub struct Extract {
     flows: FlowArgs,
     #[command(flatten)]
     run: RunArgs,
+    #[command(flatten)]
+    save: SaveArgs,
     #[command(flatten)]
     how: HowArgs,
     #[command(flatten)]
@@ -152,7 +157,10 @@ impl Extract {
 
         let said = pipeline.plan().notes().to_vec();
         let result = match self.open(&mut pipeline, format, target) {
-            Ok((source, sink)) => {
+            Ok((source, sink, saving)) => {
+                if let Some((writer, or_lose)) = saving {
+                    pipeline = pipeline.saving(writer, or_lose);
+                }
                 for note in pipeline.plan().notes().iter().filter(|note| !said.contains(note)) {
                     say::line(format_args!("note: {note}"));
                 }
@@ -207,7 +215,7 @@ impl Extract {
         pipeline: &mut Pipeline,
         format: Format,
         target: Target,
-    ) -> Result<(CaptureSet, Box<dyn RowSink>), CliError> {
+    ) -> Result<(CaptureSet, Box<dyn RowSink>, Option<(CaptureWriter, bool)>), CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
             if source.is_stream() {
@@ -218,10 +226,14 @@ impl Extract {
                 Target::Stdout => source.exclude_output(Path::new("/dev/stdout"))?,
                 Target::File(path) => source.exclude_output(path)?,
             }
+            if let Some(path) = &self.save.save_pcap {
+                source.exclude_output(path)?;
+            }
             let mut options = SinkOptions::default();
             options.compression = self.output.compression;
             let sink = sink::open_sink(format, target, pipeline.schema(), &options)?;
-            Ok((source, sink))
+            let saving = self.save.open()?;
+            Ok((source, sink, saving))
         };
         let opened = opened();
         opened.map_err(|error| {

@@ -105,6 +105,9 @@ fn report_text(input: &str, captures: &[CaptureInfo], s: &Summary, config: &Conf
         }
     }
     row("Frames", human::count(stats.frames));
+    if let Some(filter) = config.bpf_filter.as_deref().filter(|f| !f.trim().is_empty()) {
+        row("Matching", format!("{} ({})", human::count(stats.frames - stats.filtered), say::printable(filter)));
+    }
     row(
         "Bytes",
         format!("{} captured, {} on the wire", human::count(stats.captured_bytes), human::count(stats.wire_bytes)),

@@ -123,7 +123,7 @@ config! {
     include_splt: bool = false;
     /// How many packets of a flow the sequences hold, 1 to 65535.
     max_sequence_length: u32 = 50;
-    /// A BPF filter for frames. Not supported yet: refused when set.
+    /// A filter in the language of tcpdump: only frames that match become packets of flows. It is compiled by libpcap.
     bpf_filter: Option<String> = None;
     /// Whether rows have addresses.
     include_ip_addresses: bool = true;

@@ -40,12 +40,6 @@ impl Config {
              environment), because pseudonyms without a key can be undone by trying every address"
                 .into()
         })?;
-        // Better no run than one that ignores an option.
-        for (key, value) in self.changed() {
-            if let Some((option, way_out)) = NOT_YET.iter().find(|(option, _)| *option == key) {
-                ensure(false, option, value, || format!("is not supported yet{way_out}"))?;
-            }
-        }
         Ok(())
     }
 
@@ -55,9 +49,6 @@ impl Config {
         ineffective.map(|(key, value)| format!("{key} = {value} has no effect in this version")).collect()
     }
 }
-
-/// Keys that do nothing yet, each refused when not at its default, with the way out.
-const NOT_YET: &[(&str, &str)] = &[("bpf_filter", "; filter beforehand: tcpdump -r IN -w OUT FILTER")];
 
 /// Keys that old files have, and that do nothing.
 const WITHOUT_EFFECT: &[&str] = &["connection_include_temporal"];
@@ -135,10 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_do_nothing_yet_are_refused_unless_at_their_default() {
-        let filter = refused(|c| c.bpf_filter = Some("tcp".into()));
-        assert!(filter.starts_with("bpf_filter = tcp: is not supported yet; filter beforehand: tcpdump"), "{filter}");
-        assert!(NOT_YET.iter().all(|(key, _)| super::super::Key::find(key).is_some()));
+    fn keys_that_do_nothing_are_noted() {
         assert_eq!(Config::default().notes(), [""; 0]);
         let c = Config { connection_include_temporal: false, ..Config::default() };
         assert_eq!((c.validate(), c.notes().len()), (Ok(()), 1));

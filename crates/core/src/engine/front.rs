@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 use super::EngineSettings;
 use crate::decode::{Decoded, Decoder};
 use crate::flow::{FlowStore, FlowTable};
-use crate::frame::{Frame, FrameBatch, TimeNs};
+use crate::frame::{Frame, FrameBatch, FrameFilter, TimeNs};
 use crate::packet::PacketInfo;
 use crate::stats::{SkipReason, StatsDelta};
 
@@ -53,6 +53,7 @@ impl PacketBatch {
 /// Decodes, samples, and shares packets out to partitions.
 #[derive(Debug)]
 pub struct Front {
+    filter: Option<Box<dyn FrameFilter>>,
     decoder: Decoder,
     decoded: Decoded,
     partitions: usize,
@@ -71,6 +72,7 @@ impl Front {
     pub fn new(settings: &EngineSettings) -> Self {
         let random = RandomState::new();
         Self {
+            filter: None,
             decoder: Decoder::new([random.hash_one(1u8), random.hash_one(2u8) | 1], settings.decode),
             decoded: Decoded::default(),
             partitions: settings.partitions,
@@ -83,22 +85,38 @@ impl Front {
         }
     }
 
-    /// Decodes the frames of a batch and shares the packets out.
+    /// Leaves out frames that do not match a filter.
+    pub fn set_filter(&mut self, filter: Option<Box<dyn FrameFilter>>) {
+        self.filter = filter;
+    }
+
+    /// The filter.
+    pub fn filter(&mut self) -> Option<&mut (dyn FrameFilter + 'static)> {
+        self.filter.as_deref_mut()
+    }
+
+    /// Decodes the frames of a batch and shares the packets out. Those that the filter leaves out are no longer in the batch
+    /// then; they are counted, and say the time as others do.
     pub fn decode(&mut self, batch: &mut PacketBatch) {
         self.take_memory(batch);
-        let FrameBatch { data, frames } = &batch.frames;
+        let first = batch.frames.frames.first();
+        if let (None, Some(frame)) = (self.partition_key, first) {
+            self.partition_key = Some(partition_key(frame, batch.frames.bytes(frame)));
+        }
+        let any = first.is_some();
         let mut low = TimeNs::MAX;
         let mut high = TimeNs::MIN;
+        if let Some(filter) = self.filter.as_deref_mut() {
+            (low, high) = leave_out(filter, &mut batch.frames, &mut self.decoded.stats);
+        }
+        let FrameBatch { data, frames } = &batch.frames;
         for (i, frame) in frames.iter().enumerate() {
             low = low.min(frame.ts);
             high = high.max(frame.ts);
             self.decoder.decode(data, i as u32, frame, &mut self.decoded);
         }
-        if let (None, Some(frame)) = (self.partition_key, frames.first()) {
-            self.partition_key = Some(partition_key(frame, batch.frames.bytes(frame)));
-        }
-        batch.watermark = (!frames.is_empty()).then_some(low);
-        if !frames.is_empty() {
+        batch.watermark = any.then_some(low);
+        if any {
             self.first_ts = Some(self.first_ts.map_or(low, |t| t.min(low)));
             self.last_ts = Some(self.last_ts.map_or(high, |t| t.max(high)));
         }
@@ -170,6 +188,27 @@ impl Front {
             }
         }
     }
+}
+
+/// Keeps the frames that match, and counts the others. The earliest and the latest time of all.
+fn leave_out(filter: &mut dyn FrameFilter, batch: &mut FrameBatch, stats: &mut StatsDelta) -> (TimeNs, TimeNs) {
+    let FrameBatch { data, frames } = batch;
+    let (mut low, mut high) = (TimeNs::MAX, TimeNs::MIN);
+    frames.retain(|frame| {
+        low = low.min(frame.ts);
+        high = high.max(frame.ts);
+        let start = frame.offset as usize;
+        let bytes = data.get(start..start.saturating_add(frame.cap_len as usize)).unwrap_or_default();
+        let matches = filter.matches(frame.link, frame.wire_len, bytes);
+        if !matches {
+            stats.frames += 1;
+            stats.captured_bytes += u64::from(frame.cap_len);
+            stats.wire_bytes += u64::from(frame.wire_len);
+            stats.filtered += 1;
+        }
+        matches
+    });
+    (low, high)
 }
 
 /// Both words depend on every byte of the frame and on its time to the nanosecond.

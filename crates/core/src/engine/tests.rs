@@ -215,3 +215,45 @@ fn rows_after_an_active_timeout_know_the_protocol_of_the_connection() {
         }
     }
 }
+
+/// Wants the packets of every third flow.
+#[derive(Debug)]
+struct Third;
+
+impl crate::frame::FrameFilter for Third {
+    fn matches(&mut self, _: LinkType, _: u32, bytes: &[u8]) -> bool {
+        (0..3_000).step_by(3).any(|flow| bytes == udp(flow))
+    }
+
+    fn take_warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn useless(&self) -> Option<String> {
+        None
+    }
+}
+
+#[test]
+fn a_filter_leaves_out_frames_but_not_their_time() {
+    let settings = settings(&Config::default());
+    let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
+    front.set_filter(Some(Box::new(Third)));
+    let (mut batch, mut stats) = (PacketBatch::default(), StatsDelta::default());
+    for (seconds, flows) in [(1, 0..9), (200, 7..9)] {
+        batch.frames.clear();
+        flows.for_each(|flow| batch.frames.push(seconds * 1_000_000_000, LinkType::RAW, 32, &udp(flow)));
+        front.decode(&mut batch);
+        stats.add(&batch.stats);
+        engine.track(&batch);
+    }
+    stats.add(&engine.take_stats());
+    assert_eq!((stats.frames, stats.filtered, stats.packets, stats.skipped.total()), (11, 8, 3, 0));
+    assert_eq!((stats.captured_bytes, stats.wire_bytes), (11 * udp(0).len() as u64, 11 * 32));
+    assert_eq!((front.first_ts(), front.last_ts()), (Some(1_000_000_000), Some(200_000_000_000)));
+    // None of the second batch's frames is wanted, and the flows are over by its time.
+    assert_eq!(stats.flows_ended[EndReason::Idle], 3);
+    assert_eq!(stats.remarks(), [""; 0]);
+    stats.filtered = stats.frames;
+    assert_eq!(stats.remarks(), ["none of the 11 frames matches the filter"]);
+}
