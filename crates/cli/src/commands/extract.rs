@@ -231,9 +231,16 @@ impl Extract {
             }
             let mut options = SinkOptions::default();
             options.compression = self.output.compression;
-            let sink = sink::open_sink(format, target, pipeline.schema(), &options)?;
             let saving = self.save.open()?;
-            Ok((source, sink, saving))
+            match sink::open_sink(format, target, pipeline.schema(), &options) {
+                Ok(sink) => Ok((source, sink, saving)),
+                Err(error) => {
+                    if let Some((writer, _)) = saving {
+                        writer.discard();
+                    }
+                    Err(error.into())
+                }
+            }
         };
         let opened = opened();
         opened.map_err(|error| {
