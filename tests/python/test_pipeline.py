@@ -359,9 +359,10 @@ def test_headers_and_payload_given_by_hand_are_read_as_those_of_a_capture():
     assert [features[n] for n in ("mac_src", "ip_dscp", "tcp_mss_fwd", "total_bytes", "payload_bytes_sampled")] == [None, None, None, 70_000, 5]
 
     v6 = {"src_ip": "2001:db8::1", "dst_ip": "2001:db8::2", "src_port": 0, "dst_port": 0, "protocol": 58}
-    ping = Flow.from_first_packet(Packet(1.0, **v6, payload_len=8, total_len=56, icmp_type=129, icmp_id=3, icmp_seq=4, ipv6_flow_label=0xABCDE))
+    reply = Packet(1.0, **v6, payload_len=8, total_len=56, icmp_type=129, icmp_id=3, icmp_seq=4, ipv6_flow_label=0xABCDE)
+    ping = Flow.from_first_packet(reply)
     features = Pipeline().extract_features(ping)
-    assert [features[n] for n in ("icmp_echo_reply_count", "icmp_seq_min", "ipv6_flow_label")] == [1, 4, 0xABCDE]
+    assert [features[n] for n in ("icmp_echo_reply_count", "icmp_seq_min", "ipv6_flow_label_unique_count")] == [1, 4, 1]
     # It is the reply that was captured: the other end asked.
     assert (features["initiator_by"], features["src_ip"], ping.initiator_ip) == ("echo", "2001:db8::2", "2001:db8::2")
     # A payload that would be a tunnel's is one of this flow all the same.
