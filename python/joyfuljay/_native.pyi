@@ -71,6 +71,10 @@ class Engine:
         """
         Names of the columns of numbers and truth values that never have a null.
         """
+    def notes(self, /) -> list[str]:
+        """
+        What the user should know before a run: options without effect, and what stays in clear although addresses do not.
+        """
     def observe_error(self, /, stage: str) -> None:
         """
         Reports an error at a stage to the metrics.
@@ -825,9 +829,9 @@ def feature_groups() -> list[str]:
     Feature groups, in the order of their columns.
     """
 
-def feature_table() -> list[list[str]]:
+def feature_table(name: str | None = None) -> list[dict[str, str]]:
     """
-    Every feature: name, group, type, unit, smallest profile that has it, privacy, and what it is.
+    All that is said of every feature, or of the one of this name.
     """
 
 def overview_dashboard() -> str:
