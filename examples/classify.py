@@ -25,8 +25,7 @@ def table(folder, seed, flows):
     """The features of a capture that was just made, and the kind of each flow."""
     capture = os.path.join(folder, f"traffic-{seed}.pcap")
     write(capture, flows, seed)
-    config = joyfuljay.Config(features=["flow_meta", *LEARNT_FROM], flow_timeout=60)
-    frame = joyfuljay.extract(capture, config)
+    frame = joyfuljay.extract(capture, features=["flow_meta", *LEARNT_FROM], flow_timeout=60)
     kinds = frame["src_ip"].map(label)
     groups = {meta.name: meta.group for meta in joyfuljay.schema.all_feature_meta().values()}
     columns = [name for name in frame.columns if groups[name] in LEARNT_FROM]
