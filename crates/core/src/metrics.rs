@@ -81,6 +81,21 @@ impl Stage {
     }
 }
 
+/// What came in at an interface since it was last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceDelta {
+    /// Whether packets can come now.
+    pub up: bool,
+    /// Packets that it delivered, those lost in the kernel afterwards included.
+    pub received: u64,
+    /// Packets lost in the kernel, whose buffer was full.
+    pub kernel: u64,
+    /// Packets lost in the interface or its driver.
+    pub interface: u64,
+    /// Packets lost in a queue of our own.
+    pub queue: u64,
+}
+
 /// What a run reports to its observer. Every method has a default that does nothing, so a sink names only what it
 /// wants; none may block for long or panic, as they are called from the packet path (per batch).
 pub trait MetricsSink: Send + Sync {
@@ -104,6 +119,10 @@ pub trait MetricsSink: Send + Sync {
     fn input_grew(&self, _read: i64, _size: i64) {}
     /// The latest packet time of a source: the mode for captures, the interface or the sensor otherwise.
     fn watermark(&self, _source: &str, _latest: TimeNs) {}
+    /// How far a source of frames that arrive as they are captured is behind.
+    fn lag(&self, _source: &str, _seconds: f64) {}
+    /// What came in at an interface.
+    fn interface(&self, _interface: &str, _delta: &InterfaceDelta) {}
     /// A thread of the run (`main`, or `reader`, `tracker-0`…) used `seconds` of processor time.
     fn worker_busy(&self, _worker: &str, _seconds: f64) {}
     /// An internal queue holds `depth` of the `capacity` entries that it has room for.

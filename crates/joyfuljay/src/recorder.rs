@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::EngineSettings;
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
-use joyfuljay_io::source::{PacketSource, SourceWarning, Trouble};
+use joyfuljay_core::metrics::{InterfaceDelta, MetricsSink, Mode, RunResult, Stage};
+use joyfuljay_io::source::{InterfaceCounts, PacketSource, SourceWarning, Trouble};
 
 use crate::Error;
+
+/// Warnings that are kept for the summary: a sensor that runs for months may come to many. They are counted all the same.
+const MAX_WARNINGS: usize = 10_000;
 
 /// What a run has counted. Open until it is closed; one that is dropped open is that of a run that panicked.
 pub(crate) struct Recorder {
@@ -21,6 +24,8 @@ pub(crate) struct Recorder {
     started: Instant,
     totals: Mutex<StatsDelta>,
     warnings: Mutex<Vec<SourceWarning>>,
+    /// Interfaces as last passed on.
+    interfaces: Mutex<Vec<InterfaceCounts>>,
     /// As last passed on: bytes read of the input and its size.
     read: AtomicU64,
     size: AtomicU64,
@@ -40,6 +45,7 @@ impl Recorder {
             started: Instant::now(),
             totals: Mutex::default(),
             warnings: Mutex::default(),
+            interfaces: Mutex::default(),
             read: AtomicU64::new(0),
             size: AtomicU64::new(0),
             rows: AtomicU64::new(0),
@@ -78,9 +84,15 @@ impl Recorder {
     pub(crate) fn read(&self, source: &mut dyn PacketSource, last_ts: Option<TimeNs>) {
         let warnings = source.take_warnings();
         if !warnings.is_empty() {
-            let errors = warnings.iter().filter(|warning| warning.trouble != Trouble::PassedOver);
+            let errors = warnings.iter().filter(|w| !matches!(w.trouble, Trouble::PassedOver | Trouble::Interface));
             errors.for_each(|_| self.metrics.error("parsing"));
-            lock(&self.warnings).extend(warnings);
+            let mut kept = lock(&self.warnings);
+            let room = MAX_WARNINGS.saturating_sub(kept.len());
+            kept.extend(warnings.into_iter().take(room));
+        }
+        self.interfaces(source);
+        if let Some(lag) = source.lag() {
+            self.metrics.lag(source.label(), lag.as_secs_f64());
         }
         let position = source.position();
         let size = position.total.unwrap_or(0);
@@ -97,6 +109,27 @@ impl Recorder {
     pub(crate) fn warn(&self, message: String) {
         let warning = SourceWarning { path: String::new(), offset: 0, trouble: Trouble::PassedOver, message };
         lock(&self.warnings).push(warning);
+    }
+
+    /// Passes on what came in at the interfaces of a source since the last time.
+    fn interfaces(&self, source: &dyn PacketSource) {
+        let now = source.interfaces();
+        let mut told = lock(&self.interfaces);
+        for counts in &now {
+            let before = told.iter().find(|told| told.id == counts.id);
+            let grown = |of: fn(&InterfaceCounts) -> u64| of(counts).saturating_sub(before.map_or(0, of));
+            let delta = InterfaceDelta {
+                up: counts.up,
+                received: grown(|c| c.received),
+                kernel: grown(|c| c.drops.kernel),
+                interface: grown(|c| c.drops.interface),
+                queue: grown(|c| c.drops.queue),
+            };
+            if before != Some(counts) {
+                self.metrics.interface(&counts.name, &delta);
+            }
+        }
+        *told = now;
     }
 
     /// `rows` more rows went into the sink, which has written so many bytes in all.

@@ -190,6 +190,8 @@ impl<'a> Run<'a> {
             stopped: drive.was_stopped() && outcome == Outcome::Written,
             cancelled: outcome == Outcome::Cancelled,
             saved,
+            drops: drive.source().drops(),
+            interfaces: drive.source().interfaces(),
             workers: self.workers,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_io::save::Saved;
-use joyfuljay_io::source::{Clock, SourceWarning, Trouble};
+use joyfuljay_io::source::{Clock, Drops, InterfaceCounts, SourceWarning, Trouble};
 
 /// What a run did, in exact totals.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,10 @@ pub struct Summary {
     pub cancelled: bool,
     /// What was saved of the frames, where that was asked for.
     pub saved: Option<Saved>,
+    /// Packets that were lost before they could be read.
+    pub drops: Drops,
+    /// The interfaces that were captured from.
+    pub interfaces: Vec<InterfaceCounts>,
     /// Worker threads.
     pub workers: usize,
 }

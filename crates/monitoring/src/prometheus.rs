@@ -4,7 +4,7 @@ use crate::registry::{MetricsError, Registry, default_registry};
 use crate::store::Store;
 use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
+use joyfuljay_core::metrics::{InterfaceDelta, MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -244,6 +244,19 @@ impl MetricsSink for PrometheusMetrics {
 
     fn watermark(&self, source: &str, latest: TimeNs) {
         self.store.set_float(Id::Watermark, &[source], latest as f64 / 1e9);
+    }
+
+    fn lag(&self, source: &str, seconds: f64) {
+        self.store.set_float(Id::Lag, &[source], seconds);
+    }
+
+    fn interface(&self, interface: &str, d: &InterfaceDelta) {
+        let s = &self.store;
+        s.set(Id::CaptureUp, &[interface], u64::from(d.up));
+        s.add(Id::CapturePackets, &[interface], d.received);
+        for (place, lost) in [("kernel", d.kernel), ("interface", d.interface), ("queue", d.queue)] {
+            s.add(Id::CaptureDrops, &[interface, place], lost);
+        }
     }
 
     fn worker_busy(&self, worker: &str, seconds: f64) {

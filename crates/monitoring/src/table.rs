@@ -135,6 +135,7 @@ pub enum Id {
     OutputLastSuccess,
     CapturePackets,
     CaptureDrops,
+    CaptureUp,
     QueueDepth,
     QueueCapacity,
     ExtractorSeconds,
@@ -291,14 +292,21 @@ pub static METRICS: &[Metric] = &[
         .float()
         .on_use(),
     // Capture, queues, workers, remote sensors: exposed when a source or sink that has them runs.
-    counter(Id::CapturePackets, "capture_packets_total", "Packets that an interface delivered.")
-        .labels(&[Label { name: "interface", values: &[] }])
-        .on_use(),
+    counter(
+        Id::CapturePackets,
+        "capture_packets_total",
+        "Packets that an interface delivered, those included that were lost in the kernel then.",
+    )
+    .labels(&[Label { name: "interface", values: &[] }])
+    .on_use(),
     counter(Id::CaptureDrops, "capture_drops_total", "Packets lost before they were read, by interface and place.")
         .labels(&[
             Label { name: "interface", values: &[] },
             Label { name: "where", values: &["kernel", "interface", "queue"] },
         ])
+        .on_use(),
+    gauge(Id::CaptureUp, "capture_up", "Whether packets can come from an interface: 0 while it is down or gone.")
+        .labels(&[Label { name: "interface", values: &[] }])
         .on_use(),
     gauge(Id::QueueDepth, "queue_depth", "Entries in a queue between threads of a run.").labels(&[QUEUE]).on_use(),
     gauge(Id::QueueCapacity, "queue_capacity", "Entries that a queue between threads has room for.")

@@ -66,6 +66,14 @@ pub enum SourceError {
         /// The directory.
         path: String,
     },
+    /// An interface cannot be captured from.
+    #[error("{name}: {problem}")]
+    Interface {
+        /// The interface.
+        name: String,
+        /// Why, and the way out.
+        problem: String,
+    },
     /// The output is one of the captures.
     #[error("{path} is one of the captures: name another file for the rows")]
     IsOutput {
@@ -119,6 +127,8 @@ pub enum Trouble {
     Damaged,
     /// A file or a folder among others cannot be read, has vanished or is no capture: the others were read.
     NotRead,
+    /// An interface went down, came back or is not what it seems. No error.
+    Interface,
     /// Something that would be read only if it were named. No error.
     PassedOver,
 }

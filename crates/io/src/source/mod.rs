@@ -73,6 +73,16 @@ pub trait PacketSource: Send {
         Drops::default()
     }
 
+    /// How long the latest frame had waited when it was read, where frames arrive as they are captured; nothing on a quiet wire.
+    fn lag(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The interfaces that it captures from, with their counts.
+    fn interfaces(&self) -> Vec<InterfaceCounts> {
+        Vec::new()
+    }
+
     /// What went wrong since the last call without ending the run.
     fn take_warnings(&mut self) -> Vec<SourceWarning>;
 }
@@ -130,6 +140,23 @@ pub struct Drops {
     pub interface: u64,
     /// In a queue of our own.
     pub queue: u64,
+}
+
+/// What came in at one interface, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceCounts {
+    /// Stays the same when the name changes.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Whether packets can come now.
+    pub up: bool,
+    /// Packets that it delivered, those that the kernel lost then (`drops.kernel`) included.
+    pub received: u64,
+    /// Packets lost.
+    pub drops: Drops,
+    /// Times that the kernel's buffer became full.
+    pub freezes: u64,
 }
 
 /// How far a source has come.
