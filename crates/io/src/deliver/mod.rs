@@ -8,6 +8,7 @@ mod access;
 mod channel;
 mod discard;
 mod file;
+mod growing;
 mod memory;
 mod part;
 mod stdout;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use self::channel::ChannelSink;
 pub use self::discard::Discard;
+pub(crate) use self::growing::{Growing, Identity};
 pub use self::memory::{MemoryRows, MemorySink};
 use crate::encode::RowBytes;
 use crate::sink::SinkError;

@@ -5,6 +5,7 @@
 //! end that takes encoded chunks in order.
 
 mod error;
+mod lasting;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use arrow_schema::SchemaRef;
 use joyfuljay_core::engine::CHUNK_ROWS;
 
 pub use self::error::SinkError;
+pub use self::lasting::Lasting;
 pub use crate::deliver::{BytePlace, ChannelSink, Discard, MemoryRows, MemorySink, MessagePlace, Target, write_whole};
 pub use crate::encode::{AsIs, Compression, Encoded, Format, Message, RowBytes, RowEncoder, RowGroup};
 
