@@ -9,12 +9,14 @@
 mod commands;
 mod error;
 mod human;
+mod notify;
 mod options;
 mod out;
 mod progress;
 mod save;
 mod say;
 mod signals;
+mod spoken;
 mod summary;
 
 use std::ffi::OsString;

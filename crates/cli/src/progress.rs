@@ -48,7 +48,7 @@ impl Bar {
     }
 
     /// Takes the bar off the screen while something else is said.
-    fn suspend(&self, what: impl FnOnce()) {
+    pub fn suspend(&self, what: impl FnOnce()) {
         match &self.0 {
             Some(bar) => bar.suspend(what),
             None => what(),

@@ -3,10 +3,11 @@
 //! other end can release, such as a pipe for rows that nobody reads.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use joyfuljay::RunControl;
+use joyfuljay_io::sink::Lasting;
 
 /// What the process is at, which decides what a signal does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub enum Phase {
 pub struct Interrupt {
     signal: Arc<AtomicI32>,
     phase: Arc<AtomicU8>,
+    reopens: Arc<OnceLock<Lasting>>,
 }
 
 impl Interrupt {
@@ -37,8 +39,11 @@ impl Interrupt {
     /// # Errors
     /// When handlers cannot be installed, or the thread that waits for signals cannot be started.
     pub fn watch(control: RunControl) -> io::Result<Self> {
-        let interrupt =
-            Self { signal: Arc::new(AtomicI32::new(0)), phase: Arc::new(AtomicU8::new(Phase::Opening as u8)) };
+        let interrupt = Self {
+            signal: Arc::new(AtomicI32::new(0)),
+            phase: Arc::new(AtomicU8::new(Phase::Opening as u8)),
+            reopens: Arc::default(),
+        };
         interrupt.install(control)?;
         Ok(interrupt)
     }
@@ -51,6 +56,10 @@ impl Interrupt {
         let this = self.clone();
         let watch = move || {
             for signal in signals.forever() {
+                if let (SIGHUP, Some(lasting)) = (signal, this.reopens.get()) {
+                    lasting.reopen();
+                    continue;
+                }
                 this.signal.store(signal, Ordering::Relaxed);
                 let phase = this.phase.load(Ordering::Relaxed);
                 if phase == Phase::Over as u8 {
@@ -73,6 +82,12 @@ impl Interrupt {
     #[cfg(not(unix))]
     fn install(&self, _control: RunControl) -> io::Result<()> {
         Ok(())
+    }
+
+    /// From now on SIGHUP ends nothing: it has a lasting output look whether its file was moved away.
+    pub fn reopens(&self, lasting: Lasting) {
+        // It is set once.
+        let _ = self.reopens.set(lasting);
     }
 
     /// The named pipe that the run waited for has begun to give frames.

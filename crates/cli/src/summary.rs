@@ -2,7 +2,7 @@
 
 use joyfuljay::Summary;
 use joyfuljay_core::stats::{EndReason, SkipReason};
-use joyfuljay_io::source::Clock;
+use joyfuljay_io::source::{Clock, InterfaceCounts};
 use serde_json::{Map, Value, json};
 
 use crate::{human, say};
@@ -57,6 +57,9 @@ impl Report<'_> {
                 out.push_str(&format!(", lost {}", human::count(saved.lost)));
             }
             out.push('\n');
+        }
+        if let Some(list) = list(&dropped(s)) {
+            out.push_str(&format!("lost before they could be read: {list}\n"));
         }
         if s.files_not_read() > 0 {
             out.push_str(&format!("not read: {}\n", plural(s.files_not_read(), "file")));
@@ -114,8 +117,26 @@ pub fn summary_json(s: &Summary) -> Value {
         "stopped": s.stopped,
         "elapsed_seconds": s.elapsed.as_secs_f64(),
         "frames_with_odd_times": stats.odd_times,
+        "dropped": counts(&dropped(s)),
+        "interfaces": s.interfaces.iter().map(interface_json).collect::<Vec<_>>(),
         "warnings": s.messages().collect::<Vec<_>>(),
         "files_not_read": s.files_not_read(),
+    })
+}
+
+/// Packets that were lost, by place.
+fn dropped(s: &Summary) -> [(&'static str, u64); 3] {
+    [("kernel", s.drops.kernel), ("interface", s.drops.interface), ("queue", s.drops.queue)]
+}
+
+fn interface_json(counts: &InterfaceCounts) -> Value {
+    json!({
+        "name": counts.name,
+        "up": counts.up,
+        "received": counts.received,
+        "dropped_kernel": counts.drops.kernel,
+        "dropped_interface": counts.drops.interface,
+        "ring_full": counts.freezes,
     })
 }
 
@@ -174,6 +195,8 @@ mod tests {
             stopped: false,
             cancelled: false,
             saved: None,
+            drops: Default::default(),
+            interfaces: vec![],
             workers: 1,
         };
         let report = Report { summary: &summary, output: "-", format: "csv" };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use joyfuljay::{Pipeline, RunControl};
+use joyfuljay::{Pipeline, RunControl, Summary};
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::sink::{self, Compression, Format, RowSink, SinkOptions, Target};
@@ -54,27 +54,29 @@ pub struct Extract {
     #[command(flatten)]
     how: HowArgs,
     #[command(flatten)]
+    find: FindArgs,
+    #[command(flatten)]
     metrics: MetricsArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-struct OutputArgs {
+pub(super) struct OutputArgs {
     /// Where rows go: a file, or - for standard output.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
     /// Format of the rows: csv, json (one object a line), parquet or arrow [default: by the extension of the output,
     /// else csv].
     #[arg(short, long, value_name = "FORMAT")]
-    format: Option<Format>,
+    pub(super) format: Option<Format>,
     /// Compression of Parquet pages: none, snappy or zstd.
     #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
-    compression: Compression,
+    pub(super) compression: Compression,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run")]
-struct HowArgs {
+pub(super) struct HowArgs {
     /// Show the progress bar although standard error is no terminal.
     #[arg(long, overrides_with = "no_progress")]
     progress: bool,
@@ -86,10 +88,15 @@ struct HowArgs {
     summary: SummaryForm,
     /// Neither progress nor summary; warnings and errors stay.
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
     /// Show every warning.
     #[arg(short, long)]
-    verbose: bool,
+    pub(super) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+struct FindArgs {
     /// Read directories with all that is below them: the default.
     #[arg(long, overrides_with = "no_recursive")]
     recursive: bool,
@@ -110,7 +117,7 @@ enum SummaryForm {
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Metrics")]
-struct MetricsArgs {
+pub(super) struct MetricsArgs {
     /// Serve Prometheus metrics on this port while the run goes on; 0 takes any free one.
     #[arg(long, value_name = "PORT")]
     prometheus_port: Option<u16>,
@@ -169,7 +176,7 @@ impl Extract {
                     true => Phase::Waiting,
                     false => Phase::Files,
                 });
-                if !self.how.quiet && matches!(self.how.summary, SummaryForm::Text) {
+                if self.how.is_for_people() {
                     let bytes = human::bytes(pipeline.max_memory());
                     say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
                 }
@@ -179,33 +186,25 @@ impl Extract {
         };
         // Off the screen before anything else is said, also an error.
         bar.finish();
-        let summary = match (result, server.as_ref()) {
-            (Ok(summary), _) => summary,
-            // Counted, but not scraped yet: an alert on failed runs could never fire.
-            (Err(error @ (CliError::Failed(_) | CliError::Usage(_))), Some(_))
-                if self.metrics.prometheus_linger > 0.0 =>
-            {
-                let code = error.report();
-                self.metrics.linger(server, &interrupt);
-                return Err(CliError::Said(code));
-            }
-            (Err(error), _) => return Err(error),
-        };
-        summary::print_warnings(&summary, self.how.verbose);
-        if summary.cancelled {
-            return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
-        }
-        let output = self.output.output.to_string_lossy();
-        let report = Report { summary: &summary, output: &output, format: format.name() };
-        match self.how.summary {
-            _ if self.how.quiet => {}
-            SummaryForm::Text => say::text_as_is(&report.text()),
-            SummaryForm::Json => say::text_as_is(&format!("{}\n", report.json())),
-            SummaryForm::None => {}
-        }
-        self.metrics.linger(server, &interrupt);
-        Ok(())
+        self.how.conclude(Concluded {
+            result,
+            server,
+            metrics: &self.metrics,
+            interrupt: &interrupt,
+            output: &self.output.output,
+            format,
+        })
     }
+}
+
+/// A run that is over.
+pub(super) struct Concluded<'a> {
+    pub(super) result: Result<Summary, CliError>,
+    pub(super) server: Option<ServerHandle>,
+    pub(super) metrics: &'a MetricsArgs,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) output: &'a Path,
+    pub(super) format: Format,
 }
 
 impl Extract {
@@ -217,7 +216,7 @@ impl Extract {
         target: Target,
     ) -> Result<(CaptureSet, Box<dyn RowSink>, Option<(CaptureWriter, bool)>), CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
-            let mut source = CaptureSet::open(&self.inputs, &self.how.capture_options())?;
+            let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
             if source.is_stream() {
                 pipeline.turn_to_stream()?;
             }
@@ -253,7 +252,7 @@ impl Extract {
 const SIGINT: i32 = 2;
 
 impl OutputArgs {
-    fn resolve(&self) -> Result<(Format, Target), CliError> {
+    pub(super) fn resolve(&self) -> Result<(Format, Target), CliError> {
         if self.output.as_os_str() == "-" {
             out::check()?;
             let format = self.format.unwrap_or(Format::Csv);
@@ -277,7 +276,7 @@ impl OutputArgs {
 }
 
 impl HowArgs {
-    fn wants_progress(&self) -> Option<bool> {
+    pub(super) fn wants_progress(&self) -> Option<bool> {
         match (self.quiet || self.no_progress, self.progress) {
             (true, _) => Some(false),
             (_, true) => Some(true),
@@ -285,6 +284,42 @@ impl HowArgs {
         }
     }
 
+    /// What the run was, or why it failed: said, and kept for a last scrape.
+    pub(super) fn conclude(&self, run: Concluded<'_>) -> Result<(), CliError> {
+        let Concluded { result, server, metrics, interrupt, output, format } = run;
+        let summary = match (result, server.as_ref()) {
+            (Ok(summary), _) => summary,
+            // Counted, but not scraped yet: an alert on failed runs could never fire.
+            (Err(error @ (CliError::Failed(_) | CliError::Usage(_))), Some(_)) if metrics.prometheus_linger > 0.0 => {
+                let code = error.report();
+                metrics.linger(server, interrupt);
+                return Err(CliError::Said(code));
+            }
+            (Err(error), _) => return Err(error),
+        };
+        summary::print_warnings(&summary, self.verbose);
+        if summary.cancelled {
+            return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
+        }
+        let output = output.to_string_lossy();
+        let report = Report { summary: &summary, output: &output, format: format.name() };
+        match self.summary {
+            _ if self.quiet => {}
+            SummaryForm::Text => say::text_as_is(&report.text()),
+            SummaryForm::Json => say::text_as_is(&format!("{}\n", report.json())),
+            SummaryForm::None => {}
+        }
+        metrics.linger(server, interrupt);
+        Ok(())
+    }
+
+    /// Whether people read along.
+    pub(super) fn is_for_people(&self) -> bool {
+        !self.quiet && matches!(self.summary, SummaryForm::Text)
+    }
+}
+
+impl FindArgs {
     fn capture_options(&self) -> CaptureOptions {
         let mut options = CaptureOptions::default();
         options.recursive = !self.no_recursive;
@@ -293,7 +328,7 @@ impl HowArgs {
 }
 
 impl MetricsArgs {
-    fn start(&self, quiet: bool) -> Result<Option<(ServerHandle, PrometheusMetrics)>, CliError> {
+    pub(super) fn start(&self, quiet: bool) -> Result<Option<(ServerHandle, PrometheusMetrics)>, CliError> {
         let Some(port) = self.prometheus_port else { return Ok(None) };
         if !(0.0..=MAX_LINGER).contains(&self.prometheus_linger) {
             return Err(CliError::Usage(format!("--prometheus-linger takes 0 to {MAX_LINGER} seconds")));

@@ -5,6 +5,7 @@ mod export;
 mod extract;
 mod features;
 mod info;
+mod live;
 mod profiles;
 mod schema;
 
@@ -16,6 +17,7 @@ pub use profiles::profile_json;
 #[derive(Debug, clap::Subcommand)]
 pub enum Subcommand {
     Extract(Box<extract::Extract>),
+    Live(Box<live::Live>),
     Info(info::Info),
     Features(features::Features),
     Schema(schema::Schema),
@@ -31,6 +33,7 @@ impl Subcommand {
     pub fn run(self) -> Result<(), CliError> {
         match self {
             Self::Extract(c) => c.run(),
+            Self::Live(c) => c.run(),
             Self::Info(c) => c.run(),
             Self::Features(c) => c.run(),
             Self::Schema(c) => c.run(),

@@ -1,0 +1,238 @@
+//! `jj live`: rows of what passes network interfaces, until a signal or a duration ends it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use joyfuljay::{Pipeline, RunControl};
+use joyfuljay_capture::live::{self, LiveOptions, LiveSource};
+use joyfuljay_capture::process::{OfProcess, Process};
+use joyfuljay_core::metrics::Mode;
+use joyfuljay_io::sink::{Format, Lasting, RowSink, SinkOptions, Target};
+use joyfuljay_io::source::PacketSource;
+
+use super::extract::{Concluded, HowArgs, MetricsArgs, OutputArgs};
+use crate::error::CliError;
+use crate::human;
+use crate::notify::Notify;
+use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::progress::Bar;
+use crate::say;
+use crate::signals::{Interrupt, Phase};
+use crate::spoken::Spoken;
+
+/// Packets of network interfaces in, one row of features per flow out, as flows end.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  jj live eth0                             rows as CSV to standard output\n  jj live eth0 -o \
+                        flows.csv -d 3600       an hour into a file that grows\n  jj live eth0 eth1 --prometheus-port \
+                        9090 -f json\n  jj live any --check                      what is missing, if anything\n\nCtrl-C or \
+                        SIGTERM ends it in good order: what has come is read, open flows are written, exit code 0. A \
+                        second one gives up. After the file of rows was moved away, SIGHUP begins a new one under its \
+                        name. Capturing needs the capability CAP_NET_RAW."
+)]
+pub struct Live {
+    /// Interfaces, or any for all of them.
+    #[arg(value_name = "IFACE", required = true)]
+    interfaces: Vec<String>,
+    #[command(flatten)]
+    capture: CaptureArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
+    features: FeatureArgs,
+    #[command(flatten)]
+    flows: FlowArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    how: HowArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Capture")]
+struct CaptureArgs {
+    /// End after so many seconds.
+    #[arg(short, long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Keep so many bytes of each frame; 0 keeps all.
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    snaplen: u32,
+    /// See only what is for this host.
+    #[arg(long)]
+    no_promiscuous: bool,
+    /// Memory for frames that wait to be read, in MiB, for each interface.
+    #[arg(long, value_name = "MIB", default_value_t = LiveOptions::RING_BYTES >> 20)]
+    ring_size: u64,
+    /// Only packets of the process of this number, by its sockets. What is opened and closed within a tenth of a second, ICMP and
+    /// later fragments are not seen.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "process")]
+    pid: Option<u32>,
+    /// Only packets of all processes of this name, as ps -o comm shows it.
+    #[arg(long, value_name = "NAME")]
+    process: Option<String>,
+    /// Wait for interfaces that do not exist yet.
+    #[arg(long)]
+    wait: bool,
+    /// Say what capturing needs and whether it is there, and end: exit code 1 where something is missing.
+    #[arg(long)]
+    check: bool,
+}
+
+impl CaptureArgs {
+    fn options(&self) -> Result<LiveOptions, CliError> {
+        /// A TiB: beyond what any machine gives to a ring, and far from what overflows.
+        const MAX_RING: u64 = 1 << 20;
+
+        let mut options = LiveOptions::default();
+        options.snaplen = self.snaplen;
+        options.promiscuous = !self.no_promiscuous;
+        if !(1..=MAX_RING).contains(&self.ring_size) {
+            return Err(CliError::Usage(format!("--ring-size takes 1 to {MAX_RING} MiB")));
+        }
+        options.ring_bytes = self.ring_size << 20;
+        options.wait_for_interface = self.wait;
+        options.duration = match self.duration {
+            None => None,
+            Some(seconds) => Some(
+                Duration::try_from_secs_f64(seconds)
+                    .ok()
+                    .filter(|d| !d.is_zero() && *d <= LiveOptions::MAX_DURATION)
+                    .ok_or_else(|| CliError::Usage("--duration takes seconds, above 0 and up to a century".into()))?,
+            ),
+        };
+        Ok(options)
+    }
+}
+
+impl Live {
+    pub fn run(self) -> Result<(), CliError> {
+        let options = self.capture.options()?;
+        let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let (format, target) = self.output.resolve()?;
+        if self.capture.check {
+            return self.check(&options);
+        }
+        let control = RunControl::new();
+        let lasting = Lasting::default();
+        let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
+        let interrupt = Interrupt::watch(control.clone())
+            .map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))?;
+        interrupt.reopens(lasting.clone());
+        for note in pipeline.plan().notes() {
+            say::line(format_args!("note: {note}"));
+        }
+        let server = match self.metrics.start(self.how.quiet)? {
+            Some((server, metrics)) => {
+                pipeline = pipeline.with_metrics(Arc::new(metrics));
+                Some(server)
+            }
+            None => None,
+        };
+        let bar = Bar::new(self.how.wants_progress());
+        let shown = bar.clone();
+        let notify = Notify::from_environment(lasting.clone());
+        let progressing = notify.clone();
+        pipeline = pipeline.with_progress(Box::new(move |p| {
+            progressing.progress(control.is_stopped());
+            shown.update(p);
+        }));
+
+        let result = match self.open(&pipeline, &options, &lasting, format, target) {
+            Ok((source, sink)) => {
+                interrupt.enter(Phase::Stream);
+                if self.how.is_for_people() {
+                    let bytes = human::bytes(pipeline.max_memory());
+                    say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
+                    say::line(format_args!("capturing from {}", self.interfaces.join(", ")));
+                }
+                notify.ready(&format!("capturing from {}", self.interfaces.join(", ")));
+                pipeline.run(Box::new(Spoken::new(source, bar.clone())), sink).map_err(CliError::from)
+            }
+            Err(error) => Err(error),
+        };
+        notify.stopping();
+        bar.finish();
+        self.how.conclude(Concluded {
+            result,
+            server,
+            metrics: &self.metrics,
+            interrupt: &interrupt,
+            output: &self.output.output,
+            format,
+        })
+    }
+
+    /// Input and output; where they cannot be had, the metrics are told.
+    fn open(
+        &self,
+        pipeline: &Pipeline,
+        options: &LiveOptions,
+        lasting: &Lasting,
+        format: Format,
+        target: Target,
+    ) -> Result<(Box<dyn PacketSource>, Box<dyn RowSink>), CliError> {
+        let opened = || -> Result<_, joyfuljay::Error> {
+            let mut sink_options = SinkOptions::default();
+            sink_options.compression = self.output.compression;
+            // The output first: a capture that is open and not read loses packets.
+            let sink = lasting.open(format, target, pipeline.schema(), &sink_options)?;
+            let mut source: Box<dyn PacketSource> = Box::new(LiveSource::open(&self.interfaces, options)?);
+            let process = self.capture.process.clone().map(Process::Name).or(self.capture.pid.map(Process::Pid));
+            if let Some(process) = process {
+                source = Box::new(OfProcess::new(source, process)?);
+            }
+            Ok((source, sink))
+        };
+        opened().map_err(|error| {
+            pipeline.not_begun(Mode::Live, &error);
+            error.into()
+        })
+    }
+
+    /// Says what capturing needs.
+    fn check(&self, options: &LiveOptions) -> Result<(), CliError> {
+        let mut checks = live::check(&self.interfaces, options);
+        if self.output.output.as_os_str() != "-" {
+            checks.push(live::Check { what: "output".into(), found: may_write(&self.output.output) });
+        }
+        let mut missing = 0;
+        for check in &checks {
+            match &check.found {
+                Ok(found) => say::line(format_args!("ok       {}: {found}", check.what)),
+                Err(problem) => {
+                    missing += 1;
+                    say::line(format_args!("missing  {}: {problem}", check.what));
+                }
+            }
+        }
+        if missing == 0 { Ok(()) } else { Err(CliError::Said(1)) }
+    }
+}
+
+/// Whether a file could be written, by making one beside it.
+fn may_write(path: &Path) -> Result<String, String> {
+    let name = path.display();
+    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(format!("{name} is a directory")),
+        Ok(_) => match std::fs::OpenOptions::new().append(true).open(path) {
+            Ok(_) => Ok(format!("{name} can be written")),
+            Err(e) => Err(format!("{name} cannot be written: {e}")),
+        },
+        Err(_) => {
+            let trial = directory.join(format!(".jj-check-{}", std::process::id()));
+            let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&trial);
+            let _ = std::fs::remove_file(&trial);
+            match made {
+                Ok(_) => Ok(format!("{name} can be made")),
+                Err(e) => Err(format!("no file can be made in {}: {e}", directory.display())),
+            }
+        }
+    }
+}
