@@ -42,10 +42,6 @@ def test_names_at_the_top():
 
 
 def test_what_comes_later_says_so(capture):
-    with pytest.raises(NotImplementedError, match="later version"):
-        joyfuljay.extract_live("lo")
-    with pytest.raises(NotImplementedError, match="later version"):
-        Pipeline().process_live("lo")
     with pytest.raises(TypeError, match="backend"):
         Pipeline(backend="scapy")
 

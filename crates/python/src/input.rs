@@ -3,13 +3,18 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::source::{CaptureOptions, CaptureReader, CaptureSet, PacketSource, SourceError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// Paths, or an object with `read`.
+use crate::live::Live;
+
+/// Interfaces, paths, or an object with `read`.
 #[derive(FromPyObject)]
 pub enum Input {
+    #[pyo3(transparent)]
+    Live(Py<Live>),
     #[pyo3(transparent)]
     Paths(Vec<PathBuf>),
     #[pyo3(transparent)]
@@ -20,9 +25,18 @@ pub enum Input {
 const CHUNK: usize = 1 << 20;
 
 impl Input {
+    /// The mode that metrics are told.
+    pub fn mode(&self) -> Mode {
+        match self {
+            Self::Live(_) => Mode::Live,
+            Self::Paths(_) | Self::Open(_) => Mode::Pcap,
+        }
+    }
+
     /// Opens it; the interpreter must not be held.
     pub fn open(self) -> Result<Opened, SourceError> {
         Ok(match self {
+            Self::Live(live) => Opened::Live(live.get().open()?),
             Self::Paths(paths) => Opened::Files(CaptureSet::open(&paths, &CaptureOptions::default())?),
             Self::Open(object) => {
                 let name = Python::attach(|py| {
@@ -37,6 +51,7 @@ impl Input {
 
 /// An input that can be read.
 pub enum Opened {
+    Live(Box<dyn PacketSource>),
     Files(CaptureSet),
     Object(CaptureReader),
 }
@@ -46,20 +61,27 @@ impl Opened {
     pub fn exclude_output(&mut self, output: &Path) -> Result<(), SourceError> {
         match self {
             Self::Files(set) => set.exclude_output(output),
-            Self::Object(_) => Ok(()),
+            Self::Object(_) | Self::Live(_) => Ok(()),
         }
     }
 
     /// Whether it has no end of its own; what a Python object reads is taken for a file.
     pub fn is_stream(&self) -> bool {
         match self {
+            Self::Live(_) => true,
             Self::Files(set) => set.is_stream(),
             Self::Object(_) => false,
         }
     }
 
+    /// Whether Ctrl-C ends the input and not the run.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
+    }
+
     pub fn source(self) -> Box<dyn PacketSource> {
         match self {
+            Self::Live(source) => source,
             Self::Files(set) => Box::new(set),
             Self::Object(reader) => Box::new(reader),
         }

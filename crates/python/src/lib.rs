@@ -12,6 +12,7 @@ mod flow_key;
 mod flows;
 mod headers;
 mod input;
+mod live;
 mod metrics;
 mod packet;
 mod pipeline;
@@ -44,6 +45,8 @@ mod _native {
     #[pymodule_export]
     use super::flows::FlowIterator;
     #[pymodule_export]
+    use super::live::Live;
+    #[pymodule_export]
     use super::metrics::{PrometheusMetrics, Registry};
     #[pymodule_export]
     use super::packet::Packet;
@@ -74,6 +77,7 @@ const _: () = {
     fits::<flow::PacketSequence>();
     fits::<flow_key::FlowKey>();
     fits::<flows::FlowIterator>();
+    fits::<live::Live>();
     fits::<metrics::PrometheusMetrics>();
     fits::<metrics::Registry>();
     fits::<packet::Packet>();

@@ -61,7 +61,8 @@ impl Engine {
     fn pipeline_for(&self, py: Python<'_>, source: &Opened) -> PyResult<Pipeline> {
         let mut pipeline = self.pipeline()?;
         if source.is_stream() {
-            pipeline.turn_to_stream().map_err(|e| self.not_begun(py, e))?;
+            let mode = if source.is_live() { Mode::Live } else { Mode::Pcap };
+            pipeline.turn_to_stream().map_err(|e| self.not_begun(py, mode, e))?;
         }
         Ok(pipeline)
     }
@@ -73,12 +74,13 @@ impl Engine {
     }
 
     fn open(&self, py: Python<'_>, input: Input) -> PyResult<Opened> {
-        py.detach(|| input.open()).map_err(|e| self.not_begun(py, e.into()))
+        let mode = input.mode();
+        py.detach(|| input.open()).map_err(|e| self.not_begun(py, mode, e.into()))
     }
 
     /// Reports a run that could not begin to the metrics.
-    fn not_begun(&self, py: Python<'_>, error: joyfuljay::Error) -> PyErr {
-        let reported = self.pipeline().map(|pipeline| pipeline.not_begun(Mode::Pcap, &error));
+    fn not_begun(&self, py: Python<'_>, mode: Mode, error: joyfuljay::Error) -> PyErr {
+        let reported = self.pipeline().map(|pipeline| pipeline.not_begun(mode, &error));
         let reported = reported.and_then(|()| self.user_sink().map_or(Ok(()), |sink| sink.deliver(py)));
         reported.err().unwrap_or_else(|| run_error(error))
     }
@@ -93,7 +95,8 @@ impl Engine {
     ) -> PyResult<Summary> {
         let callbacks = Callbacks { progress, sink: self.user_sink() };
         let notes = self.more_notes(&pipeline);
-        Ok(run::run(py, pipeline, source.source(), sink, &callbacks)?.with_notes(notes))
+        let stops = source.is_live();
+        Ok(run::run(py, pipeline, source.source(), sink, &callbacks, stops)?.with_notes(notes))
     }
 }
 
@@ -146,12 +149,13 @@ impl Engine {
     ) -> PyResult<Summary> {
         let format = format.map_or_else(|| Format::from_path(&output), str::parse);
         let format = format.map_err(|e: sink::SinkError| PyValueError::new_err(e.to_string()))?;
+        let mode = inputs.mode();
         let mut source = self.open(py, inputs)?;
-        source.exclude_output(&output).map_err(|e| self.not_begun(py, e.into()))?;
+        source.exclude_output(&output).map_err(|e| self.not_begun(py, mode, e.into()))?;
         let pipeline = self.pipeline_for(py, &source)?;
         let options = SinkOptions::default();
         let sink = sink::open_sink(format, Target::File(output), pipeline.schema(), &options)
-            .map_err(|e| self.not_begun(py, e.into()))?;
+            .map_err(|e| self.not_begun(py, mode, e.into()))?;
         self.run(py, pipeline, source, sink, progress)
     }
 

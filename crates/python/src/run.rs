@@ -8,7 +8,7 @@ use joyfuljay::{Error, Pipeline, RunControl};
 use joyfuljay_core::{EndReason, SkipReason, StatsDelta};
 use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::PacketSource;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -24,13 +24,15 @@ pub struct Callbacks {
     pub sink: Option<Arc<UserSink>>,
 }
 
-/// Runs a source into a sink with the interpreter released.
+/// Runs a source into a sink with the interpreter released. Where `stops` is true, the first Ctrl-C ends the input, as that is how a
+/// live capture ends.
 pub fn run(
     py: Python<'_>,
     mut pipeline: Pipeline,
     source: Box<dyn PacketSource>,
     sink: Box<dyn RowSink>,
     callbacks: &Callbacks,
+    stops: bool,
 ) -> PyResult<Summary> {
     let control = pipeline.control();
     let latest: Latest = Arc::default();
@@ -41,7 +43,12 @@ pub fn run(
         }));
     }
     let done = spawn(move || pipeline.run(source, sink))?;
-    match wait(py, &done, || callbacks.call(py, &latest)) {
+    let mut result = wait(py, &done, || callbacks.call(py, &latest));
+    if stops && result.as_ref().is_err_and(|e| e.is_instance_of::<PyKeyboardInterrupt>(py)) {
+        control.stop();
+        result = wait(py, &done, || callbacks.call(py, &latest));
+    }
+    match result {
         Ok(result) => {
             callbacks.call(py, &latest)?;
             result.ok_or_else(died)?.map(Summary::new).map_err(run_error)

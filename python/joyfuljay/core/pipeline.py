@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from .. import _frames, _native, _own_frames
 from .._frames import DtypeBackend
@@ -39,7 +39,7 @@ class SupportsRead(Protocol):
 
 PathLike = str | os.PathLike[str]
 #: Paths, or a file that is open for reading in binary mode.
-Input = PathLike | Iterable[PathLike] | SupportsRead
+Input = PathLike | Iterable[PathLike] | SupportsRead | _native.Live
 
 #: What is a DataFrame where pandas is installed, else a Table.
 _Pandas = Literal["dataframe", "pandas"] | None
@@ -285,14 +285,29 @@ class Pipeline:
 
     def process_live(
         self,
-        interface: str,
+        interface: str | Sequence[str],
         duration: float | None = None,
-        output_format: str = "dataframe",
+        output_format: str | None = "dataframe",
         save_pcap: PathLike | None = None,
         pid: int | None = None,
-    ) -> NoReturn:
-        """Live capture comes with a later version: raises NotImplementedError."""
-        raise NotImplementedError(_LIVE)
+        *,
+        process: str | None = None,
+        promiscuous: bool = True,
+        snaplen: int = 0,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
+    ) -> Any:
+        """The rows of what passes network interfaces: Linux, with the capability CAP_NET_RAW.
+
+        ``interface`` is a name, several, or ``"any"``. The capture ends after ``duration`` seconds, or by Ctrl-C: then what has
+        come is finished and given (a second one gives up). ``output_format`` is one of :meth:`process_pcap`, or ``"stream"``: an
+        iterator of dicts that gives rows as flows end; left early, the capture ends. With ``pid`` or ``process`` (a name, as
+        ``ps -o comm`` shows it) only packets of the sockets of that process are left.
+        """
+        live = _live(interface, duration, save_pcap, pid=pid, process=process, promiscuous=promiscuous, snaplen=snaplen)
+        if output_format == "stream":
+            return self.iter_features(live)
+        return self.process_pcap(live, output_format, progress=progress, dtype_backend=dtype_backend)
 
     def close(self) -> None:
         """Nothing is left open between runs: here for code that closes what it opened."""
@@ -405,15 +420,37 @@ def extract(
     return Pipeline(Config(**config)).process_pcap(path, output_format, progress=progress, dtype_backend=dtype_backend)
 
 
-def extract_live(interface: str, duration: float | None = None, output_format: str = "dataframe", **config: Any) -> NoReturn:
-    """Live capture comes with a later version: raises NotImplementedError."""
-    raise NotImplementedError(_LIVE)
+def extract_live(
+    interface: str | Sequence[str],
+    duration: float | None = None,
+    output_format: str | None = "dataframe",
+    *,
+    save_pcap: PathLike | None = None,
+    pid: int | None = None,
+    process: str | None = None,
+    progress: ProgressLike = None,
+    dtype_backend: DtypeBackend = None,
+    **config: Any,
+) -> Any:
+    """The rows of what passes network interfaces: ``Pipeline(Config(**config)).process_live(interface, duration, ...)``."""
+    return Pipeline(Config(**config)).process_live(
+        interface,
+        duration,
+        output_format,
+        save_pcap,
+        pid,
+        process=process,
+        progress=progress,
+        dtype_backend=dtype_backend,
+    )
 
 
-_LIVE = (
-    "live capture comes with a later version of joyfuljay. Until then: tcpdump -w - | jj extract -, or "
-    "tcpdump -w capture.pcap and joyfuljay.extract('capture.pcap')"
-)
+def _live(
+    interface: str | Sequence[str], duration: float | None, save_pcap: PathLike | None, **options: Any
+) -> _native.Live:
+    if save_pcap is not None:
+        raise NotImplementedError("save_pcap comes with a later version of joyfuljay; tcpdump -i INTERFACE -w FILE beside it has the same")
+    return _native.Live([interface] if isinstance(interface, str) else list(interface), duration, **options)
 
 
 def _is_native(metrics: object) -> bool:
@@ -438,7 +475,9 @@ def _checked(metrics: Any) -> Any:
     return metrics
 
 
-def _inputs(path: Input) -> list[str] | SupportsRead:
+def _inputs(path: Input) -> list[str] | SupportsRead | _native.Live:
+    if isinstance(path, _native.Live):
+        return path
     if isinstance(path, (str, os.PathLike)):
         return [os.fspath(path)]
     if isinstance(path, bytes):
