@@ -121,6 +121,7 @@ impl Live {
         let control = RunControl::new();
         let lasting = Lasting::default();
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
+        pipeline.turn_to_stream()?;
         let interrupt = Interrupt::watch(control.clone())
             .map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))?;
         interrupt.reopens(lasting.clone());
