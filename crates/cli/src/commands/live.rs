@@ -9,6 +9,7 @@ use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_capture::live::{self, LiveOptions, LiveSource};
 use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
+use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::sink::{Format, Lasting, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::PacketSource;
 
@@ -18,6 +19,7 @@ use crate::human;
 use crate::notify::Notify;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::progress::Bar;
+use crate::save::SaveArgs;
 use crate::say;
 use crate::signals::{Interrupt, Phase};
 use crate::spoken::Spoken;
@@ -40,6 +42,8 @@ pub struct Live {
     capture: CaptureArgs,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    save: SaveArgs,
     #[command(flatten)]
     base: BaseArgs,
     #[command(flatten)]
@@ -110,6 +114,9 @@ impl CaptureArgs {
     }
 }
 
+/// The writer of saved frames, and whether it may lose some.
+type Saving = Option<(CaptureWriter, bool)>;
+
 impl Live {
     pub fn run(self) -> Result<(), CliError> {
         let options = self.capture.options()?;
@@ -145,7 +152,10 @@ impl Live {
         }));
 
         let result = match self.open(&pipeline, &options, &lasting, format, target) {
-            Ok((source, sink)) => {
+            Ok((source, sink, saving)) => {
+                if let Some((writer, or_lose)) = saving {
+                    pipeline = pipeline.saving(writer, or_lose);
+                }
                 interrupt.enter(Phase::Stream);
                 if self.how.is_for_people() {
                     let bytes = human::bytes(pipeline.max_memory());
@@ -177,7 +187,7 @@ impl Live {
         lasting: &Lasting,
         format: Format,
         target: Target,
-    ) -> Result<(Box<dyn PacketSource>, Box<dyn RowSink>), CliError> {
+    ) -> Result<(Box<dyn PacketSource>, Box<dyn RowSink>, Saving), CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut sink_options = SinkOptions::default();
             sink_options.compression = self.output.compression;
@@ -188,7 +198,8 @@ impl Live {
             if let Some(process) = process {
                 source = Box::new(OfProcess::new(source, process)?);
             }
-            Ok((source, sink))
+            // The last, as what it makes is there at once.
+            Ok((source, sink, self.save.open()?))
         };
         opened().map_err(|error| {
             pipeline.not_begun(Mode::Live, &error);
