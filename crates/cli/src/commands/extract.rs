@@ -207,6 +207,9 @@ pub(super) struct Concluded<'a> {
     pub(super) format: Format,
 }
 
+/// Input, output, and where frames are saved (and whether they may be lost).
+type Opened = (CaptureSet, Box<dyn RowSink>, Option<(CaptureWriter, bool)>);
+
 impl Extract {
     /// Opens input and output; a failure is reported to the metrics.
     fn open(
@@ -214,7 +217,7 @@ impl Extract {
         pipeline: &mut Pipeline,
         format: Format,
         target: Target,
-    ) -> Result<(CaptureSet, Box<dyn RowSink>, Option<(CaptureWriter, bool)>), CliError> {
+    ) -> Result<Opened, CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
             if source.is_stream() {
