@@ -212,12 +212,7 @@ type Opened = (CaptureSet, Box<dyn RowSink>, Option<(CaptureWriter, bool)>);
 
 impl Extract {
     /// Opens input and output; a failure is reported to the metrics.
-    fn open(
-        &self,
-        pipeline: &mut Pipeline,
-        format: Format,
-        target: Target,
-    ) -> Result<Opened, CliError> {
+    fn open(&self, pipeline: &mut Pipeline, format: Format, target: Target) -> Result<Opened, CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
             if source.is_stream() {
