@@ -137,7 +137,7 @@ impl Flow {
     fn sequence(&self, of: Which) -> PyResult<PacketSequence> {
         let base = self.base()?;
         let source = match &self.0 {
-            State::ByHand(flow) => Source::ByHand { packets: Arc::clone(&flow.packets), base: Box::new(base.clone()) },
+            State::ByHand(flow) => Source::ByHand { packets: Arc::clone(&flow.packets), base: Box::new(*base) },
             State::Tracked { ended, at } => {
                 if ended.flows.get(*at).is_none_or(|f| f.kept.is_none()) {
                     return Err(PacketsNotKeptError::new_err(
