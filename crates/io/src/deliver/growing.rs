@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::BytePlace;
 use crate::sink::SinkError;
@@ -95,7 +95,7 @@ impl Identity {
         Self(numbers(path))
     }
 
-    pub(crate) fn has_changed(&self, path: &PathBuf) -> bool {
+    pub(crate) fn has_changed(&self, path: &Path) -> bool {
         numbers(path) != self.0
     }
 }
