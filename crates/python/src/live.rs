@@ -30,7 +30,7 @@ impl Live {
         pid: Option<u32>,
         process: Option<String>,
     ) -> PyResult<Self> {
-        let wrong = |what: &str| PyErr::from(PyValueError::new_err(what.to_owned()));
+        let wrong = |what: &str| PyValueError::new_err(what.to_owned());
         let mut options = LiveOptions::default();
         options.snaplen = snaplen;
         options.promiscuous = promiscuous;

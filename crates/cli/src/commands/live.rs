@@ -117,6 +117,9 @@ impl CaptureArgs {
 /// The writer of saved frames, and whether it may lose some.
 type Saving = Option<(CaptureWriter, bool)>;
 
+/// Interfaces, output, and where frames are saved.
+type Opened = (Box<dyn PacketSource>, Box<dyn RowSink>, Saving);
+
 impl Live {
     pub fn run(self) -> Result<(), CliError> {
         let options = self.capture.options()?;
@@ -187,7 +190,7 @@ impl Live {
         lasting: &Lasting,
         format: Format,
         target: Target,
-    ) -> Result<(Box<dyn PacketSource>, Box<dyn RowSink>, Saving), CliError> {
+    ) -> Result<Opened, CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
             let mut sink_options = SinkOptions::default();
             sink_options.compression = self.output.compression;
