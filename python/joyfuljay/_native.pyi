@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
 
 __version__: str
 
@@ -63,7 +63,7 @@ class Engine:
         """
         Names of the columns, in their order.
         """
-    def flows(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any, most: SupportsIndex | None = None) -> FlowIterator:
+    def flows(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any, most: SupportsIndex | None = None) -> FlowIterator:
         """
         Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
         """
@@ -87,15 +87,15 @@ class Engine:
         """
         How often the user's metrics sink raised.
         """
-    def stream(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any) -> TableIterator:
+    def stream(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any) -> TableIterator:
         """
         Rows of captures while the run goes on, a table at a time.
         """
-    def table(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any, progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
+    def table(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any, progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
         """
         Rows of captures, and what the run did.
         """
-    def write(self, /, inputs: SupportsGetItem[int, str | PathLike[str]] | Any, output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
+    def write(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any, output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
         """
         Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
         file's extension says.
@@ -232,6 +232,17 @@ class FlowKey:
     @property
     def protocol(self, /) -> int: ...
     def to_tuple(self, /) -> tuple[str, int, str, int, int]: ...
+
+@final
+class Live:
+    """
+    Network interfaces to capture from, where captures could be read.
+    """
+    def __new__(cls, /, interfaces: SupportsGetItem[int, str], duration: SupportsFloat | SupportsIndex | None = None, *, snaplen: SupportsIndex = 0, promiscuous: bool = True, pid: SupportsIndex | None = None, process: str | None = None) -> Live:
+        """
+        `duration` in seconds, None for no end; of frames `snaplen` bytes are kept, 0 for all; with `pid` or `process` (a name) only
+        packets of that process are left.
+        """
 
 @final
 class MetricsServer:
