@@ -354,3 +354,45 @@ def test_what_is_missing_is_named(wire):
     assert run("veth0", "-d", "0").returncode == 2
     ended = run("veth0", "-d", "0.2", "-q")
     assert ended.returncode == 0, ended.stderr
+
+
+def test_saved_packets_give_the_same_rows(wire, extract, tmp_path):
+    """Every column, times too; and one filter picks the same packets on the wire and in a file."""
+    saved = tmp_path / "saved.pcapng"
+    capture = wire.live("--timeout", "3600", "--save-pcap", saved)
+    sent = wire.send(DATA / "demo.pcap", "--rate", "5000")
+    assert capture.stop()["frames"] == sent
+    live, file = capture.rows(), extract(saved, "--timeout", "3600")
+    # What needs the whole input has no columns in a stream.
+    assert live[0].keys() <= file[0].keys() and len(live[0]) > 400
+    file = [{name: row[name] for name in live[0]} for row in file]
+    assert sorted(map(json.dumps, live)) == sorted(map(json.dumps, file)) and len(live) > 20
+    capture.rows_file.unlink()
+    tagged = [ethernet(ipv4(udp(port, 53)), *tags) for port, tags in [(1, ()), (2, ((0x8100, 5),)), (3, ((0x8100, 6),))]]
+    for expression in ("udp port 53", "vlan", "vlan 5 and udp", "not vlan"):
+        capture = wire.live("--features", "flow_meta", "--filter", expression)
+        wire.send(frames=tagged)
+        capture.stop()
+        found = extract(write_pcap(tmp_path / "tagged.pcap", tagged), "--features", "flow_meta", "--filter", expression)
+        assert timeless(capture.rows()) == timeless(found), expression
+        capture.rows_file.unlink()
+
+
+OWN = """
+import os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.77.0.2", 7777))
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_only_the_packets_of_a_process(wire):
+    owner = subprocess.Popen(
+        ["ip", "netns", "exec", f"{wire.name}-b", sys.executable, "-c", OWN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    wire.children.append(owner)
+    capture = wire.live("--features", "flow_meta", "--pid", owner.stdout.readline().strip())
+    wire.send(frames=[ethernet(ipv4(udp(1, 7777))), ethernet(ipv4(udp(2, 7778)))])
+    capture.stop()
+    assert [row["src_port"] for row in capture.rows()] == [1]
