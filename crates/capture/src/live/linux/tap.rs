@@ -19,7 +19,7 @@ pub(super) struct Tap {
     open: Option<(u32, Ring)>,
     /// Rings of its predecessors that are read to their end.
     leaving: Vec<Ring>,
-    running: bool,
+    state: State,
     mtu: u32,
     /// What rings that are closed have counted.
     closed: Counts,
@@ -29,6 +29,24 @@ pub(super) struct Tap {
     said: Said,
     /// Whether the counts were told after the last frame was read.
     told: bool,
+}
+
+/// Whether frames can come. An interface that is taken down may be seen without its carrier first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    NoCarrier,
+    Down,
+}
+
+impl State {
+    fn of(link: &Link) -> Self {
+        match (link.running, link.up) {
+            (true, _) => Self::Running,
+            (false, true) => Self::NoCarrier,
+            (false, false) => Self::Down,
+        }
+    }
 }
 
 /// What has been said already, and is not said again.
@@ -53,7 +71,7 @@ impl Tap {
             name: name.to_owned(),
             open: None,
             leaving: Vec::new(),
-            running: true,
+            state: State::Running,
             mtu: 0,
             closed: Counts::default(),
             counts: InterfaceCounts {
@@ -69,7 +87,7 @@ impl Tap {
             if options.wait_for_interface {
                 // Whether capturing is allowed can be told without it.
                 sys::packet_socket().map_err(|e| failed(refusal(&e)))?;
-                tap.running = false;
+                tap.state = State::Down;
                 warnings.push(warning(name, "does not exist yet: waiting for it".into()));
                 return Ok(tap);
             }
@@ -141,7 +159,7 @@ impl Tap {
 
     /// The counts at the last look.
     pub(super) fn counts(&self) -> InterfaceCounts {
-        InterfaceCounts { up: self.running, ..self.counts.clone() }
+        InterfaceCounts { up: self.state == State::Running, ..self.counts.clone() }
     }
 
     /// Takes note of what was read.
@@ -190,7 +208,7 @@ impl Tap {
                         ring.shut();
                         self.leaving.push(ring);
                     }
-                    self.running = false;
+                    self.state = State::Down;
                     let then = if any { "" } else { "; it is captured again as soon as it is back" };
                     warnings.push(warning(&self.name, format!("has vanished{then}")));
                 }
@@ -208,7 +226,7 @@ impl Tap {
             Ok(ring) => {
                 self.attach(link, ring);
                 self.said.refused = false;
-                self.running = true;
+                self.state = State::Running;
                 warnings.push(warning(&self.name, "is there: captured from now on".into()));
                 self.tell_state(link, warnings);
             }
@@ -221,15 +239,16 @@ impl Tap {
     }
 
     fn tell_state(&mut self, link: &Link, warnings: &mut Vec<SourceWarning>) {
-        if link.running != self.running {
-            let state = match (link.running, link.up) {
-                (true, _) => "is up again",
-                (false, true) => "has no carrier: nothing comes before it has",
-                (false, false) => "is down: nothing comes before it is up",
+        let state = State::of(link);
+        if state != self.state {
+            let said = match state {
+                State::Running => "is up again",
+                State::NoCarrier => "has no carrier: nothing comes before it has",
+                State::Down => "is down: nothing comes before it is up",
             };
-            warnings.push(warning(&self.name, state.into()));
+            warnings.push(warning(&self.name, said.into()));
         }
-        self.running = link.running;
+        self.state = state;
     }
 }
 
