@@ -1,4 +1,4 @@
-"""Every Python block of the monitoring page, verbatim, with what it is to bring about."""
+"""Every Python block of the monitoring page, verbatim, with what it is to bring about. That of Kafka is in tests/kafka, with a broker."""
 
 import inspect
 import json
@@ -221,13 +221,6 @@ def test_remote_server_says_that_it_comes_later(page, run_python, on_free_port):
     done = run_python(block, ok=False)
     assert done.returncode != 0
     assert "NotImplementedError: remote capture comes with a later version of joyfuljay" in done.stderr
-
-
-def test_kafka_writer_says_that_it_comes_later(page, capture):
-    from joyfuljay import Pipeline
-
-    with pytest.raises(NotImplementedError, match="Kafka output comes with a later version of joyfuljay"):
-        exec(page(11), {"pipeline": Pipeline()})
 
 
 def test_the_address_of_the_page_answers(run_python):

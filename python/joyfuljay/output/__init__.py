@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from .kafka import KafkaWriter, is_kafka_available, to_kafka
+from .kafka import KafkaDeliveryError, KafkaWriter, is_kafka_available, to_kafka
 
-__all__ = ["KafkaWriter", "is_kafka_available", "to_kafka"]
+__all__ = ["KafkaDeliveryError", "KafkaWriter", "is_kafka_available", "to_kafka"]
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of ours
     from .._gone import gone, gone_modules
