@@ -221,6 +221,9 @@ class KafkaWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if os.getpid() != self._pid:
+            # A child that leaves the block of its parent: the rows are the parent's.
+            return
         try:
             self.close()
         except KafkaDeliveryError as lost:
