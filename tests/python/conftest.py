@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import joyfuljay
 import pytest
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
@@ -17,6 +18,16 @@ PAGE = pathlib.Path(__file__).parent / "monitoring-page.md"
 @pytest.fixture(scope="session")
 def capture():
     return str(DATA / "demo.pcap")
+
+
+#: Groups of `all` whose values a flow has by itself; those of the graph need the whole run.
+GROUPS_OF_FLOWS = [g for g in joyfuljay._native.feature_groups() if g not in ("connection", "timestamps", "ja4plus")]
+
+
+def without_graph(row):
+    """A row without the columns that need the whole run."""
+    graph = {f["name"] for f in joyfuljay._native.feature_table() if f["group"] == "connection"}
+    return {name: value for name, value in row.items() if name not in graph}
 
 
 @pytest.fixture(scope="session")

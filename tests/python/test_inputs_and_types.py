@@ -11,6 +11,7 @@ import warnings
 
 import joyfuljay
 import pytest
+from conftest import GROUPS_OF_FLOWS
 from joyfuljay import CaptureError, CaptureWarning, Config, ConfigWarning, Flow, Packet, Pipeline
 from joyfuljay.extractors import FeatureExtractor
 from joyfuljay.monitoring import DashboardBuilder, PrometheusMetrics, export_dashboard
@@ -229,8 +230,9 @@ def test_features_of_the_users_own_leave_the_types(capture, request, arrow, back
     pandas = pytest.importorskip("pandas")
     if not arrow:
         request.getfixturevalue("no_pyarrow")
-    own = Pipeline(extractors=[Longest()]).process_pcap(capture, dtype_backend=backend)
-    pandas.testing.assert_frame_equal(own.drop(columns=["longest", "never"]), joyfuljay.extract(capture, dtype_backend=backend))
+    own = Pipeline(Config(features=GROUPS_OF_FLOWS), extractors=[Longest()]).process_pcap(capture, dtype_backend=backend)
+    native = joyfuljay.extract(capture, features=GROUPS_OF_FLOWS, dtype_backend=backend)
+    pandas.testing.assert_frame_equal(own.drop(columns=["longest", "never"]), native)
     assert own["longest"].dtype == ("int64" if backend is None else "Int64")
 
 

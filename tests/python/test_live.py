@@ -64,7 +64,9 @@ def test_only_the_packets_of_a_process(port):
 
 def test_ctrl_c_ends_the_capture_and_gives_its_rows(port):
     script = (
-        "import joyfuljay, sys\n"
+        "import joyfuljay, signal, sys\n"
+        # A shell that runs this in the background has it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "seen = lambda p: print('capturing', flush=True)\n"
         "rows = joyfuljay.extract_live('lo', None, 'dict', progress=seen, features=['flow_meta'])\n"
         f"sys.exit(0 if any(row['dst_port'] == {port} for row in rows) else 3)"

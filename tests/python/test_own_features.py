@@ -2,10 +2,11 @@
 
 import joyfuljay
 import pytest
+from conftest import GROUPS_OF_FLOWS
 from joyfuljay import Config, Pipeline, _extras
 from joyfuljay.extractors import FeatureExtractor
 
-CONFIG = Config(include_raw_sequences=True, include_splt=True, include_flow_id=True)
+CONFIG = Config(features=GROUPS_OF_FLOWS, include_raw_sequences=True, include_splt=True, include_flow_id=True)
 OWN = ["number", "truth", "text", "never"]
 
 
@@ -140,3 +141,9 @@ def test_progress_has_no_place_beside_features_of_the_users_own(capture):
 def test_what_is_no_config_is_said(config):
     with pytest.raises(TypeError, match=r"config must be a Config, not \w+: Config\(.*Config\.from_dict"):
         Pipeline(config)
+
+
+def test_columns_that_need_all_flows_are_null_and_it_is_said(capture):
+    with pytest.warns(joyfuljay.ConfigWarning, match="the group connection"):
+        rows = Pipeline(Config(features=["flow_meta", "connection"]), extractors=[Own()]).process_pcap(capture, "dict")
+    assert rows and all(row["conn_src_unique_dsts"] is None for row in rows)
