@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +177,50 @@ def test_a_broker_that_comes_later_gets_every_row(own_broker):
     broker.start()
     writer.close()
     assert numbers(broker.read("late")) == list(range(1000))
+
+
+def test_a_broker_that_lost_its_log_gets_the_rows_from_then_on(own_broker):
+    broker = own_broker()
+    writer = KafkaWriter(broker.address, "wiped", close_timeout=PATIENCE)
+    writer.write_many({"number": n} for n in range(1000))
+    writer.flush(PATIENCE)
+    broker.stop("kill")
+    shutil.rmtree(broker.folder / "data")
+    broker.start()
+    broker.topic("wiped")
+    writer.write_many({"number": n} for n in range(1000, 2000))
+    writer.close()
+    # Those that a new producer had to send again may be there twice, and are counted.
+    found = numbers(broker.read("wiped"))
+    assert sorted(set(found)) == list(range(1000, 2000)) and len(found) - 1000 <= writer.rows_sent_again
+
+
+def test_figures(own_broker):
+    prometheus = pytest.importorskip("prometheus_client")
+    from joyfuljay.monitoring import PrometheusMetrics
+
+    registry = prometheus.CollectorRegistry()
+    broker = own_broker()
+    writer = KafkaWriter(broker.address, "figures", metrics=PrometheusMetrics(registry=registry), close_timeout=PATIENCE)
+    writer.write({"number": 0})
+    writer.flush(PATIENCE)
+    broker.signal(signal.SIGSTOP)
+
+    def figure(name):
+        return registry.get_sample_value(f"joyfuljay_kafka_{name}", {"topic": "figures"})
+
+    try:
+        writer.write_many({"number": n} for n in range(1, 100))
+        until = time.monotonic() + PATIENCE
+        while figure("queue_depth") != 99:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert figure("rows_total") == 1
+    finally:
+        broker.signal(signal.SIGCONT)
+    writer.close()
+    assert (figure("rows_total"), figure("queue_depth")) == (100, 0)
+    assert figure("bytes_total") == sum(len(r.value) for r in broker.read("figures"))
 
 
 def test_rows_that_ran_out_of_time_are_counted(own_broker):

@@ -128,6 +128,12 @@ def reason(error: Any) -> str:
     return str(name()) if callable(name) else type(error).__name__
 
 
+def text(error: Any) -> str:
+    """What an error says, for people."""
+    said = getattr(error, "str", None)
+    return str(said()) if callable(said) else str(error)
+
+
 class SendProducer:
     """A producer with ``send`` and ``flush`` (that of kafka-python, or a stand-in), with the methods of confluent-kafka's."""
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from .. import _extras
 from .._errors import JoyfulJayError
 from ._kafka_metrics import KafkaMetrics
-from ._kafka_producers import SendProducer, check, is_fatal, log, open_producer, reason, settings, was_purged
+from ._kafka_producers import SendProducer, check, is_fatal, log, open_producer, reason, settings, text, was_purged
 from ._kafka_values import as_arrow, as_json, as_key
 
 __all__ = ["KafkaDeliveryError", "KafkaWriter", "is_kafka_available", "to_kafka"]
@@ -43,8 +43,8 @@ class KafkaDeliveryError(JoyfulJayError):
         self.delivered = delivered
         self.reasons = dict(reasons)
         self.undelivered = sum(reasons.values())
-        text = ", ".join(f"{why}: {rows}" for why, rows in sorted(reasons.items()))
-        super().__init__(f"{self.undelivered} rows for topic {topic!r} were not delivered ({text}); {delivered} were")
+        each = ", ".join(f"{why}: {rows}" for why, rows in sorted(reasons.items()))
+        super().__init__(f"{self.undelivered} rows for topic {topic!r} were not delivered ({each}); {delivered} were")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Exception.__new__, (type(self),), self.__dict__ | {"args": self.args})
@@ -119,6 +119,7 @@ class KafkaWriter:
         self._fatal: Any = None
         self._replacing = False
         self._said: set[str] = set()
+        self._said_of_brokers: set[str] = set()
         self._closed = threading.Event()
         self._metrics = KafkaMetrics(metrics, topic)
         self._config: dict[str, Any] | None = None
@@ -296,15 +297,16 @@ class KafkaWriter:
             if error is None:
                 self._delivered += message.rows
                 self._rebuilds = 0
+                self._said_of_brokers.clear()
             else:
                 self._failed[reason(error)] += message.rows
         size = len(message.value) + len(message.key or b"")
         if error is None:
             self._metrics.delivered(message.rows, size, time.monotonic() - message.written)
             return
-        self._say(reason(error), f"a message of {size} bytes was not delivered ({reason(error)}): {error}; further ones are counted only")
+        self._say(reason(error), f"a message of {size} bytes was not delivered ({reason(error)}): {text(error)}; further ones are counted only")
         with contextlib.suppress(Exception):  # a metrics sink of the user's own ends nothing
-            self._metrics.failed(message.rows, reason(error), error if isinstance(error, Exception) else OSError(str(error)))
+            self._metrics.failed(message.rows, reason(error), error if isinstance(error, Exception) else OSError(text(error)))
 
     def _can_rebuild(self, error: Any) -> bool:
         return self._config is not None and is_fatal(error) and self._rebuilds < _MOST_REBUILDS
@@ -314,7 +316,7 @@ class KafkaWriter:
         self._replacing = True
         try:
             self._rebuilds += 1
-            log.warning("topic %s: the producer failed (%s) and is replaced; what it had not delivered is sent again", self.topic, self._fatal)
+            log.warning("topic %s: the producer failed (%s) and is replaced; what it had not delivered is sent again", self.topic, text(self._fatal))
             old = self._producer
             old.purge()
             # Acknowledgements that are there already count.
@@ -361,20 +363,22 @@ class KafkaWriter:
     def _on_error(self, error: Any) -> None:
         if self._can_rebuild(error):
             self._fatal = self._fatal or error
-        else:
-            log.warning("topic %s: %s", self.topic, error)
+        elif reason(error) not in self._said_of_brokers:
+            # Once for each kind, until rows are delivered again: while a broker is away there are several a second.
+            self._said_of_brokers.add(reason(error))
+            log.warning("topic %s: %s", self.topic, text(error))
 
-    def _on_figures(self, text: str) -> None:
-        now = sum(broker.get("txretries", 0) for broker in json.loads(text)["brokers"].values())
+    def _on_figures(self, figures: str) -> None:
+        now = sum(broker.get("txretries", 0) for broker in json.loads(figures)["brokers"].values())
         # A new producer begins at 0.
         self._metrics.retried(max(0, now - self._requests_again))
         self._requests_again = now
 
-    def _say(self, about: str, text: str) -> None:
+    def _say(self, about: str, message: str) -> None:
         """Once for each kind."""
         if about not in self._said:
             self._said.add(about)
-            log.warning("topic %s: %s", self.topic, text)
+            log.warning("topic %s: %s", self.topic, message)
 
     def _serve(self) -> None:
         while not self._closed.wait(_POLL_SECONDS):
