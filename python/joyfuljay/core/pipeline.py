@@ -47,8 +47,7 @@ _Pandas = Literal["dataframe", "pandas"] | None
 #: Packets of one flow that ``iter_flows`` keeps: about 40 MB.
 MAX_PACKETS = 1_000_000
 
-#: Columns that need all flows of a run at once.
-_OF_THE_GRAPH = {f["name"] for f in _native.feature_table() if f["group"] == "connection"}
+#: For rows that are made flow by flow, with columns that need all flows of a run at once.
 _NO_GRAPH = (
     "with extractors of your own rows are made flow by flow: the columns of the group connection, which need all flows, are null; "
     "take them from a pipeline without extractors"
@@ -375,7 +374,7 @@ class Pipeline:
                 names.append(name)
         self._engine, self._built = engine, config
         warn(engine.notes(), ConfigWarning)
-        if self.extractors and not _OF_THE_GRAPH.isdisjoint(names):
+        if self.extractors and any(f["group"] == "connection" and f["name"] in names for f in _native.feature_table()):
             warn([_NO_GRAPH], ConfigWarning)
         return engine
 
