@@ -14,11 +14,8 @@ use std::time::{Duration, Instant};
 
 use joyfuljay_core::decode::{DecodeSettings, Decoded, Decoder};
 use joyfuljay_core::frame::FrameBatch;
-use joyfuljay_core::metrics::Mode;
 use joyfuljay_core::packet::{NO_OFFSET, PacketInfo, ip_proto};
-use joyfuljay_io::source::{
-    Clock, Drops, InterfaceCounts, PacketSource, Position, Pulled, SourceError, SourceWarning, Trouble,
-};
+use joyfuljay_io::source::{PacketSource, Pulled, SourceError, SourceLayer, SourceWarning, Trouble};
 
 /// Whose packets are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,16 +138,18 @@ impl OfProcess {
     }
 }
 
-impl PacketSource for OfProcess {
-    fn mode(&self) -> Mode {
-        self.source.mode()
+impl SourceLayer for OfProcess {
+    type Inner = dyn PacketSource;
+
+    fn inner(&self) -> &Self::Inner {
+        &*self.source
     }
 
-    fn label(&self) -> &str {
-        self.source.label()
+    fn inner_mut(&mut self) -> &mut Self::Inner {
+        &mut *self.source
     }
 
-    fn pull(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
+    fn pull_inner(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
         let pulled = self.source.pull(out, wait)?;
         if Instant::now() >= self.refresh {
             let there = self.look();
@@ -179,31 +178,7 @@ impl PacketSource for OfProcess {
         Ok(if out.frames.is_empty() { Pulled::Idle(earliest) } else { pulled })
     }
 
-    fn stop(&mut self) {
-        self.source.stop();
-    }
-
-    fn position(&self) -> Position {
-        self.source.position()
-    }
-
-    fn clock(&self) -> Option<Clock> {
-        self.source.clock()
-    }
-
-    fn drops(&self) -> Drops {
-        self.source.drops()
-    }
-
-    fn interfaces(&self) -> Vec<InterfaceCounts> {
-        self.source.interfaces()
-    }
-
-    fn lag(&self) -> Option<Duration> {
-        self.source.lag()
-    }
-
-    fn take_warnings(&mut self) -> Vec<SourceWarning> {
+    fn take_inner_warnings(&mut self) -> Vec<SourceWarning> {
         let mut warnings = self.source.take_warnings();
         warnings.append(&mut self.warnings);
         warnings

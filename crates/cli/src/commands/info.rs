@@ -8,12 +8,9 @@ use clap::Args;
 use joyfuljay::{Pipeline, Summary};
 use joyfuljay_core::Config;
 use joyfuljay_core::frame::FrameBatch;
-use joyfuljay_core::metrics::Mode;
 use joyfuljay_core::stats::SkipReason;
 use joyfuljay_io::sink::Discard;
-use joyfuljay_io::source::{
-    CaptureInfo, CaptureOptions, CaptureSet, Clock, Drops, PacketSource, Position, Pulled, SourceError, SourceWarning,
-};
+use joyfuljay_io::source::{CaptureInfo, CaptureOptions, CaptureSet, PacketSource, Pulled, SourceError, SourceLayer};
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -185,12 +182,18 @@ struct Watched {
     captures: Arc<Mutex<Vec<CaptureInfo>>>,
 }
 
-impl PacketSource for Watched {
-    fn mode(&self) -> Mode {
-        self.inner.mode()
+impl SourceLayer for Watched {
+    type Inner = CaptureSet;
+
+    fn inner(&self) -> &Self::Inner {
+        &self.inner
     }
 
-    fn pull(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
+    fn inner_mut(&mut self) -> &mut Self::Inner {
+        &mut self.inner
+    }
+
+    fn pull_inner(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
         let pulled = self.inner.pull(out, wait)?;
         let info = self.inner.info();
         let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,25 +203,5 @@ impl PacketSource for Watched {
             _ => captures.push(info),
         }
         Ok(pulled)
-    }
-
-    fn stop(&mut self) {
-        self.inner.stop();
-    }
-
-    fn position(&self) -> Position {
-        self.inner.position()
-    }
-
-    fn clock(&self) -> Option<Clock> {
-        self.inner.clock()
-    }
-
-    fn drops(&self) -> Drops {
-        self.inner.drops()
-    }
-
-    fn take_warnings(&mut self) -> Vec<SourceWarning> {
-        self.inner.take_warnings()
     }
 }

@@ -8,6 +8,7 @@ mod compressed;
 mod error;
 mod expand;
 mod input;
+mod layer;
 mod order;
 mod pcap;
 mod pcapng;
@@ -25,6 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use compressed::Compression;
 pub use error::{SourceError, SourceWarning, Trouble};
+pub use layer::SourceLayer;
 pub use reader::{CaptureReader, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 pub use set::{CaptureOptions, CaptureSet};
 
