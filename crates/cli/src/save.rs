@@ -7,6 +7,9 @@ use clap::{Args, ValueEnum};
 use joyfuljay_core::config::ByteSize;
 use joyfuljay_io::save::{CaptureWriter, Rotation, SaveError};
 
+/// The writer of frames that are kept, if any are, and whether it may lose some.
+pub type Saving = Option<(CaptureWriter, bool)>;
+
 /// Where frames are kept, and in how many files.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Saved packets")]
@@ -41,7 +44,7 @@ pub enum OnError {
 
 impl SaveArgs {
     /// The writer that was asked for, and whether frames may be lost.
-    pub fn open(&self) -> Result<Option<(CaptureWriter, bool)>, SaveError> {
+    pub fn open(&self) -> Result<Saving, SaveError> {
         let Some(path) = &self.save_pcap else { return Ok(None) };
         let rotation = Rotation {
             bytes: self.save_pcap_size.map(|size| size.0),

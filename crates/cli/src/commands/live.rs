@@ -1,7 +1,6 @@
 //! `jj live`: rows of what passes network interfaces, until a signal or a duration ends it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,19 +8,16 @@ use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_capture::live::{self, LiveOptions, LiveSource};
 use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
-use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::sink::{Format, Lasting, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::PacketSource;
 
-use super::extract::{Concluded, HowArgs, MetricsArgs, OutputArgs};
+use super::running::{self, Concluded, HowArgs, MetricsArgs, OutputArgs};
 use crate::error::CliError;
-use crate::human;
 use crate::notify::Notify;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
-use crate::progress::Bar;
-use crate::save::SaveArgs;
+use crate::save::{SaveArgs, Saving};
 use crate::say;
-use crate::signals::{Interrupt, Phase};
+use crate::signals::Phase;
 use crate::spoken::Spoken;
 
 /// Packets of network interfaces in, one row of features per flow out, as flows end.
@@ -114,9 +110,6 @@ impl CaptureArgs {
     }
 }
 
-/// The writer of saved frames, and whether it may lose some.
-type Saving = Option<(CaptureWriter, bool)>;
-
 /// Interfaces, output, and where frames are saved.
 type Opened = (Box<dyn PacketSource>, Box<dyn RowSink>, Saving);
 
@@ -132,20 +125,9 @@ impl Live {
         let lasting = Lasting::default();
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
         pipeline.turn_to_stream()?;
-        let interrupt = Interrupt::watch(control.clone())
-            .map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))?;
+        let interrupt = running::watch(control.clone())?;
         interrupt.reopens(lasting.clone());
-        for note in pipeline.plan().notes() {
-            say::line(format_args!("note: {note}"));
-        }
-        let server = match self.metrics.start(self.how.quiet)? {
-            Some((server, metrics)) => {
-                pipeline = pipeline.with_metrics(Arc::new(metrics));
-                Some(server)
-            }
-            None => None,
-        };
-        let bar = Bar::new(self.how.wants_progress());
+        let (mut pipeline, server, bar) = self.how.begin(pipeline, &self.metrics)?;
         let shown = bar.clone();
         let notify = Notify::from_environment(lasting.clone());
         let progressing = notify.clone();
@@ -156,13 +138,9 @@ impl Live {
 
         let result = match self.open(&pipeline, &options, &lasting, format, target) {
             Ok((source, sink, saving)) => {
-                if let Some((writer, or_lose)) = saving {
-                    pipeline = pipeline.saving(writer, or_lose);
-                }
                 interrupt.enter(Phase::Stream);
+                pipeline = self.how.opened(pipeline, saving);
                 if self.how.is_for_people() {
-                    let bytes = human::bytes(pipeline.max_memory());
-                    say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
                     say::line(format_args!("capturing from {}", self.interfaces.join(", ")));
                 }
                 notify.ready(&format!("capturing from {}", self.interfaces.join(", ")));

@@ -1,4 +1,4 @@
-//! The subcommands, one file each; the exports share one.
+//! The subcommands, one file each; the exports share one. `running` has what those that make rows share.
 
 mod completions;
 mod export;
@@ -7,6 +7,7 @@ mod features;
 mod info;
 mod live;
 mod profiles;
+mod running;
 mod schema;
 
 use crate::error::CliError;

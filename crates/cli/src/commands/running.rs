@@ -1,0 +1,232 @@
+//! What commands that make rows share: where rows go, how the run is shown, its metrics, its beginning and its end.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use joyfuljay::{Pipeline, RunControl, Summary};
+use joyfuljay_io::sink::{Compression, Format, Target};
+use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
+
+use crate::error::CliError;
+use crate::human;
+use crate::out;
+use crate::progress::Bar;
+use crate::save::Saving;
+use crate::say;
+use crate::signals::{Interrupt, Phase};
+use crate::summary::{self, Report};
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArgs {
+    /// Where rows go: a file, or - for standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(super) output: PathBuf,
+    /// Format of the rows: csv, json (one object a line), parquet or arrow [default: by the extension of the output,
+    /// else csv].
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// Compression of Parquet pages: none, snappy or zstd.
+    #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
+    pub(super) compression: Compression,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub(super) struct HowArgs {
+    /// Show the progress bar although standard error is no terminal.
+    #[arg(long, overrides_with = "no_progress")]
+    progress: bool,
+    /// Show no progress bar.
+    #[arg(long, overrides_with = "progress")]
+    no_progress: bool,
+    /// The form of the summary on standard error.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = SummaryForm::Text)]
+    summary: SummaryForm,
+    /// Neither progress nor summary; warnings and errors stay.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Show every warning.
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SummaryForm {
+    Text,
+    Json,
+    None,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Metrics")]
+pub(super) struct MetricsArgs {
+    /// Serve Prometheus metrics on this port while the run goes on; 0 takes any free one.
+    #[arg(long, value_name = "PORT")]
+    prometheus_port: Option<u16>,
+    /// The address to serve them on.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "prometheus_port")]
+    prometheus_addr: String,
+    /// Keep serving for so long after the end, also of a run that failed, so that a last scrape sees the final counts.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "prometheus_port")]
+    prometheus_linger: f64,
+    /// Prometheus web configuration file: TLS and basic authentication for the metrics.
+    #[arg(long, value_name = "FILE", requires = "prometheus_port")]
+    prometheus_web_config: Option<PathBuf>,
+}
+
+/// A run that is over.
+pub(super) struct Concluded<'a> {
+    pub(super) result: Result<Summary, CliError>,
+    pub(super) server: Option<ServerHandle>,
+    pub(super) metrics: &'a MetricsArgs,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) output: &'a Path,
+    pub(super) format: Format,
+}
+
+/// Signals of a run.
+pub(super) fn watch(control: RunControl) -> Result<Interrupt, CliError> {
+    Interrupt::watch(control).map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))
+}
+
+const SIGINT: i32 = 2;
+
+impl OutputArgs {
+    pub(super) fn resolve(&self) -> Result<(Format, Target), CliError> {
+        if self.output.as_os_str() == "-" {
+            out::check()?;
+            let format = self.format.unwrap_or(Format::Csv);
+            if matches!(format, Format::Parquet | Format::Arrow) && std::io::stdout().is_terminal() {
+                return Err(CliError::Usage(format!(
+                    "{format} is binary and standard output is a terminal: add -o FILE.{format}, or pipe it into a program"
+                )));
+            }
+            return Ok((format, Target::Stdout));
+        }
+        let path = self.output.clone();
+        let format = match self.format {
+            Some(format) => format,
+            // A device or a pipe has no extension to tell; a file without one gets an error that asks for -f.
+            None if path.extension().is_none() && path.exists() && !path.is_file() && !path.is_dir() => Format::Csv,
+            None => Format::from_path(&path)
+                .map_err(|e| CliError::Usage(format!("{e} (with -f, or as the extension of -o)")))?,
+        };
+        Ok((format, Target::File(path)))
+    }
+}
+
+impl HowArgs {
+    fn wants_progress(&self) -> Option<bool> {
+        match (self.quiet || self.no_progress, self.progress) {
+            (true, _) => Some(false),
+            (_, true) => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Says what the user should know, and serves metrics where they were asked for.
+    pub(super) fn begin(
+        &self,
+        pipeline: Pipeline,
+        metrics: &MetricsArgs,
+    ) -> Result<(Pipeline, Option<ServerHandle>, Bar), CliError> {
+        for note in pipeline.plan().notes() {
+            say::line(format_args!("note: {note}"));
+        }
+        let (pipeline, server) = match metrics.start(self.quiet)? {
+            Some((server, metrics)) => (pipeline.with_metrics(Arc::new(metrics)), Some(server)),
+            None => (pipeline, None),
+        };
+        Ok((pipeline, server, Bar::new(self.wants_progress())))
+    }
+
+    /// The pipeline of a run whose input and output are open.
+    pub(super) fn opened(&self, pipeline: Pipeline, saving: Saving) -> Pipeline {
+        if self.is_for_people() {
+            let bytes = human::bytes(pipeline.max_memory());
+            say::line(format_args!("memory for flows: at most {bytes} (max_memory)"));
+        }
+        match saving {
+            Some((writer, or_lose)) => pipeline.saving(writer, or_lose),
+            None => pipeline,
+        }
+    }
+
+    /// What the run was, or why it failed: said, and kept for a last scrape.
+    pub(super) fn conclude(&self, run: Concluded<'_>) -> Result<(), CliError> {
+        let Concluded { result, server, metrics, interrupt, output, format } = run;
+        let summary = match (result, server.as_ref()) {
+            (Ok(summary), _) => summary,
+            // Counted, but not scraped yet: an alert on failed runs could never fire.
+            (Err(error @ (CliError::Failed(_) | CliError::Usage(_))), Some(_)) if metrics.prometheus_linger > 0.0 => {
+                let code = error.report();
+                metrics.linger(server, interrupt);
+                return Err(CliError::Said(code));
+            }
+            (Err(error), _) => return Err(error),
+        };
+        summary::print_warnings(&summary, self.verbose);
+        if summary.cancelled {
+            return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
+        }
+        let output = output.to_string_lossy();
+        let report = Report { summary: &summary, output: &output, format: format.name() };
+        match self.summary {
+            _ if self.quiet => {}
+            SummaryForm::Text => say::text_as_is(&report.text()),
+            SummaryForm::Json => say::text_as_is(&format!("{}\n", report.json())),
+            SummaryForm::None => {}
+        }
+        metrics.linger(server, interrupt);
+        Ok(())
+    }
+
+    /// Whether people read along.
+    pub(super) fn is_for_people(&self) -> bool {
+        !self.quiet && matches!(self.summary, SummaryForm::Text)
+    }
+}
+
+impl MetricsArgs {
+    fn start(&self, quiet: bool) -> Result<Option<(ServerHandle, PrometheusMetrics)>, CliError> {
+        let Some(port) = self.prometheus_port else { return Ok(None) };
+        if !(0.0..=MAX_LINGER).contains(&self.prometheus_linger) {
+            return Err(CliError::Usage(format!("--prometheus-linger takes 0 to {MAX_LINGER} seconds")));
+        }
+        let failed = |e: &dyn std::fmt::Display| CliError::Failed(e.to_string());
+        let registry = Registry::new().with_process();
+        let metrics =
+            PrometheusMetrics::new(&registry, joyfuljay_monitoring::DEFAULT_NAMESPACE).map_err(|e| failed(&e))?;
+        let mut options = ServerOptions::default();
+        options.web_config.clone_from(&self.prometheus_web_config);
+        let server = joyfuljay_monitoring::start_server(&self.prometheus_addr, port, &registry, options)
+            .map_err(|e| failed(&e))?;
+        if let Some(warning) = server.warning() {
+            say::line(format_args!("warning: {warning}"));
+        }
+        if !quiet {
+            say::line(format_args!("metrics at {}metrics", server.url()));
+        }
+        Ok(Some((server, metrics)))
+    }
+
+    fn linger(&self, server: Option<ServerHandle>, interrupt: &Interrupt) {
+        const STEP: Duration = Duration::from_millis(50);
+        let Some(server) = server else { return };
+        interrupt.enter(Phase::Over);
+        let mut left = Duration::from_secs_f64(self.prometheus_linger);
+        while !left.is_zero() && interrupt.signal().is_none() {
+            let step = left.min(STEP);
+            std::thread::sleep(step);
+            left -= step;
+        }
+        server.close();
+    }
+}
+
+/// A day: what runs longer than that is a service of its own, not the end of a run.
+const MAX_LINGER: f64 = 86_400.0;
