@@ -1,7 +1,6 @@
 """Runs the built `jj` as a user does. JJ names the binary; scripts/test sets it."""
 
 import json
-import os
 import pathlib
 import struct
 import subprocess
@@ -11,16 +10,12 @@ import pytest
 
 DATA = pathlib.Path(__file__).parent.parent / "data"
 sys.path.insert(0, str(DATA.parent / "common"))
+
+from binary import binary  # noqa: E402
+
 #: Without a window, `all` leaves the group connection out over a pipe: with one, files and pipes have the same columns.
 WINDOW = ["--set", "connection_window=60"]
 FOUR_GROUPS = ["--features", "flow_meta", "--features", "timing", "--features", "size", "--features", "tcp"]
-
-
-def binary():
-    path = os.environ.get("JJ")
-    if not path or not os.access(path, os.X_OK):
-        pytest.exit("set JJ to the path of the jj binary (scripts/test does)", returncode=2)
-    return path
 
 
 @pytest.fixture(scope="session")

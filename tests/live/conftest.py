@@ -16,6 +16,7 @@ VETH = ROOT / "scripts/veth"
 SEND = pathlib.Path(__file__).parent / "send.py"
 sys.path.insert(0, str(ROOT / "tests/common"))
 
+from binary import binary  # noqa: E402
 from scrapes import PATIENCE, wait_for  # noqa: E402
 
 
@@ -43,10 +44,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def jj():
-    path = os.environ.get("JJ")
-    if not path or not os.access(path, os.X_OK):
-        pytest.exit("set JJ to the path of the jj binary (scripts/test does)", returncode=2)
-    return path
+    return binary()
 
 
 class Wire:

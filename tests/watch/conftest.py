@@ -1,6 +1,5 @@
 """Tests of what watches a run from outside: Prometheus, a browser. JJ names the binary; scripts/test sets it."""
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -9,16 +8,14 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "common"))
 
+from binary import binary
 from paced import ROOT, PacedRun
 from scraper import SCRIPT, UNAVAILABLE, Prometheus
 
 
 @pytest.fixture(scope="session")
 def jj():
-    path = os.environ.get("JJ")
-    if not path or not os.access(path, os.X_OK):
-        pytest.exit("set JJ to the path of the jj binary (scripts/test does)", returncode=2)
-    return path
+    return binary()
 
 
 @pytest.fixture
