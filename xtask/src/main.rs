@@ -2,6 +2,7 @@
 //! and `cargo xtask mutate FOLDER`.
 
 mod agreement;
+mod capture;
 mod check_data;
 mod generate;
 mod mutate;

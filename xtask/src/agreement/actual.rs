@@ -8,11 +8,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
-use joyfuljay::sink::MemorySink;
-use joyfuljay::source::CaptureSet;
-use joyfuljay::{Config, Pipeline};
+use joyfuljay::Config;
 
-use super::expected::{Key, key};
+use crate::capture::{self, Key, ordered};
 
 /// The rows of a capture.
 #[derive(Default)]
@@ -35,18 +33,9 @@ pub enum Value<'a> {
 impl Rows {
     /// Reads a capture; what comes before damage is kept.
     pub fn of(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let config = Config {
-            flow_timeout: 1e9,
-            active_timeout: Some(1e9),
-            terminate_on_fin_rst: false,
-            num_workers: Some(1),
-            ..Config::default()
-        };
-        let source = CaptureSet::open(&[path.display().to_string()], &Default::default())?;
-        let sink = MemorySink::new();
-        let rows = sink.rows();
-        Pipeline::new(config)?.run(Box::new(source), Box::new(sink))?;
-        let batches = rows.take();
+        let config =
+            Config { flow_timeout: 1e9, active_timeout: Some(1e9), terminate_on_fin_rst: false, ..Config::default() };
+        let (_, batches) = capture::run(path, config)?;
         let mut by_key: HashMap<Key, Vec<(usize, usize)>> = HashMap::new();
         for (at, batch) in batches.iter().enumerate() {
             for row in 0..batch.num_rows() {
@@ -60,7 +49,7 @@ impl Rows {
                     continue;
                 };
                 let ends = ((src.parse()?, port("src_port")), (dst.parse()?, port("dst_port")));
-                by_key.entry(key(u8::try_from(protocol)?, ends.0, ends.1)).or_default().push((at, row));
+                by_key.entry(ordered(u8::try_from(protocol)?, ends.0, ends.1).0).or_default().push((at, row));
             }
         }
         Ok(Self { batches, by_key })

@@ -5,15 +5,8 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::path::Path;
 
+use crate::capture::{Key, ordered};
 use crate::table::{Row, rows};
-
-/// Protocol and unordered end points; a port that is not there is 0.
-pub type Key = (u8, (IpAddr, u16), (IpAddr, u16));
-
-/// A key of two end points in whatever order.
-pub fn key(protocol: u8, a: (IpAddr, u16), b: (IpAddr, u16)) -> Key {
-    (protocol, a.min(b), a.max(b))
-}
 
 /// A flow with its features.
 pub struct Flow {
@@ -85,11 +78,12 @@ fn features(expected: &mut Expected, tables: &Path, group: &str, below: &str) ->
     for row in rows(&path)? {
         let flow = Flow {
             group: at,
-            key: key(
+            key: ordered(
                 row.number("protocol")?,
                 (address(row.text("src_ip")?)?, row.number("src_port")?),
                 (address(row.text("dst_ip")?)?, row.number("dst_port")?),
-            ),
+            )
+            .0,
             values: names.iter().map(|n| Ok((n.clone(), row.text(n)?.to_owned()))).collect::<Result<_, String>>()?,
         };
         expected.captures.entry(format!("{below}{}", row.text("file")?)).or_default().flows.push(flow);
@@ -106,7 +100,7 @@ fn fingerprints(expected: &mut Expected, tables: &Path, below: &str) -> Result<(
         if values.split(';').all(str::is_empty) {
             return Ok(());
         }
-        let key = key(
+        let (key, _) = ordered(
             protocol,
             (address(row.text("src")?)?, row.number("sport")?),
             (address(row.text("dst")?)?, row.number("dport")?),

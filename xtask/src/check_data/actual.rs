@@ -7,12 +7,11 @@ use std::path::Path;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
-use joyfuljay::sink::MemorySink;
-use joyfuljay::source::CaptureSet;
-use joyfuljay::{Config, Pipeline, Summary};
+use joyfuljay::{Config, Summary};
 
 use super::expected::Flow;
 use super::false_positives::{self, Seen};
+use crate::capture;
 
 /// What a capture gave.
 #[derive(Debug)]
@@ -43,16 +42,11 @@ pub fn run(path: &Path) -> Result<Answer, Box<dyn Error>> {
         terminate_on_fin_rst: false,
         max_concurrent_flows: 10_000_000,
         specific_features: Some(names),
-        num_workers: Some(1),
         ..Config::default()
     };
-    // Names of captures may hold characters that a pattern gives a meaning; a path is only ever a path here.
-    let source = CaptureSet::open(&[path.display().to_string()], &Default::default())?;
-    let sink = MemorySink::new();
-    let batches = sink.rows();
-    let summary = Pipeline::new(config)?.run(Box::new(source), Box::new(sink))?;
+    let (summary, batches) = capture::run(path, config)?;
     let mut rows = Vec::new();
-    for batch in batches.take() {
+    for batch in batches {
         read(&batch, &mut rows)?;
     }
     Ok(Answer { summary, rows })

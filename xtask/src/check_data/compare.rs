@@ -1,11 +1,11 @@
 //! One capture's answers against the reference.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::actual::{Answer, Row};
 use super::expected::{Capture, Flow};
 use super::false_positives;
+use crate::capture::{Key, ordered};
 
 /// Equal and compared by kind, and what differs.
 #[derive(Debug, Default)]
@@ -34,9 +34,6 @@ impl Verdicts {
         self.judge(kind, want == have, || format!("{what} want {want:?} have {have:?}"));
     }
 }
-
-type End = (IpAddr, u16);
-type Key = (u8, End, End);
 
 /// Compares everything that the reference knows.
 pub fn compare(file: &str, want: &Capture, have: &Answer) -> Verdicts {
@@ -127,11 +124,6 @@ fn total(parts: impl Iterator<Item = ([u64; 2], bool)>, one_way: bool) -> [u64; 
     if one_way { [a + b, 0] } else { [a, b] }
 }
 
-/// The key without direction, and whether `src` is its first end point.
-fn ordered(protocol: u8, src: End, dst: End) -> (Key, bool) {
-    if src <= dst { ((protocol, src, dst), true) } else { ((protocol, dst, src), false) }
-}
-
 fn addresses_only(f: &Flow) -> (Key, bool) {
     ordered(f.protocol, (f.src.0, 0), (f.dst.0, 0))
 }
@@ -142,6 +134,8 @@ fn close(a: f64, b: f64, by: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
     use joyfuljay::Summary;
 
