@@ -24,8 +24,8 @@ use crate::Error;
 use crate::drive::{Drive, Turn};
 use crate::run::{Outcome, Run};
 
-/// Batches that are handed on together. Waking a thread costs as much as tracking a few hundred packets, and a reader that
-/// hands on every batch by itself wakes every flow worker, and each of them the writer.
+/// Batches that are handed on together: a reader that hands on every batch by itself wakes every flow worker, and each of them
+/// the writer. With two workers that took 3 to 5 % more processor time; wall time was the same.
 const TOGETHER: usize = 4;
 
 /// Batches in the pool beyond one for each worker: what the reader may be ahead. It fills one handful, and the workers are
