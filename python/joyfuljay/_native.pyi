@@ -605,6 +605,10 @@ class PrometheusMetrics:
         """
         Records a flow that ended, for the given reason; the flow may be any object.
         """
+    def observe_kafka(self, /, topic: str, rows: SupportsIndex = 0, bytes: SupportsIndex = 0, retries: SupportsIndex = 0, failures: SupportsGetItem[int, tuple[str, SupportsIndex]] = ..., waiting: SupportsIndex = 0, seconds: SupportsGetItem[int, SupportsFloat | SupportsIndex] = ...) -> None:
+        """
+        Records what became of rows for a Kafka topic; each failed one is an error at the stage output, too.
+        """
     def observe_packet(self, /, packet: Any) -> None:
         """
         Records a processed packet: any object with ``total_len``.

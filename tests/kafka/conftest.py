@@ -13,7 +13,7 @@ KAFKA = ROOT / "scripts/kafka"
 sys.path.insert(0, str(ROOT / "tests/common"))
 
 #: A busy machine starts a broker, or fetches one, in less.
-PATIENCE = 300
+PATIENCE = int(os.environ.get("JJ_PATIENCE", "300"))
 
 #: How many rows the long tests write; a million for the heavy form.
 ROWS = int(os.environ.get("JJ_KAFKA_ROWS", "20000"))

@@ -68,7 +68,10 @@ impl From<SinkError> for CliError {
             | SinkError::NoName
             | SinkError::NoDirectory { .. }
             | SinkError::IsDirectory { .. }
-            | SinkError::NotReplaceable { .. } => Self::Usage(e.to_string()),
+            | SinkError::NotReplaceable { .. }
+            | SinkError::NoKafka
+            | SinkError::KafkaConfig { .. }
+            | SinkError::NoColumn { .. } => Self::Usage(e.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

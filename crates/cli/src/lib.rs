@@ -9,6 +9,7 @@
 mod commands;
 mod error;
 mod human;
+mod kafka;
 mod notify;
 mod options;
 mod out;

@@ -96,6 +96,23 @@ pub struct InterfaceDelta {
     pub queue: u64,
 }
 
+/// What became of the rows for a message topic since it was last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DeliveryDelta<'a> {
+    /// Rows that the brokers have acknowledged.
+    pub rows: u64,
+    /// Bytes of their values and keys.
+    pub bytes: u64,
+    /// Requests that were sent again, and rows that a new producer sent again.
+    pub retries: u64,
+    /// Rows that will not be delivered, by reason.
+    pub failures: &'a [(&'a str, u64)],
+    /// Rows that wait for an acknowledgement now.
+    pub waiting: u64,
+    /// Seconds from writing a message to its acknowledgement, one value for each.
+    pub seconds: &'a [f64],
+}
+
 /// What a run reports to its observer. Every method has a default that does nothing, so a sink names only what it
 /// wants; none may block for long or panic, as they are called from the packet path (per batch).
 pub trait MetricsSink: Send + Sync {
@@ -119,6 +136,8 @@ pub trait MetricsSink: Send + Sync {
     fn input_grew(&self, _read: i64, _size: i64) {}
     /// The latest packet time of a source: the mode for captures, the interface or the sensor otherwise.
     fn watermark(&self, _source: &str, _latest: TimeNs) {}
+    /// What became of rows for a message topic.
+    fn delivery(&self, _topic: &str, _delta: &DeliveryDelta<'_>) {}
     /// How far a source of frames that arrive as they are captured is behind.
     fn lag(&self, _source: &str, _seconds: f64) {}
     /// What came in at an interface.

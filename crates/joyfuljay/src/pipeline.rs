@@ -126,7 +126,7 @@ impl Pipeline {
     }
 
     /// The metrics sink.
-    pub(crate) fn metrics(&self) -> Arc<dyn MetricsSink> {
+    pub fn metrics(&self) -> Arc<dyn MetricsSink> {
         Arc::clone(&self.metrics)
     }
 

@@ -4,7 +4,7 @@ use crate::registry::{MetricsError, Registry, default_registry};
 use crate::store::Store;
 use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{InterfaceDelta, MetricsSink, Mode, RunResult, Stage};
+use joyfuljay_core::metrics::{DeliveryDelta, InterfaceDelta, MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -235,6 +235,26 @@ impl MetricsSink for PrometheusMetrics {
 
     fn output_error(&self, sink: &str, kind: &str) {
         self.store.add(Id::OutputErrors, &[sink, kind], 1);
+    }
+
+    fn delivery(&self, topic: &str, d: &DeliveryDelta<'_>) {
+        let s = &self.store;
+        s.add(Id::KafkaRows, &[topic], d.rows);
+        s.add(Id::KafkaBytes, &[topic], d.bytes);
+        s.add(Id::KafkaRetries, &[topic], d.retries);
+        s.set(Id::KafkaQueueDepth, &[topic], d.waiting);
+        for (reason, rows) in d.failures {
+            s.add(Id::KafkaFailures, &[topic, reason], *rows);
+            s.add(Id::Errors, &["output"], *rows);
+        }
+        for seconds in d.seconds {
+            if self.observe(Id::KafkaDeliveryDuration, &[topic], *seconds).is_err() {
+                self.refused();
+            }
+        }
+        if d.rows > 0 {
+            s.set_float(Id::KafkaLastSuccess, &[topic], unix_now());
+        }
     }
 
     fn input_grew(&self, read: i64, size: i64) {

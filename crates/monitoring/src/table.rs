@@ -133,6 +133,13 @@ pub enum Id {
     OutputRetries,
     OutputQueueDepth,
     OutputLastSuccess,
+    KafkaRows,
+    KafkaBytes,
+    KafkaRetries,
+    KafkaFailures,
+    KafkaQueueDepth,
+    KafkaDeliveryDuration,
+    KafkaLastSuccess,
     CapturePackets,
     CaptureDrops,
     CaptureUp,
@@ -174,10 +181,13 @@ const RUN_BUCKETS: &[f64] = &[
 /// A batch of packets takes tens of microseconds; a slow sink may hold one for seconds.
 const BATCH_BUCKETS: &[f64] =
     &[0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+/// A broker at hand answers within milliseconds; one that is away may take the two minutes of a restart.
+const DELIVERY_BUCKETS: &[f64] = &[0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0];
 const SCRAPE_BUCKETS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0, 10.0];
 
 const MODES: Label = Label { name: "mode", values: &["pcap", "live", "remote"] };
 const SINK: Label = Label { name: "sink", values: &[] };
+const TOPIC: Label = Label { name: "topic", values: &[] };
 const QUEUE: Label = Label { name: "queue", values: &["batches", "chunks"] };
 
 /// Every family, in the order of the exposition and of [`Id`].
@@ -291,6 +301,40 @@ pub static METRICS: &[Metric] = &[
         .labels(&[SINK])
         .float()
         .on_use(),
+    // Kafka, by topic, of the command and of the Python package alike.
+    counter(Id::KafkaRows, "kafka_rows_total", "Rows that the brokers have acknowledged.").labels(&[TOPIC]).on_use(),
+    counter(Id::KafkaBytes, "kafka_bytes_total", "Bytes of the values and keys that the brokers have acknowledged.")
+        .unit("bytes")
+        .labels(&[TOPIC])
+        .on_use(),
+    counter(
+        Id::KafkaRetries,
+        "kafka_retries_total",
+        "Requests that were sent again, and rows that a new producer sent again.",
+    )
+    .labels(&[TOPIC])
+    .on_use(),
+    counter(Id::KafkaFailures, "kafka_failures_total", "Rows that were not delivered, by reason.")
+        .labels(&[TOPIC, Label { name: "reason", values: &[] }])
+        .on_use(),
+    gauge(Id::KafkaQueueDepth, "kafka_queue_depth", "Rows that wait for an acknowledgement.").labels(&[TOPIC]).on_use(),
+    histogram(
+        Id::KafkaDeliveryDuration,
+        "kafka_delivery_duration_seconds",
+        DELIVERY_BUCKETS,
+        "Time from writing a message to its acknowledgement.",
+    )
+    .labels(&[TOPIC])
+    .on_use(),
+    gauge(
+        Id::KafkaLastSuccess,
+        "kafka_last_success_timestamp_seconds",
+        "When the brokers last acknowledged a row, Unix time.",
+    )
+    .unit("seconds")
+    .labels(&[TOPIC])
+    .float()
+    .on_use(),
     // Capture, queues, workers, remote sensors: exposed when a source or sink that has them runs.
     counter(
         Id::CapturePackets,

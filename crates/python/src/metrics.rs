@@ -1,5 +1,6 @@
 //! Prometheus metrics: the native counters, and their snapshot for `prometheus_client`.
 
+use joyfuljay_core::metrics::{DeliveryDelta, MetricsSink as _};
 use joyfuljay_monitoring as monitoring;
 use joyfuljay_monitoring::{METRICS, Metric, MetricsError, Value, default_registry};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -141,6 +142,24 @@ impl PrometheusMetrics {
     fn observe_error(&self, stage: &str, error: Option<&Bound<'_, PyAny>>) {
         let _ = error;
         self.inner.observe_error(stage);
+    }
+
+    /// Records what became of rows for a Kafka topic; each failed one is an error at the stage output, too.
+    #[pyo3(signature = (topic, rows=0, bytes=0, retries=0, failures=Vec::new(), waiting=0, seconds=Vec::new()))]
+    #[allow(clippy::too_many_arguments)] // one for each family
+    fn observe_kafka(
+        &self,
+        topic: &str,
+        rows: u64,
+        bytes: u64,
+        retries: u64,
+        failures: Vec<(String, u64)>,
+        waiting: u64,
+        seconds: Vec<f64>,
+    ) {
+        let failures: Vec<_> = failures.iter().map(|(reason, rows)| (reason.as_str(), *rows)).collect();
+        let delta = DeliveryDelta { rows, bytes, retries, failures: &failures, waiting, seconds: &seconds };
+        self.inner.delivery(topic, &delta);
     }
 
     /// Sets the number of flows that are open now.

@@ -71,7 +71,7 @@ class KafkaWriter:
     At the start the topic has to be seen within ``start_timeout`` seconds, else ConnectionError; 0 starts without a broker.
     ``config`` has further properties of librdkafka (``sasl.*``, ``ssl.*``, ``security.protocol``…). ``producer`` is one of your
     own, with the methods of confluent-kafka's or of kafka-python's; it is closed with the writer. ``metrics`` hears of errors at
-    the stage ``output``; a ``PrometheusMetrics`` shows the families ``joyfuljay_kafka_*`` where prometheus_client is installed.
+    the stage ``output``; a ``PrometheusMetrics`` shows the families ``joyfuljay_kafka_*``.
 
     A writer belongs to the process that made it; its methods may be called from several threads.
     """

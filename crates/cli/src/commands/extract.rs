@@ -1,14 +1,15 @@
 //! `jj extract`: the main job.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_core::metrics::Mode;
-use joyfuljay_io::sink::{self, Format, RowSink, SinkOptions, Target};
+use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource};
 
-use super::running::{self, Concluded, HowArgs, MetricsArgs, OutputArgs};
+use super::output::{Lifetime, Output, OutputArgs};
+use super::running::{self, Concluded, HowArgs, MetricsArgs};
 use crate::error::CliError;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
 use crate::progress::ClockNote;
@@ -69,7 +70,7 @@ struct FindArgs {
 impl Extract {
     pub fn run(self) -> Result<(), CliError> {
         let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
-        let (format, target) = self.output.resolve()?;
+        let output = self.output.resolve(Lifetime::Ends)?;
         let control = RunControl::new();
         let pipeline = Pipeline::new(config)?.with_control(control.clone());
         let interrupt = running::watch(control)?;
@@ -86,7 +87,7 @@ impl Extract {
         }));
 
         let said = pipeline.plan().notes().to_vec();
-        let result = match self.open(&mut pipeline, format, target) {
+        let result = match self.open(&mut pipeline, &output) {
             Ok((source, sink, saving)) => {
                 for note in pipeline.plan().notes().iter().filter(|note| !said.contains(note)) {
                     say::line(format_args!("note: {note}"));
@@ -103,14 +104,7 @@ impl Extract {
         };
         // Off the screen before anything else is said, also an error.
         bar.finish();
-        self.how.conclude(Concluded {
-            result,
-            server,
-            metrics: &self.metrics,
-            interrupt: &interrupt,
-            output: &self.output.output,
-            format,
-        })
+        self.how.conclude(Concluded { result, server, metrics: &self.metrics, interrupt: &interrupt, output: &output })
     }
 }
 
@@ -119,24 +113,20 @@ type Opened = (CaptureSet, Box<dyn RowSink>, Saving);
 
 impl Extract {
     /// Opens input and output; a failure is reported to the metrics.
-    fn open(&self, pipeline: &mut Pipeline, format: Format, target: Target) -> Result<Opened, CliError> {
-        let opened = || -> Result<_, joyfuljay::Error> {
+    fn open(&self, pipeline: &mut Pipeline, output: &Output) -> Result<Opened, CliError> {
+        let mut opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
             if source.is_stream() {
                 pipeline.turn_to_stream()?;
             }
-            match &target {
-                // A redirection may lead to a file among the captures, too.
-                Target::Stdout => source.exclude_output(Path::new("/dev/stdout"))?,
-                Target::File(path) => source.exclude_output(path)?,
+            if let Some(path) = output.excluded() {
+                source.exclude_output(path)?;
             }
             if let Some(path) = &self.save.save_pcap {
                 source.exclude_output(path)?;
             }
-            let mut options = SinkOptions::default();
-            options.compression = self.output.compression;
             let saving = self.save.open()?;
-            match sink::open_sink(format, target, pipeline.schema(), &options) {
+            match output.open(pipeline, None) {
                 Ok(sink) => Ok((source, sink, saving)),
                 Err(error) => {
                     if let Some((writer, _)) = saving {

@@ -8,10 +8,11 @@ use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_capture::live::{self, LiveOptions, LiveSource};
 use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
-use joyfuljay_io::sink::{Format, Lasting, RowSink, SinkOptions, Target};
+use joyfuljay_io::sink::{Lasting, RowSink};
 use joyfuljay_io::source::PacketSource;
 
-use super::running::{self, Concluded, HowArgs, MetricsArgs, OutputArgs};
+use super::output::{Lifetime, Output, OutputArgs};
+use super::running::{self, Concluded, HowArgs, MetricsArgs};
 use crate::error::CliError;
 use crate::notify::Notify;
 use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
@@ -117,9 +118,9 @@ impl Live {
     pub fn run(self) -> Result<(), CliError> {
         let options = self.capture.options()?;
         let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
-        let (format, target) = self.output.resolve()?;
+        let output = self.output.resolve(Lifetime::Lasts)?;
         if self.capture.check {
-            return self.check(&options);
+            return self.check(&options, &output);
         }
         let control = RunControl::new();
         let lasting = Lasting::default();
@@ -136,7 +137,7 @@ impl Live {
             shown.update(p);
         }));
 
-        let result = match self.open(&pipeline, &options, &lasting, format, target) {
+        let result = match self.open(&pipeline, &options, &lasting, &output) {
             Ok((source, sink, saving)) => {
                 interrupt.enter(Phase::Stream);
                 pipeline = self.how.opened(pipeline, saving);
@@ -150,14 +151,7 @@ impl Live {
         };
         notify.stopping();
         bar.finish();
-        self.how.conclude(Concluded {
-            result,
-            server,
-            metrics: &self.metrics,
-            interrupt: &interrupt,
-            output: &self.output.output,
-            format,
-        })
+        self.how.conclude(Concluded { result, server, metrics: &self.metrics, interrupt: &interrupt, output: &output })
     }
 
     /// Input and output; where they cannot be had, the metrics are told.
@@ -166,21 +160,21 @@ impl Live {
         pipeline: &Pipeline,
         options: &LiveOptions,
         lasting: &Lasting,
-        format: Format,
-        target: Target,
+        output: &Output,
     ) -> Result<Opened, CliError> {
         let opened = || -> Result<_, joyfuljay::Error> {
-            let mut sink_options = SinkOptions::default();
-            sink_options.compression = self.output.compression;
-            // The output first: a capture that is open and not read loses packets.
-            let sink = lasting.open(format, target, pipeline.schema(), &sink_options)?;
-            let mut source: Box<dyn PacketSource> = Box::new(LiveSource::open(&self.interfaces, options)?);
-            let process = self.capture.process.clone().map(Process::Name).or(self.capture.pid.map(Process::Pid));
-            if let Some(process) = process {
-                source = Box::new(OfProcess::new(source, process)?);
+            let saving = self.save.open()?;
+            // The output before the input: a capture that is open and not read loses packets.
+            let opened = output.open(pipeline, Some(lasting)).map_err(joyfuljay::Error::from);
+            match opened.and_then(|sink| Ok((self.source(options)?, sink))) {
+                Ok((source, sink)) => Ok((source, sink, saving)),
+                Err(error) => {
+                    if let Some((writer, _)) = saving {
+                        writer.discard();
+                    }
+                    Err(error)
+                }
             }
-            // The last, as what it makes is there at once.
-            Ok((source, sink, self.save.open()?))
         };
         opened().map_err(|error| {
             pipeline.not_begun(Mode::Live, &error);
@@ -188,11 +182,20 @@ impl Live {
         })
     }
 
+    fn source(&self, options: &LiveOptions) -> Result<Box<dyn PacketSource>, joyfuljay::Error> {
+        let source: Box<dyn PacketSource> = Box::new(LiveSource::open(&self.interfaces, options)?);
+        let process = self.capture.process.clone().map(Process::Name).or(self.capture.pid.map(Process::Pid));
+        Ok(match process {
+            Some(process) => Box::new(OfProcess::new(source, process)?),
+            None => source,
+        })
+    }
+
     /// Says what capturing needs.
-    fn check(&self, options: &LiveOptions) -> Result<(), CliError> {
+    fn check(&self, options: &LiveOptions, output: &Output) -> Result<(), CliError> {
         let mut checks = live::check(&self.interfaces, options);
-        if self.output.output.as_os_str() != "-" {
-            checks.push(live::Check { what: "output".into(), found: may_write(&self.output.output) });
+        if let Some(path) = output.file() {
+            checks.push(live::Check { what: "output".into(), found: may_write(path) });
         }
         let mut missing = 0;
         for check in &checks {

@@ -6,6 +6,7 @@ mod extract;
 mod features;
 mod info;
 mod live;
+mod output;
 mod profiles;
 mod running;
 mod schema;

@@ -1,38 +1,21 @@
-//! What commands that make rows share: where rows go, how the run is shown, its metrics, its beginning and its end.
+//! What commands that make rows share: how the run is shown, its metrics, its beginning and its end.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use joyfuljay::{Pipeline, RunControl, Summary};
-use joyfuljay_io::sink::{Compression, Format, Target};
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
 
+use super::output::Output;
 use crate::error::CliError;
 use crate::human;
-use crate::out;
 use crate::progress::Bar;
 use crate::save::Saving;
 use crate::say;
 use crate::signals::{Interrupt, Phase};
 use crate::summary::{self, Report};
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(super) struct OutputArgs {
-    /// Where rows go: a file, or - for standard output.
-    #[arg(short, long, value_name = "FILE", default_value = "-")]
-    pub(super) output: PathBuf,
-    /// Format of the rows: csv, json (one object a line), parquet or arrow [default: by the extension of the output,
-    /// else csv].
-    #[arg(short, long, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
-    /// Compression of Parquet pages: none, snappy or zstd.
-    #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
-    pub(super) compression: Compression,
-}
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run")]
@@ -84,8 +67,7 @@ pub(super) struct Concluded<'a> {
     pub(super) server: Option<ServerHandle>,
     pub(super) metrics: &'a MetricsArgs,
     pub(super) interrupt: &'a Interrupt,
-    pub(super) output: &'a Path,
-    pub(super) format: Format,
+    pub(super) output: &'a Output,
 }
 
 /// Signals of a run.
@@ -94,30 +76,6 @@ pub(super) fn watch(control: RunControl) -> Result<Interrupt, CliError> {
 }
 
 const SIGINT: i32 = 2;
-
-impl OutputArgs {
-    pub(super) fn resolve(&self) -> Result<(Format, Target), CliError> {
-        if self.output.as_os_str() == "-" {
-            out::check()?;
-            let format = self.format.unwrap_or(Format::Csv);
-            if matches!(format, Format::Parquet | Format::Arrow) && std::io::stdout().is_terminal() {
-                return Err(CliError::Usage(format!(
-                    "{format} is binary and standard output is a terminal: add -o FILE.{format}, or pipe it into a program"
-                )));
-            }
-            return Ok((format, Target::Stdout));
-        }
-        let path = self.output.clone();
-        let format = match self.format {
-            Some(format) => format,
-            // A device or a pipe has no extension to tell; a file without one gets an error that asks for -f.
-            None if path.extension().is_none() && path.exists() && !path.is_file() && !path.is_dir() => Format::Csv,
-            None => Format::from_path(&path)
-                .map_err(|e| CliError::Usage(format!("{e} (with -f, or as the extension of -o)")))?,
-        };
-        Ok((format, Target::File(path)))
-    }
-}
 
 impl HowArgs {
     fn wants_progress(&self) -> Option<bool> {
@@ -158,7 +116,7 @@ impl HowArgs {
 
     /// What the run was, or why it failed: said, and kept for a last scrape.
     pub(super) fn conclude(&self, run: Concluded<'_>) -> Result<(), CliError> {
-        let Concluded { result, server, metrics, interrupt, output, format } = run;
+        let Concluded { result, server, metrics, interrupt, output } = run;
         let summary = match (result, server.as_ref()) {
             (Ok(summary), _) => summary,
             // Counted, but not scraped yet: an alert on failed runs could never fire.
@@ -173,8 +131,8 @@ impl HowArgs {
         if summary.cancelled {
             return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
         }
-        let output = output.to_string_lossy();
-        let report = Report { summary: &summary, output: &output, format: format.name() };
+        let place = output.place();
+        let report = Report { summary: &summary, output: &place, format: output.format() };
         match self.summary {
             _ if self.quiet => {}
             SummaryForm::Text => say::text_as_is(&report.text()),

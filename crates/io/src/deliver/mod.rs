@@ -9,19 +9,25 @@ mod channel;
 mod discard;
 mod file;
 mod growing;
+#[cfg(all(feature = "kafka", unix))]
+mod kafka;
 mod memory;
 mod part;
 mod stdout;
+mod topic;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+
+use arrow_schema::SchemaRef;
 
 pub use self::channel::ChannelSink;
 pub use self::discard::Discard;
 pub(crate) use self::growing::{Growing, Identity};
 pub use self::memory::{MemoryRows, MemorySink};
+pub use self::topic::{Ending, MessageForm, OnFull, TopicOptions};
 use crate::encode::RowBytes;
-use crate::sink::SinkError;
+use crate::sink::{RowSink, SinkError};
 
 /// A place that takes bytes one after the other. Dropped without [`BytePlace::finish`], it leaves nothing that looks whole.
 pub trait BytePlace: Write + Send {
@@ -69,6 +75,22 @@ impl Target {
         };
         Ok(Output::new(place))
     }
+}
+
+/// Opens a Kafka topic for rows of a schema.
+///
+/// # Errors
+/// When a property is not known, the login is refused, or brokers or topic are not there; and always in a build without the cargo
+/// feature `kafka`.
+#[cfg(all(feature = "kafka", unix))]
+pub fn open_topic(options: &TopicOptions, schema: SchemaRef) -> Result<Box<dyn RowSink>, SinkError> {
+    kafka::open(options, schema)
+}
+
+/// As the other, of a build without it.
+#[cfg(not(all(feature = "kafka", unix)))]
+pub fn open_topic(_options: &TopicOptions, _schema: SchemaRef) -> Result<Box<dyn RowSink>, SinkError> {
+    Err(SinkError::NoKafka)
 }
 
 /// Writes bytes made elsewhere (a page, a configuration) as rows are written: a file appears when it is whole, and replaces

@@ -133,6 +133,36 @@ pub enum SinkError {
         /// The name of the sink.
         sink: &'static str,
     },
+    /// This build has no Kafka output.
+    #[error(
+        "this build has no Kafka output: build it with the cargo feature kafka, `cargo build --release -p joyfuljay-cli --features kafka` \
+         (which needs a C compiler, make and perl)"
+    )]
+    NoKafka,
+    /// A property of Kafka output is wrong.
+    #[error("kafka: {message}")]
+    KafkaConfig {
+        /// What and why.
+        message: String,
+    },
+    /// Brokers or topic cannot be had.
+    #[error("{message}")]
+    Kafka {
+        /// Which and why.
+        message: String,
+    },
+    /// Rows were not acknowledged by the brokers.
+    #[error("topic '{topic}': {undelivered} rows were not delivered ({reasons}); {delivered} were")]
+    Undelivered {
+        /// The topic.
+        topic: String,
+        /// How many were not.
+        undelivered: u64,
+        /// How many were.
+        delivered: u64,
+        /// How many for which reason.
+        reasons: String,
+    },
     /// `finish` after a write that failed: what is there is not whole.
     #[error("{target}: an earlier write failed, so the file is not put into place")]
     Incomplete {

@@ -51,17 +51,25 @@ impl Lasting {
             Some(file) => file.open()?,
             None => (open_sink(format, target, schema, options)?, Identity::none()),
         };
-        let encoder = sink.encoder();
-        Ok(Box::new(LastingSink {
+        Ok(self.lasting(sink, file, identity))
+    }
+
+    /// A sink with a place of its own, whose work is seen by [`Lasting::is_busy`].
+    pub fn around(&self, sink: Box<dyn RowSink>) -> Box<dyn RowSink> {
+        self.lasting(sink, None, Identity::none())
+    }
+
+    fn lasting(&self, sink: Box<dyn RowSink>, file: Option<Rotated>, identity: Identity) -> Box<dyn RowSink> {
+        Box::new(LastingSink {
+            name: sink.name(),
+            encoder: sink.encoder(),
             sink: Some(sink),
-            encoder,
             file,
             identity,
-            name: format.name(),
             handle: self.clone(),
             heard: 0,
             before: Written::default(),
-        }))
+        })
     }
 }
 

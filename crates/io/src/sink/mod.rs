@@ -15,7 +15,10 @@ use joyfuljay_core::engine::CHUNK_ROWS;
 
 pub use self::error::SinkError;
 pub use self::lasting::Lasting;
-pub use crate::deliver::{BytePlace, ChannelSink, Discard, MemoryRows, MemorySink, MessagePlace, Target, write_whole};
+pub use crate::deliver::{
+    BytePlace, ChannelSink, Discard, Ending, MemoryRows, MemorySink, MessageForm, MessagePlace, OnFull, Target,
+    TopicOptions, open_topic, write_whole,
+};
 pub use crate::encode::{AsIs, Compression, Encoded, Format, Message, RowBytes, RowEncoder, RowGroup};
 
 use crate::deliver::Output;
@@ -85,7 +88,7 @@ impl Written {
 }
 
 /// Rows of a chunk of text: about a megabyte of 130 columns.
-const TEXT_CHUNK_ROWS: usize = 2_048;
+pub(crate) const TEXT_CHUNK_ROWS: usize = 2_048;
 
 /// Opens a sink for rows of a schema: a format to a place that the user named.
 ///

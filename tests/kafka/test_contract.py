@@ -1,0 +1,355 @@
+"""What `jj -f kafka` and `KafkaWriter` promise alike, each with a real broker: what another project's client reads back is what was
+written, whatever befalls the broker, and no row is lost that is not counted."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from binary import binary
+from conftest import PATIENCE, ROOT, ROWS, free_ports
+from writers import Jj, Python, Refused, address, capture, in_background, numbers, until
+
+both = pytest.mark.parametrize("writer", [Jj, Python], ids=lambda writer: writer.name)
+DEMO = str(ROOT / "tests/data/demo.pcap")
+
+
+@both
+def test_what_is_read_is_what_was_written(broker, writer, tmp_path):
+    """Row for row; JJ_KAFKA_ROWS=1000000 is the heavy form."""
+    began, topic = time.time(), f"all-{writer.name}"
+    path = capture(tmp_path / "some.pcap", ROWS)
+    expected = tmp_path / "rows.jsonl"
+    subprocess.run([binary(), "extract", path, "-o", expected, "--quiet"], check=True)
+    if writer is Jj:
+        command = [binary(), "extract", path, "-f", "kafka", "--kafka-brokers", broker.address, "--kafka-topic", topic, "--quiet"]
+        subprocess.run([*command, "--kafka-key", "src_ip", "--kafka-config", "compression.type=gzip"], check=True)
+    else:
+        from joyfuljay.output import to_kafka
+
+        with open(expected) as lines:
+            rows = (json.loads(line) for line in lines)
+            assert to_kafka(rows, broker.address, topic, key_field="src_ip", compression_type="gzip") == ROWS
+    records = broker.read(topic)
+    assert len(records) == ROWS
+    with open(expected, "rb") as lines:
+        for number, (line, record) in enumerate(zip(lines, records, strict=True)):
+            assert json.loads(record.value, parse_constant=pytest.fail) == json.loads(line)
+            assert record.key == address(number).encode()
+    # The time of a record is that of writing, not that of the flow.
+    assert began - 60 < records[0].timestamp / 1000 <= records[-1].timestamp / 1000 < time.time() + 60
+
+
+@both
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_every_codec_is_there(broker, writer, codec):
+    topic = f"codec-{codec}-{writer.name}"
+    output = writer(broker.address, topic, codec=codec)
+    output.write(range(100))
+    assert output.close().delivered == 100
+    # By librdkafka, which has them all without further packages.
+    import confluent_kafka
+
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": broker.address, "group.id": topic, "auto.offset.reset": "earliest"})
+    try:
+        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+        read = []
+        end = time.monotonic() + PATIENCE
+        while len(read) < 100 and time.monotonic() < end:
+            read += [json.loads(m.value())["src_ip"] for m in consumer.consume(100, 1) if m.error() is None]
+    finally:
+        consumer.close()
+    assert sorted(read) == sorted(map(address, range(100)))
+
+
+@both
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_broker_that_is_restarted_has_every_row_once(own_broker, writer, how):
+    # A session that a killed broker left behind holds up its start.
+    broker = own_broker("broker.session.timeout.ms=1000\nbroker.heartbeat.interval.ms=200\n")
+    output = writer(broker.address, "rows", close_timeout=PATIENCE)
+    output.write(range(ROWS // 2))
+    until(lambda: output.figure("kafka_rows_total") > 0)
+    broker.stop(how)
+    # Half of the rows are written while there is no broker.
+    thread = in_background(lambda: output.write(range(ROWS // 2, ROWS)))
+    until(lambda: output.figure("kafka_queue_depth") > 0)
+    broker.start()
+    thread.join(PATIENCE)
+    outcome = output.close()
+    assert (outcome.delivered, outcome.reasons) == (ROWS, {})
+    assert numbers(broker.read("rows")) == list(range(ROWS))
+
+
+@both
+def test_a_broker_that_does_not_answer_at_the_end(broker, writer):
+    topic = f"silent-{writer.name}"
+    broker.topic(topic)
+    output = writer(broker.address, topic, close_timeout=2)
+    output.write(range(500))
+    until(lambda: output.figure("kafka_rows_total") == 500)
+    broker.signal(signal.SIGSTOP)
+    try:
+        output.write(range(500, 1500))
+        began = time.monotonic()
+        outcome = output.close()
+        assert time.monotonic() - began < 60
+    finally:
+        broker.signal(signal.SIGCONT)
+    assert (outcome.delivered, outcome.reasons) == (500, {"not_acknowledged": 1000})
+    # None is reported written that is not there.
+    assert numbers(broker.read(topic))[:500] == list(range(500))
+
+
+@both
+def test_a_row_above_the_limit_of_the_topic_is_counted_and_the_next_ones_pass(broker, writer):
+    topic = f"small-{writer.name}"
+    broker.topic(topic, max_message_bytes=1000)
+    output = writer(broker.address, topic)
+    output.write(range(1000), large={500})
+    outcome = output.close()
+    assert (outcome.delivered, outcome.reasons) == (999, {"MSG_SIZE_TOO_LARGE": 1})
+    assert sorted(numbers(broker.read(topic))) == [n for n in range(1000) if n != 500]
+
+
+@both
+def test_a_key_has_the_partition_of_other_clients(broker, writer):
+    from kafka import KafkaProducer
+
+    topic = f"keys-{writer.name}"
+    broker.topic(topic, 15)
+    output = writer(broker.address, topic, key="src_ip")
+    output.write(range(100))
+    assert output.close().delivered == 100
+    other = KafkaProducer(bootstrap_servers=broker.address)
+    for number in range(100):
+        other.send(topic, key=address(number).encode(), value=b"other")
+    other.close()
+    ours, theirs = {}, {}
+    for record in broker.read(topic):
+        (theirs if record.value == b"other" else ours)[record.key] = record.partition
+    assert ours == theirs and len(ours) == 100
+    topic = f"no-keys-{writer.name}"
+    broker.topic(topic, 15)
+    output = writer(broker.address, topic, config={"sticky.partitioning.linger.ms": "0"})
+    output.write(range(2000))
+    assert output.close().delivered == 2000
+    records = broker.read(topic)
+    assert {record.key for record in records} == {None} and len({record.partition for record in records}) == 15
+
+
+def login(password):
+    return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.username": "alice", "sasl.password": password}
+
+
+@both
+def test_login(broker, writer):
+    topic = f"login-{writer.name}"
+    output = writer(broker.login_address, topic, config=login("alice-secret"))
+    output.write([1])
+    assert output.close().delivered == 1
+    with pytest.raises(Refused, match=f"[kK]afka at {broker.login_address} refuses the login by PLAIN: .*Authentication failed") as raised:
+        output = writer(broker.login_address, topic, config=login("wrong-secret"))
+        output.close()
+    assert "wrong-secret" not in str(raised.value)
+    assert numbers(broker.read(topic)) == [1]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority, the certificate of 127.0.0.1 that it signed, and another authority."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *map(str, words)], cwd=folder, check=True, capture_output=True)
+
+    try:
+        for name in ("ca", "other"):
+            openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", "-days", 2)
+    except OSError as e:
+        pytest.skip(f"no certificates without openssl: {e}")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=broker")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", 2, "-extfile", "names", "-out", "cert.pem")
+    openssl("pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-out", "pkcs8.pem")
+    (folder / "server.pem").write_text("".join((folder / name).read_text() for name in ("pkcs8.pem", "cert.pem", "ca.pem")))
+    return folder
+
+
+@pytest.fixture
+def tls_broker(own_broker, certificates):
+    port, tls = free_ports(), free_ports()
+    return own_broker(
+        f"listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{port + 1}\n"
+        f"advertised.listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{tls}\n"
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT\n"
+        f"ssl.keystore.type=PEM\nssl.keystore.location={certificates}/server.pem\n",
+        port=port,
+    ), f"127.0.0.1:{tls}"
+
+
+@both
+def test_tls(tls_broker, certificates, writer):
+    broker, address = tls_broker
+    output = writer(address, "tls", config={"security.protocol": "SSL", "ssl.ca.location": str(certificates / "ca.pem")})
+    output.write(range(10))
+    assert output.close().delivered == 10
+    with pytest.raises(Refused, match="certificate verify failed"):
+        writer(address, "tls", config={"security.protocol": "SSL", "ssl.ca.location": str(certificates / "other.pem")}).close()
+    assert len(broker.read("tls")) == 10
+
+
+@both
+def test_a_topic_that_is_not_there_is_named(own_broker, writer):
+    broker = own_broker("auto.create.topics.enable=false\n")
+    with pytest.raises(Refused, match="topic 'absent': .*create it"):
+        writer(broker.address, "absent", start_timeout=3).close()
+    broker.topic("absent")
+    output = writer(broker.address, "absent", start_timeout=PATIENCE)
+    output.write([1])
+    assert output.close().delivered == 1
+
+
+@both
+def test_brokers_that_are_nowhere(writer):
+    nowhere = f"127.0.0.1:{free_ports()}"
+    with pytest.raises(Refused, match=f"[kK]afka at {nowhere} is not ready after 2.*Connection refused"):
+        writer(nowhere, "t", start_timeout=2).close()
+
+
+@both
+def test_a_broker_that_comes_later_gets_every_row(own_broker, writer):
+    broker = own_broker()
+    broker.topic("late")
+    broker.stop()
+    output = writer(broker.address, "late", start_timeout=0, close_timeout=PATIENCE)
+    output.write(range(1000))
+    broker.start()
+    assert output.close().delivered == 1000
+    assert numbers(broker.read("late")) == list(range(1000))
+
+
+@both
+def test_a_broker_that_lost_its_log_gets_the_rows_from_then_on(own_broker, writer):
+    broker = own_broker()
+    output = writer(broker.address, "wiped", close_timeout=PATIENCE)
+    output.write(range(1000))
+    until(lambda: output.figure("kafka_rows_total") == 1000)
+    broker.stop("kill")
+    shutil.rmtree(broker.folder / "data")
+    broker.start()
+    broker.topic("wiped")
+    output.write(range(1000, 2000))
+    outcome = output.close()
+    assert (outcome.delivered, outcome.reasons) == (2000, {})
+    # Those that a new producer had to send again may be there twice, and are counted.
+    found = numbers(broker.read("wiped"))
+    assert sorted(set(found)) == list(range(1000, 2000))
+
+
+@both
+def test_figures(own_broker, writer):
+    broker = own_broker()
+    output = writer(broker.address, "figures", close_timeout=PATIENCE)
+    output.write(range(500))
+    until(lambda: output.figure("kafka_rows_total") == 500)
+    broker.signal(signal.SIGSTOP)
+    try:
+        output.write(range(500, 1000))
+        until(lambda: output.figure("kafka_queue_depth") == 500)
+        assert output.figure("kafka_rows_total") == 500
+    finally:
+        broker.signal(signal.SIGCONT)
+    until(lambda: output.figure("kafka_rows_total") == 1000)
+    read = broker.read("figures")
+    assert output.figure("kafka_bytes_total") == sum(len(r.value) for r in read)
+    assert output.figure("kafka_delivery_duration_seconds_count") == len(read)
+    assert output.figure("kafka_last_success_timestamp_seconds") > 1.7e9
+    assert output.close().delivered == 1000
+
+
+@both
+def test_rows_that_ran_out_of_time_are_counted(own_broker, writer):
+    broker = own_broker()
+    broker.topic("timeout")
+    output = writer(broker.address, "timeout", config={"message.timeout.ms": "2000"})
+    broker.stop("kill")
+    output.write(range(1000))
+    outcome = output.close()
+    assert (outcome.delivered, outcome.reasons) == (0, {"_MSG_TIMED_OUT": 1000})
+
+
+@both
+def test_a_small_queue_holds_the_rows_back_and_loses_none(broker, writer):
+    topic = f"queue-{writer.name}"
+    output = writer(broker.address, topic, config={"queue.buffering.max.messages": "100"})
+    output.write(range(20_000))
+    assert output.close().delivered == 20_000
+    assert numbers(broker.read(topic)) == list(range(20_000))
+
+
+@pytest.mark.parametrize("on_full", ["drop", "spool"])
+def test_rows_that_find_the_queue_full(own_broker, on_full):
+    broker = own_broker()
+    broker.topic("full")
+    output = Jj(broker.address, "full", config={"queue.buffering.max.messages": "100"}, on_full=on_full, close_timeout=PATIENCE)
+    broker.signal(signal.SIGSTOP)
+    try:
+        # It takes all of them although nobody takes a row.
+        output.write(range(20_000))
+        until(lambda: output.written() == 20_000)
+    finally:
+        broker.signal(signal.SIGCONT)
+    outcome = output.close()
+    lost = outcome.reasons.pop("queue_full", 0)
+    assert outcome.reasons == {} and outcome.delivered + lost == 20_000
+    assert (lost > 0) == (on_full == "drop"), outcome
+    found = numbers(broker.read("full"))
+    assert len(found) == outcome.delivered and found == sorted(set(found))
+
+
+def test_a_second_signal_ends_the_wait_for_acknowledgements(own_broker):
+    broker = own_broker()
+    broker.topic("signals")
+    output = Jj(broker.address, "signals", close_timeout=PATIENCE * 10)
+    broker.signal(signal.SIGSTOP)
+    try:
+        output.write(range(1000))
+        until(lambda: output.written() == 1000)
+        # All rows are with the producer. The first one ends the input, and the run waits for the broker.
+        output.child.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            output.child.wait(2)
+        output.child.send_signal(signal.SIGTERM)
+        said = output.said()
+    finally:
+        broker.signal(signal.SIGCONT)
+    assert output.child.returncode == 1 and "not_acknowledged: 1000" in said, said
+
+
+def test_batches_of_arrow_by_the_command(broker):
+    pyarrow = pytest.importorskip("pyarrow")
+    command = [binary(), "extract", DEMO, "-f", "kafka", "--kafka-brokers", broker.address, "--kafka-topic", "arrow-jj", "--quiet"]
+    subprocess.run([*command, "--kafka-format", "arrow", "--kafka-batch-size", "10"], check=True)
+    tables = [pyarrow.ipc.open_stream(r.value).read_all() for r in broker.read("arrow-jj")]
+    whole = subprocess.run([binary(), "extract", DEMO, "-f", "arrow", "--quiet"], capture_output=True, check=True).stdout
+    assert [len(table) for table in tables] == [10, 10, 10, 10, 6]
+    assert pyarrow.concat_tables(tables).to_pylist() == pyarrow.ipc.open_stream(whole).read_all().to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "--kafka-brokers HOST:PORT and --kafka-topic"),
+        (["--kafka-brokers", "::1:9092", "--kafka-topic", "t"], "brackets"),
+        (["--kafka-brokers", "a:1", "--kafka-topic", "t", "--kafka-key", "nothing"], "no column 'nothing'"),
+        (["--kafka-brokers", "a:1", "--kafka-topic", "t", "--kafka-config", "no.such=1"], "no.such"),
+        (["--kafka-brokers", "a:1", "--kafka-topic", "t", "--kafka-config", "compression.type=lzma"], "lzma"),
+        (["--kafka-brokers", "a:1", "--kafka-topic", "t", "-o", "x.csv"], "leave -o out"),
+    ],
+)
+def test_options_that_cannot_be_meant(options, says):
+    done = subprocess.run([binary(), "extract", DEMO, "-f", "kafka", *options], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 2 and says in done.stderr, done.stderr
