@@ -16,6 +16,7 @@ mod out;
 mod progress;
 mod save;
 mod say;
+mod secret;
 mod signals;
 mod spoken;
 mod summary;

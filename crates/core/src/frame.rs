@@ -31,7 +31,7 @@ pub struct Frame {
 }
 
 /// A run of frames in capture order, and the bytes they lie in.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct FrameBatch {
     /// The bytes; readers may leave other things (record headers) between the frames.
     pub data: Vec<u8>,

@@ -113,6 +113,25 @@ pub struct DeliveryDelta<'a> {
     pub seconds: &'a [f64],
 }
 
+/// What one end of a connection between a remote sensor and its client has seen since it last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RemoteDelta {
+    /// Connections begun less those ended.
+    pub connections: i64,
+    /// Connections that took up where an earlier one broke off.
+    pub reconnects: u64,
+    /// Clients turned away for a wrong token.
+    pub auth_failures: u64,
+    /// Messages and bytes sent.
+    pub sent: (u64, u64),
+    /// Messages and bytes received.
+    pub received: (u64, u64),
+    /// Frames that a client was too slow for, as the sensor counts them.
+    pub lost_slow: u64,
+    /// Frames missing in what came, as the client counts them.
+    pub lost_gap: u64,
+}
+
 /// What a run reports to its observer. Every method has a default that does nothing, so a sink names only what it
 /// wants; none may block for long or panic, as they are called from the packet path (per batch).
 pub trait MetricsSink: Send + Sync {
@@ -142,6 +161,8 @@ pub trait MetricsSink: Send + Sync {
     fn lag(&self, _source: &str, _seconds: f64) {}
     /// What came in at an interface.
     fn interface(&self, _interface: &str, _delta: &InterfaceDelta) {}
+    /// What a sensor or its client sent, received and lost.
+    fn remote(&self, _delta: &RemoteDelta) {}
     /// A thread of the run (`main`, or `reader`, `tracker-0`…) used `seconds` of processor time.
     fn worker_busy(&self, _worker: &str, _seconds: f64) {}
     /// An internal queue holds `depth` of the `capacity` entries that it has room for.

@@ -125,7 +125,7 @@ impl Pipeline {
         self.filter.clone().map(|filter| Box::new(filter) as Box<dyn FrameFilter>)
     }
 
-    /// The metrics sink.
+    /// The metrics sink: sources with counts of their own report to it too.
     pub fn metrics(&self) -> Arc<dyn MetricsSink> {
         Arc::clone(&self.metrics)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::EngineSettings;
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{InterfaceDelta, MetricsSink, Mode, RunResult, Stage};
+use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_io::source::{InterfaceCounts, PacketSource, SourceWarning, Trouble};
 
 use crate::Error;
@@ -117,16 +117,8 @@ impl Recorder {
         let mut told = lock(&self.interfaces);
         for counts in &now {
             let before = told.iter().find(|told| told.id == counts.id);
-            let grown = |of: fn(&InterfaceCounts) -> u64| of(counts).saturating_sub(before.map_or(0, of));
-            let delta = InterfaceDelta {
-                up: counts.up,
-                received: grown(|c| c.received),
-                kernel: grown(|c| c.drops.kernel),
-                interface: grown(|c| c.drops.interface),
-                queue: grown(|c| c.drops.queue),
-            };
             if before != Some(counts) {
-                self.metrics.interface(&counts.name, &delta);
+                self.metrics.interface(&counts.name, &counts.since(before));
             }
         }
         *told = now;

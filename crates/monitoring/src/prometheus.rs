@@ -4,7 +4,7 @@ use crate::registry::{MetricsError, Registry, default_registry};
 use crate::store::Store;
 use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{DeliveryDelta, InterfaceDelta, MetricsSink, Mode, RunResult, Stage};
+use joyfuljay_core::metrics::{DeliveryDelta, InterfaceDelta, MetricsSink, Mode, RemoteDelta, RunResult, Stage};
 use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -276,6 +276,20 @@ impl MetricsSink for PrometheusMetrics {
         s.add(Id::CapturePackets, &[interface], d.received);
         for (place, lost) in [("kernel", d.kernel), ("interface", d.interface), ("queue", d.queue)] {
             s.add(Id::CaptureDrops, &[interface, place], lost);
+        }
+    }
+
+    fn remote(&self, d: &RemoteDelta) {
+        let s = &self.store;
+        s.shift(Id::RemoteConnections, &[], d.connections);
+        s.add(Id::RemoteReconnects, &[], d.reconnects);
+        s.add(Id::RemoteAuthFailures, &[], d.auth_failures);
+        for (direction, (messages, bytes)) in [("sent", d.sent), ("received", d.received)] {
+            s.add(Id::RemoteMessages, &[direction], messages);
+            s.add(Id::RemoteBytes, &[direction], bytes);
+        }
+        for (reason, lost) in [("slow_client", d.lost_slow), ("gap", d.lost_gap)] {
+            s.add(Id::RemoteDrops, &[reason], lost);
         }
     }
 

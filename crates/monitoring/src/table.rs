@@ -151,7 +151,10 @@ pub enum Id {
     Watermark,
     Lag,
     RemoteConnections,
+    RemoteReconnects,
     RemoteMessages,
+    RemoteBytes,
+    RemoteDrops,
     RemoteAuthFailures,
     Scrapes,
     ScrapeDuration,
@@ -188,6 +191,7 @@ const SCRAPE_BUCKETS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 
 const MODES: Label = Label { name: "mode", values: &["pcap", "live", "remote"] };
 const SINK: Label = Label { name: "sink", values: &[] };
 const TOPIC: Label = Label { name: "topic", values: &[] };
+const DIRECTION: Label = Label { name: "direction", values: &["sent", "received"] };
 const QUEUE: Label = Label { name: "queue", values: &["batches", "chunks"] };
 
 /// Every family, in the order of the exposition and of [`Id`].
@@ -383,10 +387,28 @@ pub static METRICS: &[Metric] = &[
         .labels(&[Label { name: "source", values: &[] }])
         .float()
         .on_use(),
-    gauge(Id::RemoteConnections, "remote_connections", "Remote clients connected.").on_use(),
+    gauge(Id::RemoteConnections, "remote_connections", "Connections between a sensor and its clients that stand.").on_use(),
+    counter(
+        Id::RemoteReconnects,
+        "remote_reconnects_total",
+        "Connections between a sensor and its clients that took up where an earlier one broke off.",
+    )
+    .on_use(),
     counter(Id::RemoteMessages, "remote_messages_total", "Messages of the remote protocol, by direction.")
-        .labels(&[Label { name: "direction", values: &["sent", "received"] }])
+        .labels(&[DIRECTION])
         .on_use(),
+    counter(Id::RemoteBytes, "remote_bytes_total", "Bytes of the messages of the remote protocol, by direction.")
+        .unit("bytes")
+        .labels(&[DIRECTION])
+        .on_use(),
+    counter(
+        Id::RemoteDrops,
+        "remote_drops_total",
+        "Frames lost between a sensor and a client: the client was too slow (counted by the sensor), or they are missing in what came \
+         (counted by the client).",
+    )
+    .labels(&[Label { name: "reason", values: &["slow_client", "gap"] }])
+    .on_use(),
     counter(Id::RemoteAuthFailures, "remote_auth_failures_total", "Remote clients turned away for a wrong token.")
         .on_use(),
     // The monitoring itself.

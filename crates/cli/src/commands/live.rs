@@ -1,7 +1,6 @@
 //! `jj live`: rows of what passes network interfaces, until a signal or a duration ends it.
 
 use std::path::Path;
-use std::time::Duration;
 
 use clap::Args;
 use joyfuljay::{Pipeline, RunControl};
@@ -9,7 +8,7 @@ use joyfuljay_capture::live::{self, LiveOptions, LiveSource};
 use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::{Lasting, RowSink};
-use joyfuljay_io::source::PacketSource;
+use joyfuljay_io::source::{PacketSource, SourceError};
 
 use super::output::{Lifetime, Output, OutputArgs};
 use super::running::{self, Concluded, HowArgs, MetricsArgs};
@@ -37,6 +36,9 @@ pub struct Live {
     interfaces: Vec<String>,
     #[command(flatten)]
     capture: CaptureArgs,
+    /// Say what capturing needs and whether it is there, and end: exit code 1 where something is missing.
+    #[arg(long, help_heading = "Capture")]
+    check: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -55,9 +57,9 @@ pub struct Live {
     metrics: MetricsArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Capture")]
-struct CaptureArgs {
+pub(super) struct CaptureArgs {
     /// End after so many seconds.
     #[arg(short, long, value_name = "SECONDS")]
     duration: Option<f64>,
@@ -79,14 +81,11 @@ struct CaptureArgs {
     process: Option<String>,
     /// Wait for interfaces that do not exist yet.
     #[arg(long)]
-    wait: bool,
-    /// Say what capturing needs and whether it is there, and end: exit code 1 where something is missing.
-    #[arg(long)]
-    check: bool,
+    pub(super) wait: bool,
 }
 
 impl CaptureArgs {
-    fn options(&self) -> Result<LiveOptions, CliError> {
+    pub(super) fn options(&self) -> Result<LiveOptions, CliError> {
         /// A TiB: beyond what any machine gives to a ring, and far from what overflows.
         const MAX_RING: u64 = 1 << 20;
 
@@ -98,16 +97,22 @@ impl CaptureArgs {
         }
         options.ring_bytes = self.ring_size << 20;
         options.wait_for_interface = self.wait;
-        options.duration = match self.duration {
-            None => None,
-            Some(seconds) => Some(
-                Duration::try_from_secs_f64(seconds)
-                    .ok()
-                    .filter(|d| !d.is_zero() && *d <= LiveOptions::MAX_DURATION)
-                    .ok_or_else(|| CliError::Usage("--duration takes seconds, above 0 and up to a century".into()))?,
-            ),
-        };
+        options.duration = self.duration.map(|seconds| running::duration("--duration", seconds)).transpose()?;
         Ok(options)
+    }
+
+    /// Begins to capture from interfaces.
+    pub(super) fn open(
+        &self,
+        interfaces: &[String],
+        options: &LiveOptions,
+    ) -> Result<Box<dyn PacketSource>, SourceError> {
+        let source = Box::new(LiveSource::open(interfaces, options)?);
+        let process = self.process.clone().map(Process::Name).or(self.pid.map(Process::Pid));
+        Ok(match process {
+            Some(process) => Box::new(OfProcess::new(source, process)?),
+            None => source,
+        })
     }
 }
 
@@ -119,8 +124,8 @@ impl Live {
         let options = self.capture.options()?;
         let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
         let output = self.output.resolve(Lifetime::Lasts)?;
-        if self.capture.check {
-            return self.check(&options, &output);
+        if self.check {
+            return self.say_what_is_missing(&options, &output);
         }
         let control = RunControl::new();
         let lasting = Lasting::default();
@@ -166,7 +171,7 @@ impl Live {
             let saving = self.save.open()?;
             // The output before the input: a capture that is open and not read loses packets.
             let opened = output.open(pipeline, Some(lasting)).map_err(joyfuljay::Error::from);
-            match opened.and_then(|sink| Ok((self.source(options)?, sink))) {
+            match opened.and_then(|sink| Ok((self.capture.open(&self.interfaces, options)?, sink))) {
                 Ok((source, sink)) => Ok((source, sink, saving)),
                 Err(error) => {
                     if let Some((writer, _)) = saving {
@@ -182,17 +187,8 @@ impl Live {
         })
     }
 
-    fn source(&self, options: &LiveOptions) -> Result<Box<dyn PacketSource>, joyfuljay::Error> {
-        let source: Box<dyn PacketSource> = Box::new(LiveSource::open(&self.interfaces, options)?);
-        let process = self.capture.process.clone().map(Process::Name).or(self.capture.pid.map(Process::Pid));
-        Ok(match process {
-            Some(process) => Box::new(OfProcess::new(source, process)?),
-            None => source,
-        })
-    }
-
     /// Says what capturing needs.
-    fn check(&self, options: &LiveOptions, output: &Output) -> Result<(), CliError> {
+    fn say_what_is_missing(&self, options: &LiveOptions, output: &Output) -> Result<(), CliError> {
         let mut checks = live::check(&self.interfaces, options);
         if let Some(path) = output.file() {
             checks.push(live::Check { what: "output".into(), found: may_write(path) });

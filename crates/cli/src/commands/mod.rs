@@ -1,6 +1,8 @@
 //! The subcommands, one file each; the exports share one. `running` has what those that make rows share.
 
 mod completions;
+mod connect;
+mod discover;
 mod export;
 mod extract;
 mod features;
@@ -10,6 +12,7 @@ mod output;
 mod profiles;
 mod running;
 mod schema;
+mod serve;
 
 use crate::error::CliError;
 
@@ -20,6 +23,9 @@ pub use profiles::profile_json;
 pub enum Subcommand {
     Extract(Box<extract::Extract>),
     Live(Box<live::Live>),
+    Serve(Box<serve::Serve>),
+    Connect(Box<connect::Connect>),
+    Discover(discover::Discover),
     Info(info::Info),
     Features(features::Features),
     Schema(schema::Schema),
@@ -36,6 +42,9 @@ impl Subcommand {
         match self {
             Self::Extract(c) => c.run(),
             Self::Live(c) => c.run(),
+            Self::Serve(c) => c.run(),
+            Self::Connect(c) => c.run(),
+            Self::Discover(c) => c.run(),
             Self::Info(c) => c.run(),
             Self::Features(c) => c.run(),
             Self::Schema(c) => c.run(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use joyfuljay::{Pipeline, RunControl, Summary};
+use joyfuljay_capture::live::LiveOptions;
 use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOptions};
 
 use super::output::Output;
@@ -73,6 +74,14 @@ pub(super) struct Concluded<'a> {
 /// Signals of a run.
 pub(super) fn watch(control: RunControl) -> Result<Interrupt, CliError> {
     Interrupt::watch(control).map_err(|e| CliError::Failed(format!("signals cannot be watched for: {e}")))
+}
+
+/// Seconds of an option.
+pub(super) fn duration(option: &str, seconds: f64) -> Result<Duration, CliError> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|d| !d.is_zero() && *d <= LiveOptions::MAX_DURATION)
+        .ok_or_else(|| CliError::Usage(format!("{option} takes seconds, above 0 and up to a century")))
 }
 
 const SIGINT: i32 = 2;
@@ -150,7 +159,7 @@ impl HowArgs {
 }
 
 impl MetricsArgs {
-    fn start(&self, quiet: bool) -> Result<Option<(ServerHandle, PrometheusMetrics)>, CliError> {
+    pub(super) fn start(&self, quiet: bool) -> Result<Option<(ServerHandle, PrometheusMetrics)>, CliError> {
         let Some(port) = self.prometheus_port else { return Ok(None) };
         if !(0.0..=MAX_LINGER).contains(&self.prometheus_linger) {
             return Err(CliError::Usage(format!("--prometheus-linger takes 0 to {MAX_LINGER} seconds")));
@@ -172,7 +181,7 @@ impl MetricsArgs {
         Ok(Some((server, metrics)))
     }
 
-    fn linger(&self, server: Option<ServerHandle>, interrupt: &Interrupt) {
+    pub(super) fn linger(&self, server: Option<ServerHandle>, interrupt: &Interrupt) {
         const STEP: Duration = Duration::from_millis(50);
         let Some(server) = server else { return };
         interrupt.enter(Phase::Over);

@@ -74,6 +74,14 @@ pub enum SourceError {
         /// Why, and the way out.
         problem: String,
     },
+    /// A remote sensor gives no frames.
+    #[error("{place}: {problem}")]
+    Sensor {
+        /// Its host and port.
+        place: String,
+        /// Why, and the way out.
+        problem: String,
+    },
     /// The output is one of the captures.
     #[error("{path} is one of the captures: name another file for the rows")]
     IsOutput {

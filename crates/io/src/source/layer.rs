@@ -37,6 +37,10 @@ impl<T: SourceLayer> PacketSource for T {
         self.inner().mode()
     }
 
+    fn is_stream(&self) -> bool {
+        self.inner().is_stream()
+    }
+
     fn label(&self) -> &str {
         self.inner().label()
     }

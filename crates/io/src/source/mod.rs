@@ -20,7 +20,7 @@ mod step;
 mod testing;
 
 use joyfuljay_core::frame::{FrameBatch, LinkType, TimeNs};
-use joyfuljay_core::metrics::Mode;
+use joyfuljay_core::metrics::{InterfaceDelta, Mode};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -159,6 +159,20 @@ pub struct InterfaceCounts {
     pub drops: Drops,
     /// Times that the kernel's buffer became full.
     pub freezes: u64,
+}
+
+impl InterfaceCounts {
+    /// What came since it was last told, if it was.
+    pub fn since(&self, before: Option<&Self>) -> InterfaceDelta {
+        let grown = |of: fn(&Self) -> u64| of(self).saturating_sub(before.map_or(0, of));
+        InterfaceDelta {
+            up: self.up,
+            received: grown(|c| c.received),
+            kernel: grown(|c| c.drops.kernel),
+            interface: grown(|c| c.drops.interface),
+            queue: grown(|c| c.drops.queue),
+        }
+    }
 }
 
 /// How far a source has come.
