@@ -86,7 +86,8 @@ class Capture:
 
     def __init__(self, wire, side, interfaces, arguments):
         self.rows_file = wire.directory / f"rows-{len(wire.children)}.jsonl"
-        command = ["ip", "netns", "exec", f"{wire.name}-{side}", wire.jj, "live", *interfaces, "-o", self.rows_file, "--summary", "json"]
+        command = ["ip", "netns", "exec", f"{wire.name}-{side}", wire.jj, "live", *interfaces, "--summary", "json"]
+        command += [] if "-o" in arguments else ["-o", self.rows_file]
         self.errors = open(wire.directory / f"said-{len(wire.children)}", "w+b")
         address = str(wire.directory / f"notify-{len(wire.children)}")
         # It says when it stands, as to systemd.

@@ -69,6 +69,7 @@ impl From<SinkError> for CliError {
             | SinkError::NoDirectory { .. }
             | SinkError::IsDirectory { .. }
             | SinkError::NotReplaceable { .. }
+            | SinkError::NotSeveral { .. }
             | SinkError::NoKafka
             | SinkError::KafkaConfig { .. }
             | SinkError::NoColumn { .. } => Self::Usage(e.to_string()),

@@ -30,7 +30,7 @@ pub struct SaveArgs {
 }
 
 /// A year: nobody rotates less often.
-const MAX_SECONDS: u64 = 366 * 86_400;
+pub const MAX_SECONDS: u64 = 366 * 86_400;
 
 /// What to do when packets cannot be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -39,7 +39,11 @@ impl Report<'_> {
         if let Some(list) = list(&ended) {
             out.push_str(&format!(" ({list})"));
         }
-        out.push_str(&format!(", {}\n", plural(s.rows, "row")));
+        out.push_str(&format!(", {}", plural(s.rows, "row")));
+        if s.rows_lost > 0 {
+            out.push_str(&format!(" (lost {}, as they could not be written)", human::count(s.rows_lost)));
+        }
+        out.push('\n');
         if let Some(list) = list(&SkipReason::ALL.map(|r| (r.label(), stats.skipped[r]))) {
             out.push_str(&format!("skipped {} packets: {list}\n", human::count(stats.skipped.total())));
         }
@@ -77,6 +81,7 @@ impl Report<'_> {
         let mut value = summary_json(self.summary);
         if let Value::Object(map) = &mut value {
             map.insert("rows".into(), json!(self.summary.rows));
+            map.insert("rows_lost".into(), json!(self.summary.rows_lost));
             map.insert("output".into(), json!(self.output));
             map.insert("format".into(), json!(self.format));
             map.insert("output_bytes".into(), json!(self.summary.output_bytes));
@@ -188,6 +193,7 @@ mod tests {
             rows: 1,
             output_bytes: 1500,
             elapsed: Duration::from_secs(2),
+            rows_lost: 0,
             warnings: vec![],
             first_ts: None,
             last_ts: None,

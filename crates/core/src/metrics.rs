@@ -150,6 +150,10 @@ pub trait MetricsSink: Send + Sync {
     fn output(&self, _sink: &str, _records: u64, _bytes: u64) {}
     /// The sink of this name failed: `write`, or a kind of its own.
     fn output_error(&self, _sink: &str, _kind: &str) {}
+    /// So many rows were lost on their way to the sink of this name: `disk_full`, or `write` for any other reason.
+    fn output_lost(&self, _sink: &str, _reason: &str, _records: u64) {}
+    /// Of the frames that are to be kept, so many were written and so many could not be.
+    fn frames_saved(&self, _written: u64, _lost: u64) {}
     /// So many more bytes of input were read, and so much larger is the input known to be. Sizes shrink, too: a file may be cut
     /// while it is read.
     fn input_grew(&self, _read: i64, _size: i64) {}
@@ -163,6 +167,8 @@ pub trait MetricsSink: Send + Sync {
     fn interface(&self, _interface: &str, _delta: &InterfaceDelta) {}
     /// What a sensor or its client sent, received and lost.
     fn remote(&self, _delta: &RemoteDelta) {}
+    /// An interface is captured from no more.
+    fn interface_gone(&self, _interface: &str) {}
     /// A thread of the run (`main`, or `reader`, `tracker-0`…) used `seconds` of processor time.
     fn worker_busy(&self, _worker: &str, _seconds: f64) {}
     /// An internal queue holds `depth` of the `capacity` entries that it has room for.

@@ -30,6 +30,7 @@ pub(crate) struct Recorder {
     read: AtomicU64,
     size: AtomicU64,
     rows: AtomicU64,
+    lost: AtomicU64,
     bytes: AtomicU64,
     open: AtomicBool,
 }
@@ -49,6 +50,7 @@ impl Recorder {
             read: AtomicU64::new(0),
             size: AtomicU64::new(0),
             rows: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             open: AtomicBool::new(true),
         }
@@ -121,6 +123,9 @@ impl Recorder {
                 self.metrics.interface(&counts.name, &counts.since(before));
             }
         }
+        // Also those that have another name now.
+        let gone = |told: &&InterfaceCounts| now.iter().all(|counts| counts.name != told.name);
+        told.iter().filter(gone).for_each(|told| self.metrics.interface_gone(&told.name));
         *told = now;
     }
 
@@ -129,6 +134,20 @@ impl Recorder {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         let before = self.bytes.swap(bytes_in_all, Ordering::Relaxed);
         self.metrics.output(sink, rows, bytes_in_all.saturating_sub(before));
+    }
+
+    /// `rows` of those that went into the sink were lost, for this reason.
+    pub(crate) fn lost(&self, sink: &str, reason: &str, rows: u64) {
+        self.rows.fetch_sub(rows, Ordering::Relaxed);
+        self.lost.fetch_add(rows, Ordering::Relaxed);
+        self.metrics.output_lost(sink, reason, rows);
+        self.metrics.output_error(sink, "write");
+        self.metrics.error("output");
+    }
+
+    /// Rows lost so far.
+    pub(crate) fn rows_lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Totals so far.

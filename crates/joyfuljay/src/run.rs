@@ -135,13 +135,23 @@ impl<'a> Run<'a> {
             written => written.inspect_err(|_| self.recorder.metrics().output_error(sink.name(), "write"))?,
         }
         self.recorder.wrote(sink.name(), rows, sink.bytes_written());
+        self.lost(sink);
         Ok(())
     }
 
     /// Sends on what the sink has buffered.
     pub(crate) fn flush(&self, sink: &mut dyn RowSink) -> Result<(), Error> {
         sink.flush().inspect_err(|_| self.recorder.metrics().output_error(sink.name(), "write"))?;
+        self.lost(sink);
         Ok(())
+    }
+
+    /// Counts what a sink that goes on after errors has lost.
+    fn lost(&self, sink: &mut dyn RowSink) {
+        let name = sink.name();
+        for (reason, rows) in sink.take_lost() {
+            self.recorder.lost(name, reason, rows);
+        }
     }
 
     /// Completes the output.
@@ -181,6 +191,7 @@ impl<'a> Run<'a> {
         Ok(Summary {
             stats: recorder.totals(),
             rows: recorder.rows(),
+            rows_lost: recorder.rows_lost(),
             output_bytes: recorder.bytes(),
             elapsed: recorder.elapsed(),
             warnings: recorder.take_warnings(),

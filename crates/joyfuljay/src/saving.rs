@@ -29,10 +29,15 @@ impl Saving {
         clock: Option<Clock>,
         recorder: &Recorder,
     ) -> Result<(), Error> {
+        let before = self.writer.saved();
         let written = self.writer.write_batch(frames).and_then(|()| match clock {
             Some(Clock::Running) => self.writer.tick(now()),
             _ => Ok(()),
         });
+        let now = self.writer.saved();
+        if !frames.frames.is_empty() {
+            recorder.metrics().frames_saved(now.frames - before.frames, now.lost - before.lost);
+        }
         match written {
             Err(error) if self.or_lose => {
                 self.lost(&error, recorder);

@@ -14,6 +14,8 @@ pub struct Summary {
     pub stats: StatsDelta,
     /// Rows written.
     pub rows: u64,
+    /// Rows that could not be written, where the run was to go on without them.
+    pub rows_lost: u64,
     /// Bytes written.
     pub output_bytes: u64,
     /// Wall-clock time of the run.

@@ -26,6 +26,6 @@ pub use generated::generated_files;
 pub use label::{MAX_LABEL_CHARS, MAX_LABEL_VALUES, OTHER};
 pub use prometheus::PrometheusMetrics;
 pub use registry::{MetricsError, Registry, default_registry};
-pub use server::{ServerError, ServerHandle, ServerOptions, start_prometheus_server, start_server};
+pub use server::{Readiness, ServerError, ServerHandle, ServerOptions, start_prometheus_server, start_server};
 pub use snapshot::{Family, Histogram, Sample, Snapshot, Value};
 pub use table::{Created, DEFAULT_NAMESPACE, Id, Kind, Label, METRICS, Metric, Number};

@@ -237,6 +237,15 @@ impl MetricsSink for PrometheusMetrics {
         self.store.add(Id::OutputErrors, &[sink, kind], 1);
     }
 
+    fn output_lost(&self, sink: &str, reason: &str, records: u64) {
+        self.store.add(Id::OutputLost, &[sink, reason], records);
+    }
+
+    fn frames_saved(&self, written: u64, lost: u64) {
+        self.store.add(Id::SavedFrames, &[], written);
+        self.store.add(Id::SavedFramesLost, &[], lost);
+    }
+
     fn delivery(&self, topic: &str, d: &DeliveryDelta<'_>) {
         let s = &self.store;
         s.add(Id::KafkaRows, &[topic], d.rows);
@@ -290,6 +299,15 @@ impl MetricsSink for PrometheusMetrics {
         }
         for (reason, lost) in [("slow_client", d.lost_slow), ("gap", d.lost_gap)] {
             s.add(Id::RemoteDrops, &[reason], lost);
+        }
+    }
+
+    fn interface_gone(&self, interface: &str) {
+        let s = &self.store;
+        s.end(Id::CaptureUp, &[interface]);
+        s.end(Id::CapturePackets, &[interface]);
+        for place in ["kernel", "interface", "queue"] {
+            s.end(Id::CaptureDrops, &[interface, place]);
         }
     }
 

@@ -31,6 +31,8 @@ struct Child {
     cell: Cell,
     /// Whether anybody but the table asked for it.
     used: AtomicBool,
+    /// Whether what it is of has gone. It counts on where it was, should that come again.
+    gone: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,13 @@ impl Store {
         self.cell(id, values);
     }
 
+    /// Ends the series of these label values, until they are fed again.
+    pub(crate) fn end(&self, id: Id, values: &[&str]) {
+        if let Some(child) = self.families[id as usize].find(values) {
+            child.gone.store(true, Relaxed);
+        }
+    }
+
     /// The families that have samples.
     pub(crate) fn snapshot(&self, out: &mut Vec<Family>) {
         for slots in &self.families {
@@ -147,6 +156,9 @@ impl Store {
         });
         if slots.metric.created == Created::UntilUsed {
             child.used.store(true, Relaxed);
+        }
+        if child.gone.load(Relaxed) {
+            child.gone.store(false, Relaxed);
         }
         &child.cell
     }
@@ -176,7 +188,7 @@ impl Slots {
     /// The children that a scrape sees.
     fn shown(&self) -> impl Iterator<Item = &Child> {
         let any_used = self.filled().any(|c| c.used.load(Relaxed));
-        self.filled().filter(move |c| !any_used || c.used.load(Relaxed))
+        self.filled().filter(move |c| (!any_used || c.used.load(Relaxed)) && !c.gone.load(Relaxed))
     }
 
     fn find(&self, values: &[impl AsRef<str>]) -> Option<&Child> {
@@ -225,7 +237,7 @@ impl Child {
             (Kind::Counter, Number::Int) => Cell::Count(AtomicU64::new(0)),
             (Kind::Gauge, Number::Int) => Cell::Level(AtomicI64::new(0)),
         };
-        Self { values, cell, used: AtomicBool::new(false) }
+        Self { values, cell, used: AtomicBool::new(false), gone: AtomicBool::new(false) }
     }
 
     fn sample(&self, metric: &Metric) -> Sample {
@@ -312,6 +324,20 @@ mod tests {
         assert_eq!(s.value("jj_errors_total", &["other"]), Some(903.0));
         assert_eq!(s.value("jj_label_overflow_total", &[]), Some(903.0));
         assert_eq!(s.value("jj_errors_total", &["stage96"]), Some(1.0));
+    }
+
+    #[test]
+    fn a_series_that_ended_counts_on_when_it_comes_again() {
+        let store = Store::new("jj");
+        let value = || snapshot(&store).value("jj_capture_packets_total", &["eth0"]);
+        store.add(Id::CapturePackets, &["eth0"], 2);
+        store.add(Id::CapturePackets, &["eth1"], 9);
+        store.end(Id::CapturePackets, &["eth0"]);
+        store.end(Id::CapturePackets, &["never"]);
+        assert_eq!(value(), None);
+        store.add(Id::CapturePackets, &["eth0"], 3);
+        assert_eq!(value(), Some(5.0));
+        assert_eq!(snapshot(&store).value("jj_capture_packets_total", &["eth1"]), Some(9.0));
     }
 
     #[test]

@@ -130,9 +130,12 @@ pub enum Id {
     OutputRecords,
     OutputBytes,
     OutputErrors,
+    OutputLost,
     OutputRetries,
     OutputQueueDepth,
     OutputLastSuccess,
+    SavedFrames,
+    SavedFramesLost,
     KafkaRows,
     KafkaBytes,
     KafkaRetries,
@@ -298,12 +301,22 @@ pub static METRICS: &[Metric] = &[
     counter(Id::OutputErrors, "output_errors_total", "Failed writes of a sink, by kind.")
         .labels(&[SINK, Label { name: "kind", values: &["write"] }])
         .on_use(),
+    counter(
+        Id::OutputLost,
+        "output_records_lost_total",
+        "Rows that a sink could not write and that are lost, by reason.",
+    )
+    .labels(&[SINK, Label { name: "reason", values: &["disk_full", "write"] }])
+    .on_use(),
     counter(Id::OutputRetries, "output_retries_total", "Writes that a sink tried again.").labels(&[SINK]).on_use(),
     gauge(Id::OutputQueueDepth, "output_queue_depth", "Rows that wait for a sink.").labels(&[SINK]).on_use(),
     gauge(Id::OutputLastSuccess, "output_last_success_timestamp_seconds", "When a sink last took rows, Unix time.")
         .unit("seconds")
         .labels(&[SINK])
         .float()
+        .on_use(),
+    counter(Id::SavedFrames, "saved_frames_total", "Frames written into saved captures.").on_use(),
+    counter(Id::SavedFramesLost, "saved_frames_lost_total", "Frames that could not be written into saved captures.")
         .on_use(),
     // Kafka, by topic, of the command and of the Python package alike.
     counter(Id::KafkaRows, "kafka_rows_total", "Rows that the brokers have acknowledged.").labels(&[TOPIC]).on_use(),

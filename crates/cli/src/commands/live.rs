@@ -9,8 +9,9 @@ use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::{Lasting, RowSink};
 use joyfuljay_io::source::{PacketSource, SourceError};
+use joyfuljay_monitoring::ServerHandle;
 
-use super::output::{Lifetime, Output, OutputArgs};
+use super::output::{LastingArgs, Lifetime, Output, OutputArgs};
 use super::running::{self, Concluded, HowArgs, MetricsArgs};
 use crate::error::CliError;
 use crate::notify::Notify;
@@ -41,6 +42,8 @@ pub struct Live {
     check: bool,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    lasting: LastingArgs,
     #[command(flatten)]
     save: SaveArgs,
     #[command(flatten)]
@@ -128,7 +131,7 @@ impl Live {
             return self.say_what_is_missing(&options, &output);
         }
         let control = RunControl::new();
-        let lasting = Lasting::default();
+        let lasting = self.lasting.lasting();
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
         pipeline.turn_to_stream()?;
         let interrupt = running::watch(control.clone())?;
@@ -137,7 +140,11 @@ impl Live {
         let shown = bar.clone();
         let notify = Notify::from_environment(lasting.clone());
         let progressing = notify.clone();
+        let (failing, ready) = (lasting.clone(), server.as_ref().map(ServerHandle::readiness));
         pipeline = pipeline.with_progress(Box::new(move |p| {
+            if let Some(ready) = &ready {
+                ready.set(!failing.is_failing());
+            }
             progressing.progress(control.is_stopped());
             shown.update(p);
         }));

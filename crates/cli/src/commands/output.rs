@@ -4,9 +4,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use joyfuljay::{Pipeline, RunControl};
+use joyfuljay_core::config::ByteSize;
+use joyfuljay_io::save::Rotation;
 use joyfuljay_io::sink::{
     self, Compression, Ending, Format, Lasting, RowSink, SinkError, SinkOptions, Target, TopicOptions,
 };
@@ -14,6 +17,8 @@ use joyfuljay_io::sink::{
 use crate::error::CliError;
 use crate::kafka::KafkaArgs;
 use crate::out;
+use crate::save::{MAX_SECONDS, OnError};
+use crate::say;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
@@ -30,6 +35,31 @@ pub(super) struct OutputArgs {
     compression: Compression,
     #[command(flatten)]
     kafka: KafkaArgs,
+}
+
+/// Output of a run that goes on.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct LastingArgs {
+    /// Write rows into several files, NAME-TIME-NUMBER, and begin another one at every multiple of so many seconds, counted in UTC;
+    /// a quiet one is closed all the same.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
+    output_seconds: Option<u64>,
+    /// The same, before a file of text has more bytes than this (100MB, 1GiB), or when a columnar one has.
+    #[arg(long, value_name = "SIZE")]
+    output_size: Option<ByteSize>,
+    /// What to do when rows cannot be written into files, as the disk is full: stop with an error, or lose them (counted) and go on.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnError::Stop)]
+    output_error: OnError,
+}
+
+impl LastingArgs {
+    /// How the output goes on.
+    pub(super) fn lasting(&self) -> Lasting {
+        let every = self.output_seconds.map(Duration::from_secs);
+        let rotation = Rotation { bytes: self.output_size.map(|size| size.0), every };
+        Lasting::new(rotation, self.output_error == OnError::Lose, |text| say::line(text))
+    }
 }
 
 /// What rows become.

@@ -86,11 +86,6 @@ fn first_line(file: &mut File) -> io::Result<Vec<u8>> {
 pub(crate) struct Identity(Option<(u64, u64)>);
 
 impl Identity {
-    /// Of no file.
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
     pub(crate) fn of(path: &Path) -> Self {
         Self(numbers(path))
     }

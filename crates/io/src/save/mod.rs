@@ -4,7 +4,7 @@
 //! but what a killed run has left is a readable capture up to its last batch. Frames stay in the order in which they came,
 //! so the files of one run, read by their names' order, are the one file that it would have been without rotation.
 
-mod name;
+pub(crate) mod name;
 mod pcapng;
 
 use std::fs::{self, File, OpenOptions};

@@ -9,7 +9,7 @@ use crate::civil::civil;
 
 /// Gives out the names of a run's files.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     path: PathBuf,
     rotates: bool,
     /// The second of the last name, and its number in it.
@@ -17,17 +17,17 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new(path: &Path, rotates: bool) -> Self {
+    pub(crate) fn new(path: &Path, rotates: bool) -> Self {
         Self { path: path.to_owned(), rotates, last: (0, 0) }
     }
 
-    pub(super) fn rotates(&self) -> bool {
+    pub(crate) fn rotates(&self) -> bool {
         self.rotates
     }
 
     /// The name of the file whose first frame is of this time. Where time went back, that of the last name stays, so that
     /// names sort; years have four digits as far as times reach.
-    pub(super) fn next(&mut self, ts: TimeNs) -> PathBuf {
+    pub(crate) fn next(&mut self, ts: TimeNs) -> PathBuf {
         if !self.rotates {
             return self.path.clone();
         }
@@ -48,7 +48,7 @@ impl Names {
 }
 
 /// The name of a file in the making.
-pub(super) fn part(place: &Path) -> PathBuf {
+pub(crate) fn part(place: &Path) -> PathBuf {
     let mut name = place.as_os_str().to_owned();
     name.push(".part");
     name.into()

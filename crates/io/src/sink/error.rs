@@ -133,6 +133,12 @@ pub enum SinkError {
         /// The name of the sink.
         sink: &'static str,
     },
+    /// One place cannot be several files.
+    #[error("{target}: has no further files to go on in: name a file with -o, or leave the options for several out")]
+    NotSeveral {
+        /// The place.
+        target: String,
+    },
     /// This build has no Kafka output.
     #[error(
         "this build has no Kafka output: build it with the cargo feature kafka, `cargo build --release -p joyfuljay-cli --features kafka` \

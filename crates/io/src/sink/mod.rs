@@ -6,6 +6,7 @@
 
 mod error;
 mod lasting;
+mod parts;
 
 use std::sync::Arc;
 
@@ -53,6 +54,11 @@ pub trait RowSink: Send {
     /// Where nobody can follow (a file that appears when it is whole), nothing has to be done.
     fn flush(&mut self) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// Rows lost since the last call, by reason, of a sink that goes on after an error of its place.
+    fn take_lost(&mut self) -> Vec<(&'static str, u64)> {
+        Vec::new()
     }
 
     /// Completes the output, makes it durable and puts it under its name.

@@ -35,6 +35,17 @@ pub trait ForeignText: Send + Sync {
     fn render(&self, format: Format, names: &[String]) -> Result<String, String>;
 }
 
+/// Sets what `/readyz` says, also from another thread than that which has the server.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// 200 or 503.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Relaxed);
+    }
+}
+
 /// Limits and extras of a server.
 #[derive(Clone)]
 pub struct ServerOptions {
@@ -191,6 +202,11 @@ impl ServerHandle {
     /// What `/readyz` says: 200 (from the start) or 503.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Relaxed);
+    }
+
+    /// What sets it from elsewhere.
+    pub fn readiness(&self) -> Readiness {
+        Readiness(Arc::clone(&self.ready))
     }
 
     /// Stops listening, lets answers under way leave (2 s at most), ends the thread.
