@@ -13,8 +13,8 @@ import yaml
 from scraper import export
 from scrapes import PATIENCE, value, wait_for
 
-# What the command cannot be made to do here: lose packets of an interface or be behind it, write no row while flows end by the
-# ten thousands, have a hundred values of a label. Their fixtures are in dashboards/joyfuljay-alerts.test.yml.
+# What a run over a pipe cannot be made to do: test_sensor_alerts.py has a capture that loses packets, and one whose rows nobody takes. To
+# be behind an interface for long, or to have a hundred values of a label, have fixtures in dashboards/joyfuljay-alerts.test.yml only.
 ONLY_FIXTURES = {"JoyfulJayCaptureDrops", "JoyfulJayLag", "JoyfulJayOutputStalled", "JoyfulJayMetricsIncomplete"}
 FAULTS = {
     "JoyfulJayTargetMissing": "killed",

@@ -160,11 +160,19 @@ const ALERTS: &[Alert] = &[
         hold: "5m",
         severity: "critical",
         expr: |o| {
+            let none = format!("{} == 0 and {ON}", o.rate(Id::OutputRecords, INSTANCE, ""));
             let ended = format!("sum by ({INSTANCE}) (increase({}[5m]))", o.series(Id::Flows, ""));
-            format!("{} == 0 and {ON} {ended} > {STALLED_FLOWS}", o.rate(Id::OutputRecords, INSTANCE, ""))
+            // Rows of a stream leave within a second: one flow without its row is enough, and none that waits elsewhere ends later.
+            let (flows, rows) = (o.sum(Id::Flows), o.sum(Id::OutputRecords));
+            let streams = format!("sum by ({INSTANCE}) ({})", o.series(Id::ActiveRuns, "mode=~\"live|remote\""));
+            let (waiting, acknowledged) = (o.sum(Id::KafkaQueueDepth), o.rate(Id::KafkaRows, INSTANCE, ""));
+            format!(
+                "({none} {ended} > {STALLED_FLOWS}) or ({none} {flows} > {ON} {rows} and {ON} {streams} > 0) \
+                 or ({waiting} > 0 and {ON} {acknowledged} == 0)"
+            )
         },
         summary: "No output from {{ $labels.instance }}",
-        description: |_| "Flows end by the thousands, but no row was written for 5 minutes.".to_owned(),
+        description: |_| "Flows have ended, but for 5 minutes no row was written, or none was acknowledged.".to_owned(),
     },
     Alert {
         name: "JoyfulJayOutputFailing",
