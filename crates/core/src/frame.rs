@@ -70,6 +70,18 @@ impl FrameBatch {
     }
 }
 
+/// What frames are to a run over a slice of its input: each flow belongs to the slice in which it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlicePart {
+    /// Before the slice: shows which flows are open already, whose rows are made elsewhere.
+    LeadIn,
+    /// The slice.
+    #[default]
+    Own,
+    /// Behind the slice: brings the rest of its flows; none begins here.
+    LeadOut,
+}
+
 /// Chooses frames by their bytes, before anything is made of them.
 pub trait FrameFilter: fmt::Debug + Send {
     /// Whether a frame is wanted. Depends on the frame alone.

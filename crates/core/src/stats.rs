@@ -137,6 +137,9 @@ impl<const N: usize> Counts<N> {
 pub struct StatsDelta {
     /// Frames read.
     pub frames: u64,
+    /// Frames read besides by a run over a slice of its input: before and behind it, or counted by the run over another
+    /// share of its flows.
+    pub lead_frames: u64,
     /// Bytes of these frames in the capture.
     pub captured_bytes: u64,
     /// Bytes of these frames on the wire.
@@ -186,6 +189,7 @@ impl StatsDelta {
     /// Adds another delta to this one.
     pub fn add(&mut self, d: &StatsDelta) {
         self.frames += d.frames;
+        self.lead_frames += d.lead_frames;
         self.captured_bytes += d.captured_bytes;
         self.wire_bytes += d.wire_bytes;
         self.ipv4_packets += d.ipv4_packets;

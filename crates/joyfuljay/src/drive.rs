@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
-use joyfuljay_core::frame::{FrameFilter, TimeNs};
+use joyfuljay_core::frame::{FrameFilter, SlicePart, TimeNs};
 use joyfuljay_core::metrics::{Mode, Stage};
 use joyfuljay_io::save::Saved;
 use joyfuljay_io::source::{Clock, PacketSource, Pulled};
@@ -81,7 +81,13 @@ impl Drive {
             self.stopped = true;
             self.source.stop();
         }
-        let turn = match self.source.pull(&mut batch.frames, PULL_WAIT)? {
+        // Behind a slice nothing is wanted but the rest of its flows.
+        if self.source.slice_part() == Some(SlicePart::LeadOut) && recorder.totals().active_flows == 0 {
+            self.source.stop();
+        }
+        let pulled = self.source.pull(&mut batch.frames, PULL_WAIT)?;
+        self.front.enter(self.source.slice_part().unwrap_or_default());
+        let turn = match pulled {
             Pulled::Frames { waited } => {
                 recorder.timed(Stage::Decode, || self.front.decode(batch));
                 if let Some(saving) = &mut self.saving {

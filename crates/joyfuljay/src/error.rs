@@ -29,6 +29,9 @@ pub enum Error {
     /// Frames cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// The input cannot be cut in this way.
+    #[error("{0}")]
+    Slices(String),
     /// Rows could not be made of flows.
     #[error("rows could not be built: {0}")]
     Rows(String),
@@ -49,6 +52,7 @@ impl Error {
             Self::Config(_)
             | Self::Filter(_)
             | Self::FilterUseless(_)
+            | Self::Slices(_)
             | Self::Rows(_)
             | Self::Thread(_)
             | Self::Worker => "extraction",

@@ -34,6 +34,7 @@ mod recorder;
 mod run;
 mod saving;
 mod serial;
+pub mod slices;
 mod summary;
 mod waiting;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use joyfuljay_capture::filter::Filter;
 use joyfuljay_core::Config;
-use joyfuljay_core::engine::EngineSettings;
+use joyfuljay_core::engine::{EngineSettings, Share};
 use joyfuljay_core::frame::FrameFilter;
 use joyfuljay_core::metrics::{MetricsSink, Mode, NoMetrics, RunResult};
 use joyfuljay_core::rows::RowPlan;
@@ -99,6 +99,22 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Takes only a share of the flows, as one of several tasks over the same slice.
+    pub fn share(&mut self, share: Share) {
+        self.settings = self.settings.with_share(share);
+    }
+
+    /// For runs over a slice, which see only a part of the flows: `all` leaves the group `connection` out, which the notes of the
+    /// plan say. To be called before the schema is asked for.
+    ///
+    /// # Errors
+    /// When that group was named.
+    pub fn turn_to_slice(&mut self) -> Result<(), Error> {
+        self.plan = RowPlan::for_slice(&self.config)?;
+        self.settings = self.settings.with_connections(None);
+        Ok(())
+    }
+
     /// Keeps the packets of every flow, `most` of one flow at most: [`Pipeline::flows`] then has them.
     #[must_use]
     pub fn keeping_packets(mut self, most: usize) -> Self {
@@ -184,7 +200,8 @@ impl Pipeline {
     /// # Errors
     /// When the source cannot be read or the sink cannot be written.
     pub fn run(mut self, source: Box<dyn PacketSource>, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
-        let workers = self.workers().min(self.settings.partitions);
+        // A slice is one task of many, and ends by what has become of its flows: it is worked on in order, on one thread.
+        let workers = if source.slice_part().is_some() { 1 } else { self.workers().min(self.settings.partitions) };
         let metrics = Arc::clone(&self.metrics);
         if source.is_stream() {
             let of_window = self.settings.connections.filter(|connections| !connections.waits());

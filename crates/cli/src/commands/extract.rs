@@ -1,12 +1,14 @@
 //! `jj extract`: the main job.
 
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::Args;
-use joyfuljay::{Pipeline, RunControl};
+use joyfuljay::{Pipeline, RunControl, slices};
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::RowSink;
-use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource};
+use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource, SliceSource};
 
 use super::output::{Lifetime, Output, OutputArgs};
 use super::running::{self, Concluded, HowArgs, MetricsArgs};
@@ -62,6 +64,10 @@ struct FindArgs {
     /// Read only the files of a directory itself.
     #[arg(long, overrides_with = "recursive")]
     no_recursive: bool,
+    /// Only slice I of N (from 1 on): the flows that begin in it. The rows of all N together are those of the whole; for
+    /// array jobs of Slurm, Kubernetes and the like.
+    #[arg(long, value_name = "I/N", conflicts_with = "save_pcap")]
+    slice: Option<SliceNumber>,
     /// Accepted for older scripts: rows are always streamed, memory does not grow with the capture.
     #[arg(long, hide_short_help = true)]
     streaming: bool,
@@ -98,7 +104,7 @@ impl Extract {
                     false => Phase::Files,
                 });
                 pipeline = self.how.opened(pipeline, saving);
-                pipeline.run(Box::new(source), sink).map_err(CliError::from)
+                pipeline.run(source.into_source(), sink).map_err(CliError::from)
             }
             Err(error) => Err(error),
         };
@@ -109,14 +115,56 @@ impl Extract {
 }
 
 /// Input, output, and where frames are saved.
-type Opened = (CaptureSet, Box<dyn RowSink>, Saving);
+type Opened = (Input, Box<dyn RowSink>, Saving);
+
+/// What is read.
+enum Input {
+    Captures(CaptureSet),
+    Slice(SliceSource),
+}
+
+impl Input {
+    fn has_streams(&self) -> bool {
+        matches!(self, Self::Captures(set) if set.has_streams())
+    }
+
+    fn into_source(self) -> Box<dyn PacketSource> {
+        match self {
+            Self::Captures(set) => Box::new(set),
+            Self::Slice(slice) => Box::new(slice),
+        }
+    }
+}
+
+/// `I/N`.
+#[derive(Clone, Copy, Debug)]
+struct SliceNumber {
+    number: u32,
+    of: u32,
+}
+
+impl FromStr for SliceNumber {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(i, n)| Some((i.trim().parse().ok()?, n.trim().parse().ok()?)));
+        match numbers {
+            Some((number, of)) if (1..=slices::MOST_TASKS).contains(&of) && (1..=of).contains(&number) => {
+                Ok(Self { number, of })
+            }
+            _ => Err(format!("a slice is I/N, such as 3/8: I from 1 to N, N at most {}", slices::MOST_TASKS)),
+        }
+    }
+}
 
 impl Extract {
     /// Opens input and output; a failure is reported to the metrics.
     fn open(&self, pipeline: &mut Pipeline, output: &Output) -> Result<Opened, CliError> {
         let mut opened = || -> Result<_, joyfuljay::Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
-            if source.is_stream() {
+            if self.find.slice.is_some() {
+                pipeline.turn_to_slice()?;
+            } else if source.is_stream() {
                 pipeline.turn_to_stream()?;
             }
             if let Some(path) = output.excluded() {
@@ -125,6 +173,10 @@ impl Extract {
             if let Some(path) = &self.save.save_pcap {
                 source.exclude_output(path)?;
             }
+            let source = match self.find.slice {
+                Some(slice) => Input::Slice(slice.open(source, pipeline)?),
+                None => Input::Captures(source),
+            };
             let saving = self.save.open()?;
             match output.open(pipeline, None) {
                 Ok(sink) => Ok((source, sink, saving)),
@@ -141,6 +193,16 @@ impl Extract {
             pipeline.not_begun(Mode::Pcap, &error);
             error.into()
         })
+    }
+}
+
+impl SliceNumber {
+    /// Finds where the slice lies among the captures.
+    fn open(self, captures: CaptureSet, pipeline: &mut Pipeline) -> Result<SliceSource, joyfuljay::Error> {
+        let files = captures.into_files()?;
+        let slice = slices::nth(&slices::Local, &files, self.number, self.of, pipeline.config())?;
+        pipeline.share(slice.share());
+        slice.open(Arc::new(slices::Local), pipeline)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 
-use super::EngineSettings;
+use super::{EngineSettings, Share};
 use crate::decode::{Decoded, Decoder};
 use crate::flow::{FlowStore, FlowTable};
-use crate::frame::{Frame, FrameBatch, FrameFilter, TimeNs};
+use crate::frame::{Frame, FrameBatch, FrameFilter, SlicePart, TimeNs};
 use crate::packet::PacketInfo;
 use crate::stats::{SkipReason, StatsDelta};
 
@@ -22,6 +22,7 @@ pub struct PacketBatch {
     /// The earliest time in the batch: the clock by which quiet flows are given up. The earliest, so that a single
     /// frame from the far future (a broken clock) cannot end every flow.
     watermark: Option<TimeNs>,
+    part: SlicePart,
 }
 
 impl PacketBatch {
@@ -35,6 +36,7 @@ impl PacketBatch {
         for (partition, table) in partitions {
             let ended = ended.get_or_insert_with(|| table.ended_store());
             let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
+            table.enter(self.part, self.first_seq);
             table.process(&self.packets, chosen, &self.frames, self.first_seq, ended);
             if let Some(now) = self.watermark {
                 table.expire(now, ended);
@@ -59,6 +61,8 @@ pub struct Front {
     partitions: usize,
     sample_below: u64,
     sample_key: [u64; 2],
+    share: Share,
+    part: SlicePart,
     /// Key of the hash that shares flows out: made of the first frame, so that it is the same in every run over an input,
     /// and nobody who sends packets to a sensor can choose flows that all fall to one partition.
     partition_key: Option<[u64; 2]>,
@@ -78,11 +82,18 @@ impl Front {
             partitions: settings.partitions,
             sample_below: settings.sample_below,
             sample_key: [settings.sample_seed ^ 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89],
+            share: settings.share,
+            part: SlicePart::Own,
             partition_key: None,
             next_seq: 0,
             first_ts: None,
             last_ts: None,
         }
+    }
+
+    /// What the next frames are to a run over a slice.
+    pub fn enter(&mut self, part: SlicePart) {
+        self.part = part;
     }
 
     /// Leaves out frames that do not match a filter.
@@ -168,6 +179,11 @@ impl Front {
         batch.stats = std::mem::take(&mut self.decoded.stats);
         // The tables count what gets into flows; sampling comes in between, and nothing is counted twice.
         (batch.stats.packets, batch.stats.bytes) = (0, 0);
+        batch.part = self.part;
+        // Each frame is counted once by all runs over slices together.
+        if self.part != SlicePart::Own || self.share.index != 0 {
+            batch.stats = StatsDelta { lead_frames: batch.stats.frames, ..StatsDelta::default() };
+        }
         batch.first_seq = self.next_seq;
         self.next_seq += batch.packets.len() as u64;
         batch.parts.resize_with(self.partitions, Vec::new);
@@ -177,8 +193,11 @@ impl Front {
         let sampling = self.sample_below != u64::MAX;
         let partition_key = self.partition_key.unwrap_or_default();
         for (i, p) in batch.packets.iter().enumerate() {
+            if !self.share.holds(|| p.key.keyed_hash(SHARE_KEY)) {
+                continue;
+            }
             if sampling && p.key.keyed_hash(self.sample_key) > self.sample_below {
-                batch.stats.skipped[SkipReason::Sampled] += 1;
+                batch.stats.skipped[SkipReason::Sampled] += u64::from(self.part == SlicePart::Own);
                 continue;
             }
             let part =
@@ -189,6 +208,9 @@ impl Front {
         }
     }
 }
+
+/// The same in every run: tasks on several machines share flows out alike.
+const SHARE_KEY: [u64; 2] = [0x1319_8a2e_0370_7344, 0xbe54_66cf_34e9_0c6c];
 
 /// Keeps the frames that match, and counts the others. The earliest and the latest time of all.
 fn leave_out(filter: &mut dyn FrameFilter, batch: &mut FrameBatch, stats: &mut StatsDelta) -> (TimeNs, TimeNs) {

@@ -40,6 +40,8 @@ pub struct EngineSettings {
     pub sample_below: u64,
     /// Seed of that hash.
     pub sample_seed: u64,
+    /// Which flows of the input, of those that begin in it.
+    pub share: Share,
     /// Whether and how the graph of connections is made.
     pub connections: Option<ConnectionSettings>,
     /// Most bytes for flows, and for that graph beside them.
@@ -70,9 +72,17 @@ impl EngineSettings {
             },
             sample_below: config.sampling_rate.map_or(u64::MAX, |rate| (rate * u64::MAX as f64) as u64),
             sample_seed: config.sampling_seed,
+            share: Share::default(),
             connections: None,
             max_memory: usize::MAX,
         }
+    }
+
+    /// The same for a share of the flows.
+    #[must_use]
+    pub fn with_share(mut self, share: Share) -> Self {
+        self.share = share;
+        self
     }
 
     /// The same with a graph of connections.
@@ -99,6 +109,29 @@ impl EngineSettings {
     /// The empty tables of all partitions.
     pub fn tables(&self) -> Vec<FlowTable> {
         (0..self.partitions).map(|_| FlowTable::new(self.flow)).collect()
+    }
+}
+
+/// One of several equal shares of the flows, by a hash of the flow that is the same in every run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Which one: below `of`.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Default for Share {
+    /// All flows.
+    fn default() -> Self {
+        Self { index: 0, of: 1 }
+    }
+}
+
+impl Share {
+    /// Whether a flow with this hash is one of them.
+    fn holds(self, hash: impl FnOnce() -> u64) -> bool {
+        self.of <= 1 || hash() % u64::from(self.of) == u64::from(self.index)
     }
 }
 
@@ -144,6 +177,11 @@ impl Engine {
     /// What tracking has counted since the last call.
     pub fn take_stats(&mut self) -> StatsDelta {
         std::mem::take(&mut self.stats)
+    }
+
+    /// The earliest packet time of all open flows.
+    pub fn earliest_open(&self) -> Option<TimeNs> {
+        self.tables.iter().filter_map(FlowTable::earliest_open).min()
     }
 
     /// Ends all flows, as the input has ended and the latest packet time is `now`. The rest of the rows comes from the

@@ -15,6 +15,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 pub use crate::features::Scratch as RowScratch;
 pub use selection::PROFILE_NAMES;
+use selection::PartialInput;
 pub use waiting::WaitingPlan;
 
 use crate::analysis::connections::ConnectionSettings;
@@ -59,7 +60,16 @@ impl RowPlan {
     /// # Errors
     /// As [`RowPlan::new`]; and where that group was named, without a window.
     pub fn for_stream(config: &Config) -> Result<Self, ConfigError> {
-        let (features, note) = selection::select_for_stream(config)?;
+        let (features, note) = selection::select_for(PartialInput::Stream, config)?;
+        Self::of(config, features, note.into_iter().collect())
+    }
+
+    /// The plan for a slice of an input: the group `connection` cannot be had, whether or not it has a window.
+    ///
+    /// # Errors
+    /// As for a stream.
+    pub fn for_slice(config: &Config) -> Result<Self, ConfigError> {
+        let (features, note) = selection::select_for(PartialInput::Slice, config)?;
         Self::of(config, features, note.into_iter().collect())
     }
 

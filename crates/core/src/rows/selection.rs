@@ -9,10 +9,13 @@ use crate::nearest::same;
 pub const PROFILE_NAMES: [&str; 3] = [Profile::Core.name(), Profile::Extended.name(), Profile::Experimental.name()];
 
 /// The selected features of a run over a stream, and what is to be said of them.
-pub(super) fn select_for_stream(config: &Config) -> Result<(Vec<FeatureInfo>, Option<String>), ConfigError> {
+pub(super) fn select_for(
+    input: PartialInput,
+    config: &Config,
+) -> Result<(Vec<FeatureInfo>, Option<String>), ConfigError> {
     let mut features = select(config)?;
     let of_graph = features.iter().filter(|f| f.group == connection::ID).count();
-    if of_graph == 0 || config.connection_window.is_some() {
+    if of_graph == 0 || input == PartialInput::Stream && config.connection_window.is_some() {
         return Ok((features, None));
     }
     let named = match &config.specific_features {
@@ -23,22 +26,37 @@ pub(super) fn select_for_stream(config: &Config) -> Result<(Vec<FeatureInfo>, Op
         return Err(ConfigError::Value {
             option,
             value: connection::ID.to_owned(),
-            expected: format!(
-                "needs all flows of a run, and a stream has no end to wait for: {WAY_OUT}, or read a file"
-            ),
+            expected: format!("needs all flows of a run, and {}", input.why_not().join(": ")),
         });
     }
     features.retain(|f| f.group != connection::ID);
     if features.is_empty() {
         return Err(ConfigError::NothingSelected);
     }
-    let note = format!(
-        "the group connection is left out: it needs all flows of a run, and a stream has no end to wait for ({WAY_OUT})"
-    );
+    let [why, way_out] = input.why_not();
+    let note = format!("the group connection is left out: it needs all flows of a run, and {why} ({way_out})");
     Ok((features, Some(note)))
 }
 
-const WAY_OUT: &str = "set connection_window to the seconds that it is to look back, as in --set connection_window=60";
+/// Inputs of which a run does not see all flows before its rows have to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PartialInput {
+    Stream,
+    Slice,
+}
+
+impl PartialInput {
+    /// Why there can be no graph of all flows, and the way out.
+    fn why_not(self) -> [&'static str; 2] {
+        match self {
+            Self::Stream => [
+                "a stream has no end to wait for",
+                "set connection_window to the seconds that it is to look back, as in --set connection_window=60, or read a file",
+            ],
+            Self::Slice => ["a slice has only its own", "name other groups, or run over the whole input at once"],
+        }
+    }
+}
 
 /// The selected features in the order of columns: that of the groups, or for `specific_features` that of the user.
 pub(super) fn select(config: &Config) -> Result<Vec<FeatureInfo>, ConfigError> {

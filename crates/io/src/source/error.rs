@@ -66,6 +66,14 @@ pub enum SourceError {
         /// The directory.
         path: String,
     },
+    /// A slice of something that cannot be read twice.
+    #[error(
+        "{path} is a stream: slices are made of files, which each task reads from its own place; save the capture first"
+    )]
+    Stream {
+        /// The stream.
+        path: String,
+    },
     /// An interface cannot be captured from.
     #[error("{name}: {problem}")]
     Interface {

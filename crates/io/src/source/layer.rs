@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use joyfuljay_core::frame::FrameBatch;
+use joyfuljay_core::frame::{FrameBatch, SlicePart};
 use joyfuljay_core::metrics::Mode;
 
 use super::{Clock, Drops, InterfaceCounts, PacketSource, Position, Pulled, SourceError, SourceWarning};
@@ -55,6 +55,10 @@ impl<T: SourceLayer> PacketSource for T {
 
     fn position(&self) -> Position {
         self.inner().position()
+    }
+
+    fn slice_part(&self) -> Option<SlicePart> {
+        self.inner().slice_part()
     }
 
     fn clock(&self) -> Option<Clock> {

@@ -14,12 +14,13 @@ mod pcap;
 mod pcapng;
 mod reader;
 mod set;
+mod slice;
 mod sniff;
 mod step;
 #[cfg(test)]
 mod testing;
 
-use joyfuljay_core::frame::{FrameBatch, LinkType, TimeNs};
+use joyfuljay_core::frame::{FrameBatch, LinkType, SlicePart, TimeNs};
 use joyfuljay_core::metrics::{InterfaceDelta, Mode};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,7 @@ pub use error::{SourceError, SourceWarning, Trouble};
 pub use layer::SourceLayer;
 pub use reader::{CaptureReader, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 pub use set::{CaptureOptions, CaptureSet};
+pub use slice::{Local, Mark, Resume, SlicePlan, SliceSource, Store, first_time, marks};
 
 /// A supply of frames.
 pub trait PacketSource: Send {
@@ -64,6 +66,11 @@ pub trait PacketSource: Send {
 
     /// How far the input has been read.
     fn position(&self) -> Position;
+
+    /// What the latest batch is to a run over a slice, where the source is one.
+    fn slice_part(&self) -> Option<SlicePart> {
+        None
+    }
 
     /// What says the time while frames arrive one by one. `None` for stored frames, and before the first one has come.
     fn clock(&self) -> Option<Clock> {

@@ -7,9 +7,10 @@ use super::reader::MAX_RECORD_BYTES;
 use super::step::{Limits, MAX_WIRE_LEN, Step};
 use super::{CaptureFormat, CaptureInfo, Resolution};
 use joyfuljay_core::frame::{Frame, LinkType};
+use serde::{Deserialize, Serialize};
 
 /// What the file header says, as far as records need it.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pcap {
     big_endian: bool,
     /// Nanoseconds of one unit of the fraction of a second.
@@ -18,11 +19,12 @@ pub(super) struct Pcap {
     lengths: Lengths,
     /// Largest `cap_len` that is believed.
     max_cap_len: u32,
+    #[serde(with = "super::slice::link_number")]
     link: LinkType,
 }
 
 /// The order of the two lengths in a record header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Lengths {
     CapturedFirst,
     /// Before version 2.3, and DG/UX (543.0).

@@ -7,9 +7,10 @@ use super::reader::MAX_RECORD_BYTES;
 use super::step::{Limits, MAX_WIRE_LEN, Step};
 use super::{CaptureFormat, CaptureInfo, Resolution};
 use joyfuljay_core::frame::{Frame, LinkType, TimeNs};
+use serde::{Deserialize, Serialize};
 
 /// The state of the present section.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pcapng {
     big_endian: bool,
     interfaces: Vec<Interface>,
@@ -20,22 +21,23 @@ pub(super) struct Pcapng {
 }
 
 /// What an interface description block says, as far as packets need it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Interface {
+    #[serde(with = "super::slice::link_number")]
     link: LinkType,
     snaplen: u32,
     clock: Clock,
 }
 
 /// How ticks of an interface become nanoseconds since the epoch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Clock {
     tick: Tick,
     /// `if_tsoffset`, in nanoseconds.
     offset: i128,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Tick {
     Multiply(u64),
     Divide(u64),

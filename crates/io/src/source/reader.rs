@@ -10,6 +10,7 @@ use super::error::{SourceError, SourceWarning, Trouble};
 use super::input::{self, ByteCount, Counting, Deadline, Opened, Relay};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
+use super::slice::{Resume, ResumeState};
 use super::sniff::describe;
 use super::step::{Limits, Part, Step};
 use super::{CaptureInfo, Clock, PacketSource, Position, Pulled};
@@ -43,6 +44,8 @@ pub struct CaptureReader {
     input_ended: bool,
     done: bool,
     stream: Option<Stream>,
+    /// Where a batch ends before anything else, an offset at which a record begins.
+    bound: Option<u64>,
     warnings: Vec<SourceWarning>,
 }
 
@@ -154,8 +157,43 @@ impl CaptureReader {
             input_ended: false,
             done: false,
             stream,
+            bound: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// From where on the rest of a stored capture can be read by [`CaptureReader::resumed`].
+    pub(super) fn resume(&self) -> Resume {
+        let state = match &self.stage {
+            Stage::Pcap(pcap) => Some(ResumeState::Pcap(pcap.clone())),
+            Stage::Pcapng(section) => Some(ResumeState::Pcapng(section.clone())),
+            Stage::Magic | Stage::Header | Stage::Section(_) => None,
+        };
+        Resume { offset: self.offset, state }
+    }
+
+    /// Goes on where [`CaptureReader::resume`] was asked: `input` are the bytes of the capture from there on.
+    pub(super) fn resumed(mut self, resume: &Resume, input: Box<dyn Read + Send>) -> Self {
+        self.input = Box::new(Counting::new(input, self.count.clone()));
+        self.rest.clear();
+        self.offset = resume.offset;
+        self.input_ended = false;
+        match &resume.state {
+            Some(ResumeState::Pcap(pcap)) => self.stage = Stage::Pcap(pcap.clone()),
+            Some(ResumeState::Pcapng(section)) => self.stage = Stage::Pcapng(section.clone()),
+            None => {}
+        }
+        self
+    }
+
+    /// Lets a batch end at this offset, at which a record begins. There, [`PacketSource::pull`] says [`Pulled::End`] until the
+    /// bound is another one.
+    pub(super) fn set_bound(&mut self, bound: Option<u64>) {
+        self.bound = bound;
+    }
+
+    fn at_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| self.offset >= bound)
     }
 
     /// Reads on until the first record; `false` where a stream has not sent as much.
@@ -399,7 +437,9 @@ impl CaptureReader {
         let mut want = self.expected;
         let mut late = false;
         let mut since_first = self.stream.is_none();
-        let limits = Limits { frames: BATCH_FRAMES, bytes: MAX_BATCH_BYTES };
+        let room = self.bound.map_or(u64::MAX, |bound| bound.saturating_sub(self.offset));
+        let limits =
+            Limits { frames: BATCH_FRAMES, bytes: MAX_BATCH_BYTES.min(usize::try_from(room).unwrap_or(usize::MAX)) };
         loop {
             let have = data.get(..filled).unwrap_or_default();
             let step = match &mut self.stage {
@@ -484,10 +524,10 @@ impl PacketSource for CaptureReader {
         let opened = self.done || self.open_header().inspect_err(|_| self.done = true)?;
         let mut late = !opened;
         // More than once only where blocks without packets filled a batch.
-        while out.frames.is_empty() && !self.done && !late {
+        while out.frames.is_empty() && !self.done && !late && !self.at_bound() {
             late = self.fill(out)?;
         }
-        if out.frames.is_empty() && !self.done {
+        if out.frames.is_empty() && !self.done && !self.at_bound() {
             return Ok(self.stream.as_mut().map_or(Pulled::End, Stream::idle));
         }
         if let Some(stream) = &mut self.stream {

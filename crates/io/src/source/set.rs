@@ -150,6 +150,22 @@ impl CaptureSet {
         Ok(())
     }
 
+    /// The names of all files, in the order in which they are read.
+    ///
+    /// # Errors
+    /// When a pipe or a device is among them, which cannot be read twice.
+    pub fn into_files(self) -> Result<Vec<String>, SourceError> {
+        let items = self.groups.into_iter().flat_map(|group| group.files);
+        let stream = |path: String| SourceError::Stream { path };
+        let file = |item| match item {
+            Item::File(path) if path.is_file() => Ok(path.display().to_string()),
+            Item::File(path) if fs::metadata(&path).is_ok() => Err(stream(path.display().to_string())),
+            Item::File(path) => Ok(path.display().to_string()),
+            Item::Stdin => Err(stream("standard input".to_owned())),
+        };
+        items.map(file).collect()
+    }
+
     /// Whether a pipe or a device is among the inputs, whose end need not come by itself.
     pub fn has_streams(&self) -> bool {
         self.streams

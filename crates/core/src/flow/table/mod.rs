@@ -20,7 +20,7 @@ use super::due::{Due, DueQueue};
 use super::index::Index;
 use super::{FlowBase, FlowStore};
 use crate::config::Eviction;
-use crate::frame::{FrameBatch, TimeNs};
+use crate::frame::{FrameBatch, SlicePart, TimeNs};
 use crate::packet::{Packet, PacketInfo, tcp_flags};
 use crate::stats::{EndReason, StatsDelta};
 use crate::trackers::{Context, TrackerMask, TrackerSettings};
@@ -79,6 +79,11 @@ pub struct FlowTable {
     /// Up to this gap, and this age, a flow goes on whatever else is known of it.
     plain_gap: i64,
     plain_age: i64,
+    part: SlicePart,
+    /// Flows whose first packet has this number or a higher one are the run's own: all, but in a run over a slice.
+    own_from: u64,
+    /// The flow that was last ended, where it was not the run's own: the next row of its connection may take over from it.
+    ended_elsewhere: Option<FlowStore>,
 }
 
 /// What the table knows of a place in the store.
@@ -112,7 +117,20 @@ impl FlowTable {
             reported_bytes: 0,
             plain_gap: settings.idle_timeout.min(settings.close_timeout),
             plain_age: settings.active_timeout.unwrap_or(i64::MAX),
+            part: SlicePart::Own,
+            own_from: 0,
+            ended_elsewhere: None,
         }
+    }
+
+    /// What the next packets are to a run over a slice; the first of them has the number `first_seq`.
+    pub fn enter(&mut self, part: SlicePart, first_seq: u64) {
+        match part {
+            SlicePart::LeadIn => self.own_from = u64::MAX,
+            SlicePart::Own => self.own_from = self.own_from.min(first_seq),
+            SlicePart::LeadOut => {}
+        }
+        self.part = part;
     }
 
     /// Takes in the packets at `chosen` of a batch. `first_seq` is the number of the batch's first packet in the input.
@@ -135,8 +153,10 @@ impl FlowTable {
                 }
             }
         }
-        self.context.stats.packets += chosen.len() as u64;
-        self.context.stats.bytes += bytes;
+        if self.part == SlicePart::Own {
+            self.context.stats.packets += chosen.len() as u64;
+            self.context.stats.bytes += bytes;
+        }
     }
 
     /// Ends the flows that have been quiet for too long at `now`; of very many, the rest at the next call.
@@ -180,7 +200,7 @@ impl FlowTable {
         let mut order = Vec::with_capacity(self.live);
         for (i, place) in self.places.iter().enumerate() {
             let Some(base) = place.live.then(|| self.store.base_mut(i)).flatten() else { continue };
-            if base.remnant {
+            if base.remnant || base.first_seq < self.own_from {
                 continue;
             }
             let quiet = now.saturating_sub(base.last_ts) > self.settings.idle_timeout;
@@ -253,7 +273,11 @@ impl FlowTable {
     }
 
     fn packet(&mut self, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) {
-        let place = match self.find(packet.info) {
+        let found = self.find(packet.info);
+        if self.part == SlicePart::LeadOut && !self.goes_on(found, packet.info, ended) {
+            return;
+        }
+        let place = match found {
             Some(place) if self.plainly_goes_on(place, packet.info) => place,
             found => self.place_of(found, packet, seq, ended),
         };
@@ -276,6 +300,26 @@ impl FlowTable {
         !opens && !base.remnant && gap <= self.plain_gap && (0..=self.plain_age).contains(&age)
     }
 
+    /// Behind a slice: whether a packet belongs to one of its flows. One that begins another flow ends that of the slice.
+    #[cold]
+    fn goes_on(&mut self, found: Option<u32>, p: &PacketInfo, ended: &mut FlowStore) -> bool {
+        let Some(place) = found.filter(|place| self.is_own(*place)) else { return false };
+        let Some(Boundary { reason, .. }) = self.boundary(place, p) else { return true };
+        self.end_or_forget(place, reason, ended);
+        false
+    }
+
+    /// Whether a flow began in the slice that the run is over.
+    fn is_own(&self, place: u32) -> bool {
+        self.store.base(place as usize).is_some_and(|base| base.first_seq >= self.own_from)
+    }
+
+    /// The earliest packet time of the open flows and remnants.
+    pub fn earliest_open(&self) -> Option<TimeNs> {
+        let live = self.places.iter().enumerate().filter(|(_, place)| place.live);
+        live.filter_map(|(at, _)| self.store.base(at)).map(|base| base.first_ts).min()
+    }
+
     /// The place of a packet's flow: the one that was found, unless the flow has ended, or that of a new flow.
     #[inline(never)]
     fn place_of(&mut self, found: Option<u32>, packet: &Packet<'_>, seq: u64, ended: &mut FlowStore) -> u32 {
@@ -284,9 +328,12 @@ impl FlowTable {
         let before = ended.len();
         self.end_or_forget(place, reason, ended);
         let earlier = carried.and_then(|_| (ended.len() > before).then_some(before));
+        let elsewhere = self.ended_elsewhere.take().filter(|_| carried.is_some());
         let place = self.begin(packet, seq, carried, ended);
         if let Some(earlier) = earlier {
             self.store.continue_from(place as usize, ended, earlier);
+        } else if let Some(elsewhere) = elsewhere {
+            self.store.continue_from(place as usize, &elsewhere, 0);
         }
         place
     }
@@ -355,8 +402,10 @@ impl FlowTable {
             p.live = true;
         }
         self.live += 1;
-        self.context.stats.flows_created += 1;
-        self.context.stats.active_flows += 1;
+        if self.part == SlicePart::Own {
+            self.context.stats.flows_created += 1;
+            self.context.stats.active_flows += 1;
+        }
         self.index.insert(packet.info.hash, place);
         self.enqueue(place);
         if self.settings.eviction == Eviction::Oldest {
@@ -389,6 +438,12 @@ impl FlowTable {
         let Some(base) = self.store.base_mut(at) else { return };
         let closed = base.closed().filter(|_| self.settings.terminate_on_fin_rst);
         base.end = closed.unwrap_or(reason);
+        if base.first_seq < self.own_from {
+            let mut elsewhere = self.ended_store();
+            self.store.move_to(at, &mut elsewhere, &mut self.context);
+            self.ended_elsewhere = Some(elsewhere);
+            return;
+        }
         self.context.stats.active_flows -= 1;
         self.context.stats.flows_ended[base.end] += 1;
         self.store.move_to(at, ended, &mut self.context);
