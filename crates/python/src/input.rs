@@ -3,18 +3,22 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use joyfuljay::Pipeline;
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::source::{CaptureOptions, CaptureReader, CaptureSet, PacketSource, SourceError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::live::Live;
+use crate::slices::Slice;
 
 /// Interfaces, paths, or an object with `read`.
 #[derive(FromPyObject)]
 pub enum Input {
     #[pyo3(transparent)]
     Live(Py<Live>),
+    #[pyo3(transparent)]
+    Slice(Py<Slice>),
     #[pyo3(transparent)]
     Paths(Vec<PathBuf>),
     #[pyo3(transparent)]
@@ -29,7 +33,7 @@ impl Input {
     pub fn mode(&self) -> Mode {
         match self {
             Self::Live(_) => Mode::Live,
-            Self::Paths(_) | Self::Open(_) => Mode::Pcap,
+            Self::Slice(_) | Self::Paths(_) | Self::Open(_) => Mode::Pcap,
         }
     }
 
@@ -37,13 +41,14 @@ impl Input {
     pub fn open(self) -> Result<Opened, SourceError> {
         Ok(match self {
             Self::Live(live) => Opened::Live(live.get().open()?),
+            Self::Slice(slice) => Opened::Slice(slice),
             Self::Paths(paths) => Opened::Files(CaptureSet::open(&paths, &CaptureOptions::default())?),
             Self::Open(object) => {
                 let name = Python::attach(|py| {
                     let name = object.bind(py).getattr_opt(intern!(py, "name")).ok().flatten();
                     name.and_then(|n| n.extract::<String>().ok()).unwrap_or_else(|| "<input>".to_owned())
                 });
-                Opened::Object(CaptureReader::from_reader(&name, Reader { object, chunk: Vec::new(), at: 0 })?)
+                Opened::Object(CaptureReader::from_reader(&name, Reader::new(object))?)
             }
         })
     }
@@ -52,6 +57,7 @@ impl Input {
 /// An input that can be read.
 pub enum Opened {
     Live(Box<dyn PacketSource>),
+    Slice(Py<Slice>),
     Files(CaptureSet),
     Object(CaptureReader),
 }
@@ -61,7 +67,7 @@ impl Opened {
     pub fn exclude_output(&mut self, output: &Path) -> Result<(), SourceError> {
         match self {
             Self::Files(set) => set.exclude_output(output),
-            Self::Object(_) | Self::Live(_) => Ok(()),
+            Self::Object(_) | Self::Live(_) | Self::Slice(_) => Ok(()),
         }
     }
 
@@ -70,7 +76,7 @@ impl Opened {
         match self {
             Self::Live(_) => true,
             Self::Files(set) => set.is_stream(),
-            Self::Object(_) => false,
+            Self::Object(_) | Self::Slice(_) => false,
         }
     }
 
@@ -79,23 +85,32 @@ impl Opened {
         matches!(self, Self::Live(_))
     }
 
-    pub fn source(self) -> Box<dyn PacketSource> {
-        match self {
+    /// What a run of this pipeline reads; the interpreter must not be held. How far a slice reads back depends on the configuration.
+    pub fn source(self, pipeline: &Pipeline) -> Result<Box<dyn PacketSource>, joyfuljay::Error> {
+        Ok(match self {
             Self::Live(source) => source,
             Self::Files(set) => Box::new(set),
             Self::Object(reader) => Box::new(reader),
-        }
+            Self::Slice(slice) => {
+                let slice = slice.get();
+                Box::new(slice.task.open(slice.store(), pipeline)?)
+            }
+        })
     }
 }
 
 /// Reads from a Python object, on whatever thread a run has.
-struct Reader {
+pub struct Reader {
     object: Py<PyAny>,
     chunk: Vec<u8>,
     at: usize,
 }
 
 impl Reader {
+    pub fn new(object: Py<PyAny>) -> Self {
+        Self { object, chunk: Vec::new(), at: 0 }
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         let read = Python::try_attach(|py| {
             let bytes = self.object.bind(py).call_method1(intern!(py, "read"), (CHUNK,))?;

@@ -20,6 +20,7 @@ mod rows;
 mod run;
 mod server;
 mod sink;
+mod slices;
 mod stream;
 mod table;
 
@@ -56,6 +57,8 @@ mod _native {
     use super::run::{Progress, Summary};
     #[pymodule_export]
     use super::server::MetricsServer;
+    #[pymodule_export]
+    use super::slices::{Slice, capture_files, plan_slices};
     #[pymodule_export]
     use super::stream::TableIterator;
     #[pymodule_export]

@@ -1,11 +1,14 @@
 //! Prometheus metrics: the native counters, and their snapshot for `prometheus_client`.
 
-use joyfuljay_core::metrics::{DeliveryDelta, MetricsSink as _};
+use joyfuljay_core::metrics::{DeliveryDelta, MetricsSink};
+use joyfuljay_core::{EndReason, SkipReason, StatsDelta};
 use joyfuljay_monitoring as monitoring;
 use joyfuljay_monitoring::{METRICS, Metric, MetricsError, Value, default_registry};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+
+use std::collections::HashMap;
 
 use crate::pipeline::total_len;
 
@@ -165,6 +168,30 @@ impl PrometheusMetrics {
     /// Sets the number of flows that are open now.
     fn set_active_flows(&self, count: &Bound<'_, PyAny>) -> PyResult<()> {
         self.inner.set_active_flows(self::count(count, "count")?);
+        Ok(())
+    }
+
+    /// Adds what runs elsewhere have counted: frames, packets and their bytes, flows by the reason of their end, skipped frames by
+    /// reason, as a summary has them.
+    fn observe_counts(
+        &self,
+        frames: u64,
+        packets: u64,
+        bytes: u64,
+        reasons: HashMap<String, u64>,
+        skipped: HashMap<String, u64>,
+    ) -> PyResult<()> {
+        let mut stats = StatsDelta { frames, packets, bytes, ..StatsDelta::default() };
+        for (name, count) in reasons {
+            let reason = EndReason::ALL.into_iter().find(|reason| reason.name() == name);
+            stats.flows_ended[reason.ok_or_else(|| PyValueError::new_err(format!("'{name}' is no reason")))?] += count;
+        }
+        for (name, count) in skipped {
+            let reason = SkipReason::ALL.into_iter().find(|reason| reason.label() == name);
+            stats.skipped[reason.ok_or_else(|| PyValueError::new_err(format!("'{name}' is no reason")))?] += count;
+        }
+        stats.flows_created = stats.flows_ended.total();
+        MetricsSink::record(&self.inner, &stats);
         Ok(())
     }
 

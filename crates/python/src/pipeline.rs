@@ -7,6 +7,7 @@ use joyfuljay::{Config, Pipeline, RunControl};
 use joyfuljay_core::metrics::{MetricsSink, Mode};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_io::sink::{self, ChannelSink, Format, MemorySink, RowSink, SinkOptions, Target};
+use joyfuljay_io::source::PacketSource;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -64,6 +65,10 @@ impl Engine {
             let mode = if source.is_live() { Mode::Live } else { Mode::Pcap };
             pipeline.turn_to_stream().map_err(|e| self.not_begun(py, mode, e))?;
         }
+        if let Opened::Slice(slice) = source {
+            pipeline.turn_to_slice().map_err(|e| self.not_begun(py, Mode::Pcap, e))?;
+            pipeline.share(slice.get().task.share());
+        }
         Ok(pipeline)
     }
 
@@ -76,6 +81,21 @@ impl Engine {
     fn open(&self, py: Python<'_>, input: Input) -> PyResult<Opened> {
         let mode = input.mode();
         py.detach(|| input.open()).map_err(|e| self.not_begun(py, mode, e.into()))
+    }
+
+    /// What a run of this pipeline reads.
+    fn opened(
+        &self,
+        py: Python<'_>,
+        pipeline: Pipeline,
+        source: Opened,
+    ) -> PyResult<(Pipeline, Box<dyn PacketSource>)> {
+        let (pipeline, source) = py.detach(move || {
+            let source = source.source(&pipeline);
+            (pipeline, source)
+        });
+        let source = source.map_err(|e| self.not_begun(py, Mode::Pcap, e))?;
+        Ok((pipeline, source))
     }
 
     /// Reports a run that could not begin to the metrics.
@@ -96,7 +116,8 @@ impl Engine {
         let callbacks = Callbacks { progress, sink: self.user_sink() };
         let notes = self.more_notes(&pipeline);
         let stops = source.is_live();
-        Ok(run::run(py, pipeline, source.source(), sink, &callbacks, stops)?.with_notes(notes))
+        let (pipeline, source) = self.opened(py, pipeline, source)?;
+        Ok(run::run(py, pipeline, source, sink, &callbacks, stops)?.with_notes(notes))
     }
 }
 
@@ -165,7 +186,10 @@ impl Engine {
         let pipeline = self.pipeline_for(py, &source)?;
         let (control, schema, notes) = (pipeline.control(), pipeline.schema(), self.more_notes(&pipeline));
         let (sink, rows) = ChannelSink::new("python", AHEAD);
-        let done = run::spawn(move || pipeline.run(source.source(), Box::new(sink)))?;
+        let done = run::spawn(move || {
+            let source = source.source(&pipeline)?;
+            pipeline.run(source, Box::new(sink))
+        })?;
         Ok(TableIterator::new(schema, rows, done, control, self.user_sink(), notes))
     }
 
@@ -173,11 +197,12 @@ impl Engine {
     #[pyo3(signature = (inputs, most=None))]
     fn flows(&self, py: Python<'_>, inputs: Input, most: Option<usize>) -> PyResult<FlowIterator> {
         let source = self.open(py, inputs)?;
-        let mut pipeline = self.pipeline()?;
+        let mut pipeline = self.pipeline_for(py, &source)?;
         if let Some(most) = most {
             pipeline = pipeline.keeping_packets(most);
         }
-        let flows = pipeline.flows(source.source());
+        let (pipeline, source) = self.opened(py, pipeline, source)?;
+        let flows = pipeline.flows(source);
         Ok(FlowIterator::new(flows, Arc::clone(&self.tracked), self.user_sink()))
     }
 
@@ -206,6 +231,12 @@ impl Engine {
     /// A table without rows.
     fn empty(&self) -> Table {
         Table::new(self.plan.schema(), Vec::new())
+    }
+
+    /// A table without rows, as slices have them: the group `connection` needs all flows.
+    fn empty_slice(&self) -> PyResult<Table> {
+        let plan = RowPlan::for_slice(&self.config).map_err(|e| config_error(&e))?;
+        Ok(Table::new(plan.schema(), Vec::new()))
     }
 
     /// How often the user's metrics sink raised.

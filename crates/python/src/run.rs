@@ -156,7 +156,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    fn new(s: joyfuljay::Summary) -> Self {
+    pub fn new(s: joyfuljay::Summary) -> Self {
         Self { stats: s.stats, rows: s.rows, elapsed: s.elapsed, warnings: s.messages().collect() }
     }
 

@@ -11,7 +11,7 @@ use joyfuljay::{Error, RunControl, Summary};
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
-use crate::run::{cancel, wait};
+use crate::run::{Summary as Counts, cancel, wait};
 use crate::sink::UserSink;
 use crate::table::Table;
 
@@ -27,6 +27,7 @@ pub struct TableIterator {
     control: RunControl,
     sink: Option<Arc<UserSink>>,
     warnings: Vec<String>,
+    summary: Option<Py<Counts>>,
 }
 
 impl TableIterator {
@@ -39,7 +40,7 @@ impl TableIterator {
         sink: Option<Arc<UserSink>>,
         warnings: Vec<String>,
     ) -> Self {
-        Self { schema, rows: Some(rows), done, control, sink, warnings }
+        Self { schema, rows: Some(rows), done, control, sink, warnings, summary: None }
     }
 
     fn deliver(&self, py: Python<'_>) -> PyResult<()> {
@@ -52,6 +53,7 @@ impl TableIterator {
         self.deliver(py)?;
         let summary = result.map_err(run_error)?;
         self.warnings.extend(summary.messages());
+        self.summary = Some(Py::new(py, Counts::new(summary))?);
         Ok(())
     }
 }
@@ -78,6 +80,12 @@ impl TableIterator {
             Ok(None) => self.end(py).map(|()| None),
             Err(e) => self.close(py).and(Err(e)),
         }
+    }
+
+    /// What the run did; None before its end.
+    #[getter]
+    fn summary(&self, py: Python<'_>) -> Option<Py<Counts>> {
+        self.summary.as_ref().map(|summary| summary.clone_ref(py))
     }
 
     /// What went wrong without ending the run, since the last call.

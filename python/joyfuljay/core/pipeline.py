@@ -38,8 +38,8 @@ class SupportsRead(Protocol):
 
 
 PathLike = str | os.PathLike[str]
-#: Paths, or a file that is open for reading in binary mode.
-Input = PathLike | Iterable[PathLike] | SupportsRead | _native.Live
+#: Paths, a file that is open for reading in binary mode, or a slice of captures (:mod:`joyfuljay.slices`).
+Input = PathLike | Iterable[PathLike] | SupportsRead | _native.Live | _native.Slice
 
 #: What is a DataFrame where pandas is installed, else a Table.
 _Pandas = Literal["dataframe", "pandas"] | None
@@ -483,8 +483,8 @@ def _checked(metrics: Any) -> Any:
     return metrics
 
 
-def _inputs(path: Input) -> list[str] | SupportsRead | _native.Live:
-    if isinstance(path, _native.Live):
+def _inputs(path: Input) -> list[str] | SupportsRead | _native.Live | _native.Slice:
+    if isinstance(path, (_native.Live, _native.Slice)):
         return path
     if isinstance(path, (str, os.PathLike)):
         return [os.fspath(path)]
