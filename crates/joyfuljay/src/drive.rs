@@ -5,6 +5,7 @@
 //! as the bytes of some formats depend on them; so a chunk is cut short only where the source itself was slower than a
 //! batch, or where frames arrive as they are captured, which no second run can repeat.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use joyfuljay_core::engine::{EngineSettings, Front, PacketBatch};
@@ -70,6 +71,11 @@ impl Drive {
     pub(crate) fn saving(mut self, saving: Option<Saving>) -> Self {
         self.saving = saving;
         self
+    }
+
+    /// As [`Front::resume`].
+    pub(crate) fn resume(&mut self, flows: Option<HashMap<u64, TimeNs>>) {
+        self.front.resume(flows);
     }
 
     /// Makes the next batch, in the memory of an old one.

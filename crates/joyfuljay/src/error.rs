@@ -29,6 +29,9 @@ pub enum Error {
     /// Frames cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// A folder cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] crate::watch::WatchError),
     /// The input cannot be cut in this way.
     #[error("{0}")]
     Slices(String),
@@ -48,7 +51,7 @@ impl Error {
     pub fn stage(&self) -> &'static str {
         match self {
             Self::Source(_) => "parsing",
-            Self::Sink(_) | Self::Save(_) => "output",
+            Self::Sink(_) | Self::Save(_) | Self::Watch(_) => "output",
             Self::Config(_)
             | Self::Filter(_)
             | Self::FilterUseless(_)

@@ -37,6 +37,7 @@ mod serial;
 pub mod slices;
 mod summary;
 mod waiting;
+pub mod watch;
 
 pub use control::RunControl;
 pub use error::Error;

@@ -141,6 +141,11 @@ impl Pipeline {
         self.filter.clone().map(|filter| Box::new(filter) as Box<dyn FrameFilter>)
     }
 
+    /// The listener, for the run that is about to begin.
+    pub(crate) fn take_listener(&mut self) -> Option<Listener> {
+        self.listener.take()
+    }
+
     /// The metrics sink: sources with counts of their own report to it too.
     pub fn metrics(&self) -> Arc<dyn MetricsSink> {
         Arc::clone(&self.metrics)

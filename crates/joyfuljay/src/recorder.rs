@@ -33,6 +33,8 @@ pub(crate) struct Recorder {
     lost: AtomicU64,
     bytes: AtomicU64,
     open: AtomicBool,
+    /// Whether what is recorded was recorded by another run before.
+    paused: AtomicBool,
 }
 
 impl Recorder {
@@ -53,6 +55,7 @@ impl Recorder {
             lost: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             open: AtomicBool::new(true),
+            paused: AtomicBool::new(false),
         }
     }
 
@@ -63,8 +66,16 @@ impl Recorder {
 
     /// Adds counts to the totals and passes them on.
     pub(crate) fn record(&self, delta: &StatsDelta) {
+        if self.paused.load(Ordering::Relaxed) {
+            return;
+        }
         self.metrics.record(delta);
         lock(&self.totals).add(delta);
+    }
+
+    /// Leaves out what another run has counted already, while its input is read again.
+    pub(crate) fn pause(&self, pause: bool) {
+        self.paused.store(pause, Ordering::Relaxed);
     }
 
     /// Measures what a stage does to one batch.

@@ -80,6 +80,18 @@ pub fn plan(store: &dyn Store, files: &[String], tasks: u32, config: &Config) ->
     Ok(planner.slices(&cuts, tasks))
 }
 
+/// Files in the order of their first packets; those without stay behind the one before them.
+pub fn in_order(store: &dyn Store, files: Vec<String>) -> Vec<String> {
+    let mut last = TimeNs::MIN;
+    let mut timed: Vec<(TimeNs, String)> = Vec::with_capacity(files.len());
+    for file in files {
+        last = first_time(store, &file).ok().and_then(|(time, _)| time).unwrap_or(last);
+        timed.push((last, file));
+    }
+    timed.sort_by_key(|(time, _)| *time);
+    timed.into_iter().map(|(_, file)| file).collect()
+}
+
 /// One of the tasks of a plan.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ mod profiles;
 mod running;
 mod schema;
 mod serve;
+mod watch;
 
 use crate::error::CliError;
 
@@ -26,6 +27,7 @@ pub enum Subcommand {
     Serve(Box<serve::Serve>),
     Connect(Box<connect::Connect>),
     Discover(discover::Discover),
+    Watch(Box<watch::Watch>),
     Info(info::Info),
     Features(features::Features),
     Schema(schema::Schema),
@@ -45,6 +47,7 @@ impl Subcommand {
             Self::Serve(c) => c.run(),
             Self::Connect(c) => c.run(),
             Self::Discover(c) => c.run(),
+            Self::Watch(c) => c.run(),
             Self::Info(c) => c.run(),
             Self::Features(c) => c.run(),
             Self::Schema(c) => c.run(),

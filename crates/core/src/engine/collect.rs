@@ -25,6 +25,13 @@ pub struct RowChunk {
     heap_bytes: usize,
 }
 
+/// Flows of a chunk that it does not show.
+#[derive(Debug, Default)]
+pub struct OtherFlows {
+    order: Vec<Entry>,
+    tags: Vec<Tag>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     first_seq: u64,
@@ -46,6 +53,28 @@ impl RowChunk {
             flow.connection = Some(values);
         }
         Some(flow)
+    }
+
+    /// Takes the flows at the marked places out of the chunk, to be shown by [`RowChunk::turn_to`] instead of the others.
+    pub fn take_where(&mut self, marked: &[bool]) -> OtherFlows {
+        let is_marked = |at: usize| marked.get(at).copied().unwrap_or(false);
+        let mut other = OtherFlows::default();
+        let (order, tags) = (std::mem::take(&mut self.order), std::mem::take(&mut self.tags));
+        for (at, entry) in order.into_iter().enumerate() {
+            let (to, to_tags) = match is_marked(at) {
+                true => (&mut other.order, &mut other.tags),
+                false => (&mut self.order, &mut self.tags),
+            };
+            to.push(entry);
+            // There are as many as flows, or none.
+            to_tags.extend(tags.get(at).copied());
+        }
+        other
+    }
+
+    /// Shows the flows that were taken out, and no longer those that were left.
+    pub fn turn_to(&mut self, other: OtherFlows) {
+        (self.order, self.tags) = (other.order, other.tags);
     }
 
     /// The numbers of the flows' lines in the graph of connections, for values that are known when the input has ended.

@@ -1,5 +1,6 @@
 //! Decoding, and sharing packets out to partitions: the part of the work that is done in the order of the input.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 
 use super::{EngineSettings, Share};
@@ -62,6 +63,8 @@ pub struct Front {
     sample_below: u64,
     sample_key: [u64; 2],
     share: Share,
+    /// While what was read before is read again: when the flows began that are to go on; others are passed over.
+    resuming: Option<HashMap<u64, TimeNs>>,
     part: SlicePart,
     /// Key of the hash that shares flows out: made of the first frame, so that it is the same in every run over an input,
     /// and nobody who sends packets to a sensor can choose flows that all fall to one partition.
@@ -83,6 +86,7 @@ impl Front {
             sample_below: settings.sample_below,
             sample_key: [settings.sample_seed ^ 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89],
             share: settings.share,
+            resuming: None,
             part: SlicePart::Own,
             partition_key: None,
             next_seq: 0,
@@ -94,6 +98,12 @@ impl Front {
     /// What the next frames are to a run over a slice.
     pub fn enter(&mut self, part: SlicePart) {
         self.part = part;
+    }
+
+    /// Until the next call, packets are those of flows with these keys ([`crate::packet::FlowKey::fixed_hash`]) alone, from the time on at which each
+    /// began; or all packets again.
+    pub fn resume(&mut self, flows: Option<HashMap<u64, TimeNs>>) {
+        self.resuming = flows;
     }
 
     /// Leaves out frames that do not match a filter.
@@ -193,7 +203,12 @@ impl Front {
         let sampling = self.sample_below != u64::MAX;
         let partition_key = self.partition_key.unwrap_or_default();
         for (i, p) in batch.packets.iter().enumerate() {
-            if !self.share.holds(|| p.key.keyed_hash(SHARE_KEY)) {
+            let goes_on =
+                |flows: &HashMap<u64, TimeNs>| flows.get(&p.key.fixed_hash()).is_some_and(|from| p.ts >= *from);
+            if !self.resuming.as_ref().is_none_or(goes_on) {
+                continue;
+            }
+            if !self.share.holds(|| p.key.fixed_hash()) {
                 continue;
             }
             if sampling && p.key.keyed_hash(self.sample_key) > self.sample_below {
@@ -208,9 +223,6 @@ impl Front {
         }
     }
 }
-
-/// The same in every run: tasks on several machines share flows out alike.
-const SHARE_KEY: [u64; 2] = [0x1319_8a2e_0370_7344, 0xbe54_66cf_34e9_0c6c];
 
 /// Keeps the frames that match, and counts the others. The earliest and the latest time of all.
 fn leave_out(filter: &mut dyn FrameFilter, batch: &mut FrameBatch, stats: &mut StatsDelta) -> (TimeNs, TimeNs) {

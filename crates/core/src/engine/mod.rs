@@ -8,7 +8,7 @@
 mod collect;
 mod front;
 
-pub use collect::{CHUNK_ROWS, Collector, Drain, RowChunk};
+pub use collect::{CHUNK_ROWS, Collector, Drain, OtherFlows, RowChunk};
 pub use front::{Front, PacketBatch};
 
 use crate::analysis::connections::{ConnectionSettings, Counting};
@@ -177,6 +177,11 @@ impl Engine {
     /// What tracking has counted since the last call.
     pub fn take_stats(&mut self) -> StatsDelta {
         std::mem::take(&mut self.stats)
+    }
+
+    /// How many flows are open.
+    pub fn open_flows(&self) -> usize {
+        self.tables.iter().map(FlowTable::open_flows).sum()
     }
 
     /// The earliest packet time of all open flows.

@@ -41,7 +41,7 @@ fn first_time(path: &Path) -> Option<TimeNs> {
 }
 
 /// Whether two files differ only in their numbers and compression: `x.pcap`, `x.pcap1`, `x.pcap02.gz`.
-pub(super) fn same_series(a: &Path, b: &Path) -> bool {
+pub fn same_series(a: &Path, b: &Path) -> bool {
     a.parent() == b.parent() && series(a) == series(b)
 }
 

@@ -314,6 +314,12 @@ impl FlowTable {
         self.store.base(place as usize).is_some_and(|base| base.first_seq >= self.own_from)
     }
 
+    /// How many flows are open, without remnants.
+    pub fn open_flows(&self) -> usize {
+        let live = self.places.iter().enumerate().filter(|(_, place)| place.live);
+        live.filter(|(at, _)| self.store.base(*at).is_some_and(|base| !base.remnant)).count()
+    }
+
     /// The earliest packet time of the open flows and remnants.
     pub fn earliest_open(&self) -> Option<TimeNs> {
         let live = self.places.iter().enumerate().filter(|(_, place)| place.live);
