@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use joyfuljay::watch::WatchOptions;
 use joyfuljay::{Pipeline, RunControl};
-use joyfuljay_io::sink::{Format, SinkOptions};
+use joyfuljay_io::sink::{Format, SinkOptions, Target};
 
+use super::output::Output;
 use super::running::{self, Concluded, HowArgs, MetricsArgs};
 use crate::error::CliError;
 use crate::notify::Notify;
@@ -73,7 +74,6 @@ impl WatchArgs {
         options.recursive = self.recursive;
         options.settle = settle;
         options.once = self.once;
-        options.sink = SinkOptions::default();
         Ok(options)
     }
 }
@@ -109,8 +109,11 @@ impl Watch {
             server,
             metrics: &self.metrics,
             interrupt: &interrupt,
-            output: &self.watch.output_dir,
-            format: self.watch.format,
+            output: &Output::Bytes {
+                format: self.watch.format,
+                target: Target::File(self.watch.output_dir.clone()),
+                options: SinkOptions::default(),
+            },
         })
     }
 }
