@@ -363,10 +363,37 @@ def filter_seeds():
     yield "ancillary", program(insn(0x20, 0xfffff030), insn(0x15, 1, 0, 1), yes, no)
 
 
+def wire_seeds():
+    """The messages of docs/remote.md; the first byte says whose it is."""
+    def text(words):
+        return struct.pack("<H", len(words)) + words
+
+    def pull(coding, body, length=None, frames=2):
+        return b"\1" + struct.pack("<BQQHIB", 0x82, 7, 100, frames, len(body) if length is None else length, coding) + body
+
+    drops = struct.pack("<QQQ", 1, 2, 3)
+    head = b"\1" + b"\0" + b"\2" + b"\1" + struct.pack("<Q", 5) + drops + struct.pack("<Q", 9) + b"\0" + struct.pack("<QQ", 0, 1)
+    interfaces = struct.pack("<HQ", 1, 3) + text(b"eth0") + b"\1" + struct.pack("<Q", 4) + drops + struct.pack("<Q", 0)
+    warnings = struct.pack("<H", 1) + text(b"a.pcap") + struct.pack("<QB", 24, 0) + text(b"cut short")
+    frames = struct.pack("<HqqIIIIHH", 2, 10, 20, 3, 2, 60, 60, 1, 101) + b"abcde"
+    body = head + interfaces + warnings + frames
+    # A zstd frame with one raw block.
+    stored = b"\x28\xb5\x2f\xfd\x60" + struct.pack("<H", len(body) - 256 if len(body) >= 256 else 0) + (len(body) << 3 | 1).to_bytes(3, "little") + body
+    if len(body) < 256:
+        stored = b"\x28\xb5\x2f\xfd\x20" + bytes([len(body)]) + (len(body) << 3 | 1).to_bytes(3, "little") + body
+    yield "client_hello", b"\0" + struct.pack("<BHIB", 1, 1, 1 << 24, 1) + bytes(16) + struct.pack("<QQ", 5, 50)
+    yield "acknowledgement", b"\0" + struct.pack("<BQ", 2, 5)
+    yield "server_hello", b"\1" + struct.pack("<BH16sQQB", 0x81, 1, bytes(16), 0, 0, 1) + text(b"sensor")
+    yield "pull", pull(0, body)
+    yield "compressed", pull(1, stored, len(body))
+    yield "idle", pull(0, b"\1\1" + struct.pack("<q", 5) + b"\2\0" + drops + struct.pack("<Q", 9) + b"\0" + struct.pack("<QQHHH", 0, 1, 0, 0, 0), frames=0)
+    yield "end", b"\1" + struct.pack("<BQQB", 0x83, 8, 102, 1) + text(b"the interface is gone")
+
+
 def main():
     for target, seeds in (("pcap", pcap_seeds), ("pcapng", pcapng_seeds), ("frame", frame_seeds), ("fragments", fragment_seeds),
                           ("streams", stream_seeds), ("app", app_seeds), ("tls", tls_seeds), ("dtls", dtls_seeds), ("quic", quic_seeds), ("dns", dns_seeds), ("ssh", ssh_seeds), ("http1", http1_seeds), ("http2", http2_seeds),
-                          ("recognise", recognise_seeds), ("datagrams", datagram_seeds), ("filter", filter_seeds)):
+                          ("recognise", recognise_seeds), ("datagrams", datagram_seeds), ("filter", filter_seeds), ("wire", wire_seeds)):
         folder = HERE / "seeds" / target
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -9,3 +9,4 @@ pub mod handshakes;
 pub mod memory;
 pub mod protocols;
 pub mod streams;
+pub mod wire;
