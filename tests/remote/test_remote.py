@@ -339,7 +339,7 @@ def test_metrics_of_both_ends(field, long_capture):
 def test_the_token_is_in_no_list_of_processes(field, long_capture):
     sensor = field.serve(long_capture, *narrow())
     client = field.connect(sensor, *FEW, "-v")
-    client.says("connected to")
+    sensor.says("is there")
     listed = subprocess.run(["ps", "-ef", "--no-headers"], capture_output=True, text=True, check=True).stdout
     assert TOKEN not in listed and "--token-file" in listed
     client.end()
@@ -492,7 +492,7 @@ def test_a_live_interface_and_not_the_sensor_itself(wire, extract, tmp_path):
     sensor = wire.serve("veth0", side="b")
     options = ["--features", "flow_meta,size,tcp", "--timeout", "3600"]
     client = wire.connect(f"jj://10.77.0.2:{sensor.port}", *options, side="a")
-    client.says("connected to")
+    sensor.says("is there")
     sent = int(wire.inside("a", "python3", SEND, "veth0", DATA / "demo.pcap", "--rate", "5000").stdout)
     # Not read before it has all gone into the ring: a client that comes later, and goes, is not captured either.
     peer = wire.inside("a", "python3", "-c", f"import socket; socket.create_connection(('10.77.0.2', {sensor.port})).close()")
@@ -511,7 +511,7 @@ def test_a_live_interface_and_not_the_sensor_itself(wire, extract, tmp_path):
 def test_a_quiet_flow_ends_by_the_clock_of_the_sensor(wire):
     sensor = wire.serve("veth0", side="b")
     client = wire.connect(f"jj://10.77.0.2:{sensor.port}", "--features", "flow_meta", "--timeout", "1", side="a")
-    client.says("connected to")
+    sensor.says("is there")
     frame = ethernet(ipv4(udp(1, 2))).hex() + "\n"
     wire.inside("a", "python3", SEND, "veth0", input=frame.encode())
     row = wait_for(lambda: [row for row in client.rows() if row["src_port"] == 1], state=client.text)[0]

@@ -66,7 +66,6 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(cl
     };
     let _ = through.set(());
     let resumes = hello.resume.is_some();
-    shared.say(&format!("{peer}: {}", if resumes { "is back" } else { "is there" }));
     let supply = match shared.sessions.supply(&shared, hello.resume).await {
         Ok(supply) => supply,
         Err(error) => {
@@ -76,6 +75,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(cl
             return close(&sink, CloseCode::Error, "cannot be served").await;
         }
     };
+    shared.say(&format!("{peer}: {}", if resumes { "is back" } else { "is there" }));
     if resumes {
         shared.tell(RemoteDelta { reconnects: 1, ..RemoteDelta::default() });
     }
