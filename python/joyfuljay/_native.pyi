@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "SensorServer", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
 
 __version__: str
 
@@ -236,11 +236,12 @@ class FlowKey:
 @final
 class Live:
     """
-    Network interfaces to capture from, where captures could be read.
+    Network interfaces or a remote sensor to capture from, where captures could be read.
     """
-    def __new__(cls, /, interfaces: SupportsGetItem[int, str], duration: SupportsFloat | SupportsIndex | None = None, *, snaplen: SupportsIndex = 0, promiscuous: bool = True, pid: SupportsIndex | None = None, process: str | None = None) -> Live:
+    def __new__(cls, /, interfaces: SupportsGetItem[int, str], duration: SupportsFloat | SupportsIndex | None = None, *, snaplen: SupportsIndex = 0, promiscuous: bool = True, pid: SupportsIndex | None = None, process: str | None = None, token: str | None = None, tls_ca: str | PathLike[str] | None = None, tls_insecure: bool = False) -> Live:
         """
-        `duration` in seconds, None for no end; of frames `snaplen` bytes are kept, 0 for all; with `pid` or `process` (a name) only
+        One interface may be the address of a sensor (`jj://…`): `token` is then what it wants to see, if that is not in the address or in
+        JOYFULJAY_TOKEN; the certificate is compared with the system's authorities or those of `tls_ca`. `duration` in seconds, None for no end; of frames `snaplen` bytes are kept, 0 for all; with `pid` or `process` (a name) only
         packets of that process are left.
         """
 
@@ -672,6 +673,57 @@ class RowIterator:
     def __next__(self, /) -> dict[str, Any]: ...
 
 @final
+class SensorServer:
+    """
+    A sensor that serves. It does when it is made.
+    """
+    def __new__(cls, /, inputs: SupportsGetItem[int, str], token: str, metrics: PrometheusMetrics, *, host: str = "0.0.0.0", port: SupportsIndex = 8765, bpf_filter: str | None = None, pid: SupportsIndex | None = None, process: str | None = None, max_clients: SupportsIndex = 5, max_bandwidth: SupportsFloat | SupportsIndex | None = None, compress: bool = True, buffer: SupportsIndex | None = None, tls_cert: str | PathLike[str] | None = None, tls_key: str | PathLike[str] | None = None, tls_client_ca: str | PathLike[str] | None = None, name: str = ..., announce: bool = False, announce_properties: dict[str, str] = ...) -> SensorServer: ...
+    @property
+    def address(self, /) -> str:
+        """
+        The IP address that it listens on.
+        """
+    @property
+    def auth_failures(self, /) -> int:
+        """
+        Clients turned away for a wrong token.
+        """
+    @property
+    def bytes_sent(self, /) -> int:
+        """
+        Bytes sent.
+        """
+    @property
+    def clients(self, /) -> int:
+        """
+        Clients now.
+        """
+    @property
+    def drops(self, /) -> int:
+        """
+        Frames that clients were too slow for.
+        """
+    @property
+    def messages_sent(self, /) -> int:
+        """
+        Messages sent.
+        """
+    @property
+    def port(self, /) -> int:
+        """
+        The port, also when any free one was asked for.
+        """
+    @property
+    def running(self, /) -> bool:
+        """
+        Whether it serves. It ends by itself when a pipe does.
+        """
+    def stop(self, /) -> None:
+        """
+        Ends it: clients get what has come, for some seconds at most. May be called again.
+        """
+
+@final
 class Summary:
     """
     What a run did, in exact totals.
@@ -832,6 +884,11 @@ def config_load(path: str | PathLike[str]) -> str:
 def config_validate(json: str) -> None:
     """
     Checks a configuration, given as JSON: ValueError says what is wrong and what would be right.
+    """
+
+def discover_sensors(timeout: SupportsFloat | SupportsIndex) -> list[tuple[str, str, int, dict[str, str]]]:
+    """
+    Sensors of the local network: name, address, port and properties of each.
     """
 
 def export_dashboard(path: str | PathLike[str], dashboard: str | None = None, datasource_uid: str | None = None) -> None:

@@ -47,9 +47,9 @@ def page():
 def run_python(tmp_path):
     """run_python(code, **options) -> CompletedProcess of a fresh interpreter in an empty folder; checks the exit code."""
 
-    def run(code, ok=True, **options):
+    def run(code, ok=True, inside=(), **options):
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False, **options
+            [*inside, sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False, **options
         )
         assert not ok or done.returncode == 0, f"exit {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done

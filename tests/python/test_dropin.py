@@ -38,8 +38,7 @@ GONE = {
     "joyfuljay.output.database": ("DatabaseWriter", "later version"),
     "joyfuljay.output.formats": ("to_csv", "process_pcap_streaming"),
     "joyfuljay.output.schema": ("anything", "joyfuljay.schema"),
-    "joyfuljay.remote.discovery": ("anything", "later version"),
-    "joyfuljay.remote.protocol": ("anything", "later version"),
+    "joyfuljay.remote.protocol": ("anything", "docs/remote.md"),
 }
 
 METHODS = {

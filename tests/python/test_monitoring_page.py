@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import os
 import re
+import shutil
 import subprocess
 import urllib.request
 
@@ -218,11 +220,71 @@ def test_testing(page):
     namespace["test_metrics"]()
 
 
-def test_remote_server_says_that_it_comes_later(page, run_python, on_free_port):
-    block, port = on_free_port(page(10))
-    done = run_python(block, ok=False)
-    assert done.returncode != 0
-    assert "NotImplementedError: remote capture comes with a later version of joyfuljay" in done.stderr
+@pytest.fixture
+def wlan0():
+    """A network namespace with a wire whose ends are wlan0 and wlan1."""
+    name = f"jj-wlan-{os.getpid()}"
+
+    def ip(*words):
+        return subprocess.run(["ip", *words], capture_output=True, text=True, timeout=60, check=False)
+
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("an interface wlan0 needs root and ip")
+    if (made := ip("netns", "add", name)).returncode != 0:
+        pytest.skip(f"no network namespace can be made: {made.stderr.strip()}")
+    try:
+        if (made := ip("-n", name, "link", "add", "wlan0", "type", "veth", "peer", "name", "wlan1")).returncode != 0:
+            pytest.skip(f"no wire can be made: {made.stderr.strip()}")
+        for link in ("lo", "wlan0", "wlan1"):
+            ip("-n", name, "link", "set", link, "up")
+        yield ["ip", "netns", "exec", name]
+    finally:
+        ip("netns", "del", name)
+
+
+def test_remote_capture_server(page, run_python, wlan0):
+    """The page's server is started: what a client of it takes is seen at the page's address."""
+    run_python(
+        page(10)
+        + SCRAPE.format(port=9090)
+        + """
+import socket, joyfuljay
+assert (server.clients, server.bytes_sent, server.drops, server.running) == (0, 0, 0, False)
+with server:
+    url = server.get_connection_url()
+    assert url.startswith("jj://127.0.0.1:8765?token=") and server.token not in repr(server)
+    rows = joyfuljay.Pipeline(joyfuljay.Config(features=["flow_meta"], flow_timeout=1)).process_live(url, output_format="stream")
+    # A frame of UDP into the other end of the wire, until its flow has ended.
+    import struct, threading
+    udp = struct.pack(">HHHH", 1000, 53, 12, 0) + b"abcd"
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, b"\\x0a\\0\\0\\1", b"\\x0a\\0\\0\\2")
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    wire.bind(("wlan1", 0))
+    done = threading.Event()
+    def send():
+        while not done.wait(0.2):
+            if server.clients:
+                wire.send(bytes(12) + b"\\x08\\x00" + ip + udp)
+                done.wait(2)
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    row = next(row for row in rows if row["src_port"] == 1000)
+    assert row["dst_ip"] == "10.0.0.2" and server.clients == 1 and server.bytes_sent > 0
+    text = urllib.request.urlopen("http://localhost:9090/metrics", timeout=10).read().decode()
+    samples = dict(l.rsplit(" ", 1) for l in text.splitlines() if l and l[0] != "#")
+    # Both ends are in this process, and the client counts in no registry.
+    assert value("joyfuljay_remote_connections") == 1
+    assert 0 < value('joyfuljay_remote_bytes_total{direction="sent"}') <= server.bytes_sent
+    assert value('joyfuljay_remote_drops_total{reason="slow_client"}') == 0 == server.drops
+    assert value('joyfuljay_capture_packets_total{interface="wlan0"}') > 0
+    assert server.token not in text
+    done.set()
+    thread.join()
+    rows.close()
+assert not server.running and server.clients == 0
+""",
+        inside=wlan0,
+    )
 
 
 def test_the_address_of_the_page_answers(run_python):

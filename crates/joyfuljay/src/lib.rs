@@ -33,6 +33,7 @@ mod progress;
 mod recorder;
 mod run;
 mod saving;
+pub mod sensor;
 mod serial;
 pub mod slices;
 mod summary;

@@ -32,7 +32,7 @@ impl Input {
     /// The mode that metrics are told.
     pub fn mode(&self) -> Mode {
         match self {
-            Self::Live(_) => Mode::Live,
+            Self::Live(live) => live.get().mode(),
             Self::Slice(_) | Self::Paths(_) | Self::Open(_) => Mode::Pcap,
         }
     }
@@ -74,7 +74,7 @@ impl Opened {
     /// Whether it has no end of its own; what a Python object reads is taken for a file.
     pub fn is_stream(&self) -> bool {
         match self {
-            Self::Live(_) => true,
+            Self::Live(source) => source.is_stream(),
             Self::Files(set) => set.is_stream(),
             Self::Object(_) | Self::Slice(_) => false,
         }

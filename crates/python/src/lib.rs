@@ -16,6 +16,7 @@ mod live;
 mod metrics;
 mod packet;
 mod pipeline;
+mod remote;
 mod rows;
 mod run;
 mod server;
@@ -54,6 +55,8 @@ mod _native {
     #[pymodule_export]
     use super::pipeline::Engine;
     #[pymodule_export]
+    use super::remote::{SensorServer, discover_sensors};
+    #[pymodule_export]
     use super::run::{Progress, Summary};
     #[pymodule_export]
     use super::server::MetricsServer;
@@ -85,6 +88,7 @@ const _: () = {
     fits::<metrics::Registry>();
     fits::<packet::Packet>();
     fits::<pipeline::Engine>();
+    fits::<remote::SensorServer>();
     fits::<run::Progress>();
     fits::<run::Summary>();
     fits::<server::MetricsServer>();

@@ -300,17 +300,33 @@ class Pipeline:
         process: str | None = None,
         promiscuous: bool = True,
         snaplen: int = 0,
+        token: str | None = None,
+        tls_ca: PathLike | None = None,
+        tls_insecure: bool = False,
         progress: ProgressLike = None,
         dtype_backend: DtypeBackend = None,
     ) -> Any:
-        """The rows of what passes network interfaces: Linux, with the capability CAP_NET_RAW.
+        """The rows of what passes network interfaces: Linux, with the capability CAP_NET_RAW. Or those of a remote sensor.
 
-        ``interface`` is a name, several, or ``"any"``. The capture ends after ``duration`` seconds, or by Ctrl-C: then what has
+        ``interface`` is a name, several, or ``"any"``; or the address of a sensor (``jj serve``, :class:`joyfuljay.remote.Server`),
+        ``"jj://HOST:PORT?tls=1"``, which wants a ``token`` (else that of JOYFULJAY_TOKEN) and whose certificate is compared with the system's authorities or those
+        of ``tls_ca``; ``tls_insecure`` takes any. The capture ends after ``duration`` seconds, or by Ctrl-C: then what has
         come is finished and given (a second one gives up). ``output_format`` is one of :meth:`process_pcap`, or ``"stream"``: an
         iterator of dicts that gives rows as flows end; left early, the capture ends. With ``pid`` or ``process`` (a name, as
         ``ps -o comm`` shows it) only packets of the sockets of that process are left.
         """
-        live = _live(interface, duration, save_pcap, pid=pid, process=process, promiscuous=promiscuous, snaplen=snaplen)
+        live = _live(
+            interface,
+            duration,
+            save_pcap,
+            pid=pid,
+            process=process,
+            promiscuous=promiscuous,
+            snaplen=snaplen,
+            token=token,
+            tls_ca=None if tls_ca is None else os.fspath(tls_ca),
+            tls_insecure=tls_insecure,
+        )
         if output_format == "stream":
             return self.iter_features(live)
         return self.process_pcap(live, output_format, progress=progress, dtype_backend=dtype_backend)
@@ -436,6 +452,9 @@ def extract_live(
     save_pcap: PathLike | None = None,
     pid: int | None = None,
     process: str | None = None,
+    token: str | None = None,
+    tls_ca: PathLike | None = None,
+    tls_insecure: bool = False,
     progress: ProgressLike = None,
     dtype_backend: DtypeBackend = None,
     **config: Any,
@@ -448,6 +467,9 @@ def extract_live(
         save_pcap,
         pid,
         process=process,
+        token=token,
+        tls_ca=tls_ca,
+        tls_insecure=tls_insecure,
         progress=progress,
         dtype_backend=dtype_backend,
     )

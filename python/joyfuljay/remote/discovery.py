@@ -1,10 +1,26 @@
-"""Finding remote sensors: comes with a later version, and says so."""
+"""Finding remote sensors by multicast DNS."""
 
-from .._gone import gone
+from __future__ import annotations
 
-ADVICE = (
-    "remote capture and its discovery come with a later version; until then name the sensor: "
-    "ssh sensor tcpdump -U -w - | jj extract -"
-)
+from dataclasses import dataclass, field
 
-__getattr__ = gone(__name__, {"*": ADVICE})
+from .. import _native
+
+__all__ = ["SERVICE_TYPE", "DiscoveredServer", "discover_servers"]
+
+SERVICE_TYPE = "_joyfuljay._tcp.local."
+
+
+@dataclass(frozen=True)
+class DiscoveredServer:
+    """A sensor that announces itself. Found is not trusted: token and certificate are still needed."""
+
+    name: str
+    address: str
+    port: int
+    properties: dict[str, str] = field(default_factory=dict)
+
+
+def discover_servers(timeout: float = 2.0) -> list[DiscoveredServer]:
+    """The sensors of the local network that answer within ``timeout`` seconds."""
+    return [DiscoveredServer(*found) for found in _native.discover_sensors(timeout)]

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use clap::Args;
+use joyfuljay::sensor::Sensor;
 use joyfuljay::{Pipeline, RunControl};
-use joyfuljay_capture::live::{self, LiveOptions, LiveSource};
-use joyfuljay_capture::process::{OfProcess, Process};
+use joyfuljay_capture::live::{self, LiveOptions};
+use joyfuljay_capture::process::Process;
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::{Lasting, RowSink};
-use joyfuljay_io::source::{PacketSource, SourceError};
+use joyfuljay_io::source::PacketSource;
 use joyfuljay_monitoring::ServerHandle;
 
 use super::output::{LastingArgs, Lifetime, Output, OutputArgs};
@@ -104,18 +105,8 @@ impl CaptureArgs {
         Ok(options)
     }
 
-    /// Begins to capture from interfaces.
-    pub(super) fn open(
-        &self,
-        interfaces: &[String],
-        options: &LiveOptions,
-    ) -> Result<Box<dyn PacketSource>, SourceError> {
-        let source = Box::new(LiveSource::open(interfaces, options)?);
-        let process = self.process.clone().map(Process::Name).or(self.pid.map(Process::Pid));
-        Ok(match process {
-            Some(process) => Box::new(OfProcess::new(source, process)?),
-            None => source,
-        })
+    pub(super) fn process(&self) -> Option<Process> {
+        self.process.clone().map(Process::Name).or(self.pid.map(Process::Pid))
     }
 }
 
@@ -178,7 +169,7 @@ impl Live {
             let saving = self.save.open()?;
             // The output before the input: a capture that is open and not read loses packets.
             let opened = output.open(pipeline, Some(lasting)).map_err(joyfuljay::Error::from);
-            match opened.and_then(|sink| Ok((self.capture.open(&self.interfaces, options)?, sink))) {
+            match opened.and_then(|sink| Ok((self.source(options)?, sink))) {
                 Ok((source, sink)) => Ok((source, sink, saving)),
                 Err(error) => {
                     if let Some((writer, _)) = saving {
@@ -192,6 +183,11 @@ impl Live {
             pipeline.not_begun(Mode::Live, &error);
             error.into()
         })
+    }
+
+    fn source(&self, options: &LiveOptions) -> Result<Box<dyn PacketSource>, joyfuljay::Error> {
+        let (inputs, options) = (self.interfaces.clone(), options.clone());
+        Ok(Sensor { inputs, options, process: self.capture.process(), filter: None }.capture()?)
     }
 
     /// Says what capturing needs.

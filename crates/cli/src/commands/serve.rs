@@ -2,18 +2,15 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use joyfuljay::RunControl;
-use joyfuljay_capture::filter::Filter;
-use joyfuljay_capture::live;
-use joyfuljay_core::frame::FrameFilter;
+use joyfuljay::sensor::Sensor;
 use joyfuljay_io::sink::Lasting;
-use joyfuljay_io::source::{CaptureOptions, CaptureSet, SourceError};
 use joyfuljay_remote::discovery::Announce;
-use joyfuljay_remote::server::{self, Input, Open, Opened, ServerOptions, TlsFiles};
+use joyfuljay_remote::server::{self, Input, ServerOptions, TlsFiles};
 use joyfuljay_remote::{DEFAULT_PORT, Token};
 
 use super::live::CaptureArgs;
@@ -119,12 +116,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Serve {
     pub fn run(self) -> Result<(), CliError> {
-        let filter = match self.filter.as_deref().map(str::trim) {
-            None | Some("") => None,
-            Some(expression) => Some(Filter::new(expression).map_err(|e| CliError::Usage(e.to_string()))?),
-        };
         let token = self.secret()?;
-        let input = self.input(filter)?;
+        let input = self.input()?;
         let control = RunControl::new();
         let interrupt = running::watch(control.clone())?;
         let metrics = self.metrics.start(self.quiet)?;
@@ -222,41 +215,14 @@ impl Serve {
         Ok(options)
     }
 
-    /// Interfaces or captures. What cannot be opened is said now, not to the first client.
-    fn input(&self, filter: Option<Filter>) -> Result<Input, CliError> {
-        let boxed = |filter: &Option<Filter>| filter.clone().map(|filter| Box::new(filter) as Box<dyn FrameFilter>);
-        let links = live::interfaces().unwrap_or_default();
-        let is_interface =
-            |name: &String| name == live::ANY || links.iter().any(|link| link.name == *name) || self.capture.wait;
-        let interfaces = self.inputs.iter().filter(|name| is_interface(name)).count();
-        let (capture, inputs) = (self.capture.clone(), self.inputs.clone());
-        if interfaces == inputs.len() {
-            let options = capture.options()?;
-            drop(capture.open(&inputs, &options)?);
-            let open: Open =
-                Arc::new(move || Ok(Opened { source: capture.open(&inputs, &options)?, filter: boxed(&filter) }));
-            return Ok(Input::Stream { open });
-        }
-        if interfaces > 0 {
-            return Err(CliError::Usage("serve interfaces or captures, not both".into()));
-        }
-        let source = CaptureSet::open(&inputs, &CaptureOptions::default())?;
-        if source.has_streams() {
-            let first = Mutex::new(Some(source));
-            let name = inputs.join(", ");
-            let open: Open = Arc::new(move || {
-                let source = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let read = || SourceError::Header { path: name.clone(), problem: "was read to its end".into() };
-                Ok(Opened { source: Box::new(source.ok_or_else(read)?), filter: boxed(&filter) })
-            });
-            return Ok(Input::Stream { open });
-        }
-        let identity = server::identity(&inputs, self.filter.as_deref());
-        let open: Open = Arc::new(move || {
-            let source = Box::new(CaptureSet::open(&inputs, &CaptureOptions::default())?);
-            Ok(Opened { source, filter: boxed(&filter) })
-        });
-        Ok(Input::Stored { open, identity })
+    fn input(&self) -> Result<Input, CliError> {
+        let sensor = Sensor {
+            inputs: self.inputs.clone(),
+            options: self.capture.options()?,
+            process: self.capture.process(),
+            filter: self.filter.clone(),
+        };
+        Ok(sensor.input()?)
     }
 }
 
