@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "SensorServer", "Summary", "Table", "TableIterator", "alerting_rules", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "profiles", "prometheus_config"]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "SensorServer", "Slice", "Summary", "Table", "TableIterator", "alerting_rules", "capture_files", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "plan_slices", "profiles", "prometheus_config"]
 
 __version__: str
 
@@ -55,6 +55,10 @@ class Engine:
         """
         A table without rows.
         """
+    def empty_slice(self, /) -> Table:
+        """
+        A table without rows, as slices have them: the group `connection` needs all flows.
+        """
     def extract(self, /, flow: Flow) -> dict[str, Any]:
         """
         The features of one flow, None for what is not known.
@@ -63,7 +67,7 @@ class Engine:
         """
         Names of the columns, in their order.
         """
-    def flows(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any, most: SupportsIndex | None = None) -> FlowIterator:
+    def flows(self, /, inputs: Live | Slice | SupportsGetItem[int, str | PathLike[str]] | Any, most: SupportsIndex | None = None) -> FlowIterator:
         """
         Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
         """
@@ -87,15 +91,15 @@ class Engine:
         """
         How often the user's metrics sink raised.
         """
-    def stream(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any) -> TableIterator:
+    def stream(self, /, inputs: Live | Slice | SupportsGetItem[int, str | PathLike[str]] | Any) -> TableIterator:
         """
         Rows of captures while the run goes on, a table at a time.
         """
-    def table(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any, progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
+    def table(self, /, inputs: Live | Slice | SupportsGetItem[int, str | PathLike[str]] | Any, progress: Callable[[Progress], object] | None = None) -> tuple[Table, Summary]:
         """
         Rows of captures, and what the run did.
         """
-    def write(self, /, inputs: Live | SupportsGetItem[int, str | PathLike[str]] | Any, output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
+    def write(self, /, inputs: Live | Slice | SupportsGetItem[int, str | PathLike[str]] | Any, output: str | PathLike[str], format: str | None = None, progress: Callable[[Progress], object] | None = None) -> Summary:
         """
         Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
         file's extension says.
@@ -238,11 +242,11 @@ class Live:
     """
     Network interfaces or a remote sensor to capture from, where captures could be read.
     """
-    def __new__(cls, /, interfaces: SupportsGetItem[int, str], duration: SupportsFloat | SupportsIndex | None = None, *, snaplen: SupportsIndex = 0, promiscuous: bool = True, pid: SupportsIndex | None = None, process: str | None = None, token: str | None = None, tls_ca: str | PathLike[str] | None = None, tls_insecure: bool = False) -> Live:
+    def __new__(cls, /, interfaces: SupportsGetItem[int, str], duration: SupportsFloat | SupportsIndex | None = None, *, snaplen: SupportsIndex = 0, promiscuous: bool = True, pid: SupportsIndex | None = None, process: str | None = None, token: str | None = None, tls_ca: str | PathLike[str] | None = None, tls_insecure: bool = False, save_pcap: str | PathLike[str] | None = None) -> Live:
         """
         One interface may be the address of a sensor (`jj://…`): `token` is then what it wants to see, if that is not in the address or in
         JOYFULJAY_TOKEN; the certificate is compared with the system's authorities or those of `tls_ca`. `duration` in seconds, None for no end; of frames `snaplen` bytes are kept, 0 for all; with `pid` or `process` (a name) only
-        packets of that process are left.
+        packets of that process are left. The packets of a run are written to `save_pcap`, too.
         """
 
 @final
@@ -598,6 +602,11 @@ class PrometheusMetrics:
         """
         Prefix of the families.
         """
+    def observe_counts(self, /, frames: SupportsIndex, packets: SupportsIndex, bytes: SupportsIndex, reasons: dict[str, SupportsIndex], skipped: dict[str, SupportsIndex]) -> None:
+        """
+        Adds what runs elsewhere have counted: frames, packets and their bytes, flows by the reason of their end, skipped frames by
+        reason, as a summary has them.
+        """
     def observe_error(self, /, stage: str, error: Exception | None = None) -> None:
         """
         Records an error at a stage of the pipeline.
@@ -721,6 +730,23 @@ class SensorServer:
     def stop(self, /) -> None:
         """
         Ends it: clients get what has come, for some seconds at most. May be called again.
+        """
+
+@final
+class Slice:
+    """
+    The work of one task: a slice of captures, as JSON, and what opens them (None: files of this machine).
+    """
+    def __new__(cls, /, json: str, store: object | None = None) -> Slice: ...
+    @property
+    def number(self, /) -> int:
+        """
+        Its number, from 1 on.
+        """
+    @property
+    def of(self, /) -> int:
+        """
+        How many there are.
         """
 
 @final
@@ -851,6 +877,11 @@ class TableIterator:
         """
         Stops the run.
         """
+    @property
+    def summary(self, /) -> Summary | None:
+        """
+        What the run did; None before its end.
+        """
     def take_warnings(self, /) -> list[str]:
         """
         What went wrong without ending the run, since the last call.
@@ -859,6 +890,11 @@ class TableIterator:
 def alerting_rules(error_threshold: SupportsFloat | SupportsIndex, packet_rate_threshold: SupportsFloat | SupportsIndex, active_flows_threshold: SupportsFloat | SupportsIndex, active_flows_ratio: SupportsFloat | SupportsIndex, lag_threshold: SupportsFloat | SupportsIndex, namespace: str, job: str) -> str:
     """
     Alerting and recording rules as YAML.
+    """
+
+def capture_files(inputs: SupportsGetItem[int, str | PathLike[str]]) -> list[str]:
+    """
+    The files of captures on this machine, in the order in which a run reads them.
     """
 
 def cli_main(args: SupportsGetItem[int, str]) -> int:
@@ -909,6 +945,11 @@ def feature_table(name: str | None = None) -> list[dict[str, str]]:
 def overview_dashboard() -> str:
     """
     The overview dashboard as JSON.
+    """
+
+def plan_slices(files: SupportsGetItem[int, str], tasks: SupportsIndex, config: str, store: object | None = None) -> list[str]:
+    """
+    The work of ``tasks`` tasks, as JSON; with a store, the files are put into the order of their first packets.
     """
 
 def profiles() -> list[str]:

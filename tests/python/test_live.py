@@ -11,6 +11,7 @@ import pytest
 
 import joyfuljay
 from joyfuljay import Config, Pipeline
+from joyfuljay.extractors import FeatureExtractor
 
 FLOWS = {"features": ["flow_meta"], "flow_timeout": 0.5}
 
@@ -77,3 +78,24 @@ def test_ctrl_c_ends_the_capture_and_gives_its_rows(port):
         child.send_signal(signal.SIGINT)
         child.stdout.read()
         assert child.wait(300) == 0
+
+
+def test_the_packets_are_saved(port, tmp_path):
+    saved = tmp_path / "saved.pcapng"
+    rows = joyfuljay.extract_live("lo", 2, "dict", save_pcap=saved, bpf_filter=f"udp and dst port {port}", **FLOWS)
+    again = joyfuljay.extract(saved, "dict", **FLOWS)
+    assert rows and sum(row["total_packets"] for row in rows) == sum(row["total_packets"] for row in again)
+    assert {row["dst_port"] for row in again} == {port}
+
+
+def test_packets_are_not_saved_for_extractors_of_your_own(tmp_path):
+    class Own(FeatureExtractor):
+        feature_names = ["one"]
+
+        def extract(self, flow):
+            return {"one": 1}
+
+    saved = tmp_path / "saved.pcapng"
+    with pytest.raises(ValueError, match="save_pcap: not with extractors"):
+        Pipeline(Config(**FLOWS), extractors=[Own()]).process_live("lo", 0.1, "dict", saved)
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use joyfuljay::Pipeline;
 use joyfuljay_core::metrics::Mode;
+use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::source::{CaptureOptions, CaptureReader, CaptureSet, PacketSource, SourceError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -38,9 +39,12 @@ impl Input {
     }
 
     /// Opens it; the interpreter must not be held.
-    pub fn open(self) -> Result<Opened, SourceError> {
+    pub fn open(self) -> Result<Opened, joyfuljay::Error> {
         Ok(match self {
-            Self::Live(live) => Opened::Live(live.get().open()?),
+            Self::Live(live) => {
+                let (source, saving) = live.get().open()?;
+                Opened::Live(source, saving)
+            }
             Self::Slice(slice) => Opened::Slice(slice),
             Self::Paths(paths) => Opened::Files(CaptureSet::open(&paths, &CaptureOptions::default())?),
             Self::Open(object) => {
@@ -56,7 +60,7 @@ impl Input {
 
 /// An input that can be read.
 pub enum Opened {
-    Live(Box<dyn PacketSource>),
+    Live(Box<dyn PacketSource>, Option<CaptureWriter>),
     Slice(Py<Slice>),
     Files(CaptureSet),
     Object(CaptureReader),
@@ -67,14 +71,14 @@ impl Opened {
     pub fn exclude_output(&mut self, output: &Path) -> Result<(), SourceError> {
         match self {
             Self::Files(set) => set.exclude_output(output),
-            Self::Object(_) | Self::Live(_) | Self::Slice(_) => Ok(()),
+            Self::Object(_) | Self::Live(..) | Self::Slice(_) => Ok(()),
         }
     }
 
     /// Whether it has no end of its own; what a Python object reads is taken for a file.
     pub fn is_stream(&self) -> bool {
         match self {
-            Self::Live(source) => source.is_stream(),
+            Self::Live(source, _) => source.is_stream(),
             Self::Files(set) => set.is_stream(),
             Self::Object(_) | Self::Slice(_) => false,
         }
@@ -82,13 +86,21 @@ impl Opened {
 
     /// Whether Ctrl-C ends the input and not the run.
     pub fn is_live(&self) -> bool {
-        matches!(self, Self::Live(_))
+        matches!(self, Self::Live(..))
+    }
+
+    /// What is to keep its packets.
+    pub fn take_saving(&mut self) -> Option<CaptureWriter> {
+        match self {
+            Self::Live(_, saving) => saving.take(),
+            Self::Files(_) | Self::Object(_) | Self::Slice(_) => None,
+        }
     }
 
     /// What a run of this pipeline reads; the interpreter must not be held. How far a slice reads back depends on the configuration.
     pub fn source(self, pipeline: &Pipeline) -> Result<Box<dyn PacketSource>, joyfuljay::Error> {
         Ok(match self {
-            Self::Live(source) => source,
+            Self::Live(source, _) => source,
             Self::Files(set) => Box::new(set),
             Self::Object(reader) => Box::new(reader),
             Self::Slice(slice) => {

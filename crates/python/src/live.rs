@@ -9,6 +9,7 @@ use joyfuljay::remote::{Token, Trust};
 use joyfuljay_capture::live::{LiveOptions, LiveSource};
 use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
+use joyfuljay_io::save::{CaptureWriter, Rotation};
 use joyfuljay_io::source::{PacketSource, SourceError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,15 +21,17 @@ pub struct Live {
     options: LiveOptions,
     process: Option<Process>,
     remote: Option<(SensorUrl, ClientOptions)>,
+    /// Where the packets are kept.
+    save_pcap: Option<PathBuf>,
 }
 
 #[pymethods]
 impl Live {
     /// One interface may be the address of a sensor (`jj://…`): `token` is then what it wants to see, if that is not in the address or in
     /// JOYFULJAY_TOKEN; the certificate is compared with the system's authorities or those of `tls_ca`. `duration` in seconds, None for no end; of frames `snaplen` bytes are kept, 0 for all; with `pid` or `process` (a name) only
-    /// packets of that process are left.
+    /// packets of that process are left. The packets of a run are written to `save_pcap`, too.
     #[new]
-    #[pyo3(signature = (interfaces, duration=None, *, snaplen=0, promiscuous=true, pid=None, process=None, token=None, tls_ca=None, tls_insecure=false))]
+    #[pyo3(signature = (interfaces, duration=None, *, snaplen=0, promiscuous=true, pid=None, process=None, token=None, tls_ca=None, tls_insecure=false, save_pcap=None))]
     #[allow(clippy::too_many_arguments)] // one for each option
     fn new(
         interfaces: Vec<String>,
@@ -40,6 +43,7 @@ impl Live {
         token: Option<String>,
         tls_ca: Option<PathBuf>,
         tls_insecure: bool,
+        save_pcap: Option<PathBuf>,
     ) -> PyResult<Self> {
         let wrong = |what: &str| PyValueError::new_err(what.to_owned());
         let mut options = LiveOptions::default();
@@ -77,7 +81,7 @@ impl Live {
             }
             _ => None,
         };
-        Ok(Self { interfaces, options, process, remote })
+        Ok(Self { interfaces, options, process, remote, save_pcap })
     }
 }
 
@@ -87,8 +91,20 @@ impl Live {
         if self.remote.is_some() { Mode::Remote } else { Mode::Live }
     }
 
-    /// Begins to capture.
-    pub fn open(&self) -> Result<Box<dyn PacketSource>, SourceError> {
+    /// Begins to capture. The file for its packets is made first, as it is removed again where there will be none.
+    pub fn open(&self) -> Result<(Box<dyn PacketSource>, Option<CaptureWriter>), joyfuljay::Error> {
+        let saving =
+            self.save_pcap.as_deref().map(|path| CaptureWriter::create(path, Rotation::default())).transpose()?;
+        match self.source() {
+            Ok(source) => Ok((source, saving)),
+            Err(error) => {
+                saving.into_iter().for_each(CaptureWriter::discard);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn source(&self) -> Result<Box<dyn PacketSource>, SourceError> {
         if let Some((url, client)) = &self.remote {
             return Ok(Box::new(RemoteSource::connect(url, client)?));
         }

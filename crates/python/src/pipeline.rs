@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// The pipeline of a run over this source.
-    fn pipeline_for(&self, py: Python<'_>, source: &Opened) -> PyResult<Pipeline> {
+    fn pipeline_for(&self, py: Python<'_>, source: &mut Opened) -> PyResult<Pipeline> {
         let mut pipeline = self.pipeline()?;
         if source.is_stream() {
             let mode = if source.is_live() { Mode::Live } else { Mode::Pcap };
@@ -69,7 +69,10 @@ impl Engine {
             pipeline.turn_to_slice().map_err(|e| self.not_begun(py, Mode::Pcap, e))?;
             pipeline.share(slice.get().task.share());
         }
-        Ok(pipeline)
+        Ok(match source.take_saving() {
+            Some(writer) => pipeline.saving(writer, false),
+            None => pipeline,
+        })
     }
 
     /// What is to be known of a run because of its source.
@@ -80,7 +83,7 @@ impl Engine {
 
     fn open(&self, py: Python<'_>, input: Input) -> PyResult<Opened> {
         let mode = input.mode();
-        py.detach(|| input.open()).map_err(|e| self.not_begun(py, mode, e.into()))
+        py.detach(|| input.open()).map_err(|e| self.not_begun(py, mode, e))
     }
 
     /// What a run of this pipeline reads.
@@ -146,8 +149,8 @@ impl Engine {
     /// Rows of captures, and what the run did.
     #[pyo3(signature = (inputs, progress: "collections.abc.Callable[[Progress], object] | None" = None))]
     fn table(&self, py: Python<'_>, inputs: Input, progress: Option<Py<PyAny>>) -> PyResult<(Table, Summary)> {
-        let source = self.open(py, inputs)?;
-        let pipeline = self.pipeline_for(py, &source)?;
+        let mut source = self.open(py, inputs)?;
+        let pipeline = self.pipeline_for(py, &mut source)?;
         let schema = pipeline.schema();
         let sink = MemorySink::new();
         let rows = sink.rows();
@@ -173,7 +176,7 @@ impl Engine {
         let mode = inputs.mode();
         let mut source = self.open(py, inputs)?;
         source.exclude_output(&output).map_err(|e| self.not_begun(py, mode, e.into()))?;
-        let pipeline = self.pipeline_for(py, &source)?;
+        let pipeline = self.pipeline_for(py, &mut source)?;
         let options = SinkOptions::default();
         let sink = sink::open_sink(format, Target::File(output), pipeline.schema(), &options)
             .map_err(|e| self.not_begun(py, mode, e.into()))?;
@@ -182,8 +185,8 @@ impl Engine {
 
     /// Rows of captures while the run goes on, a table at a time.
     fn stream(&self, py: Python<'_>, inputs: Input) -> PyResult<TableIterator> {
-        let source = self.open(py, inputs)?;
-        let pipeline = self.pipeline_for(py, &source)?;
+        let mut source = self.open(py, inputs)?;
+        let pipeline = self.pipeline_for(py, &mut source)?;
         let (control, schema, notes) = (pipeline.control(), pipeline.schema(), self.more_notes(&pipeline));
         let (sink, rows) = ChannelSink::new("python", AHEAD);
         let done = run::spawn(move || {
@@ -196,8 +199,14 @@ impl Engine {
     /// Flows of captures as they end; with their packets, ``most`` of each at most, when ``most`` is given.
     #[pyo3(signature = (inputs, most=None))]
     fn flows(&self, py: Python<'_>, inputs: Input, most: Option<usize>) -> PyResult<FlowIterator> {
-        let source = self.open(py, inputs)?;
-        let mut pipeline = self.pipeline_for(py, &source)?;
+        let mut source = self.open(py, inputs)?;
+        if let Some(writer) = source.take_saving() {
+            writer.discard();
+            return Err(PyValueError::new_err(
+                "save_pcap: not with extractors of your own, which are given flows one by one",
+            ));
+        }
+        let mut pipeline = self.pipeline_for(py, &mut source)?;
         if let Some(most) = most {
             pipeline = pipeline.keeping_packets(most);
         }

@@ -313,7 +313,8 @@ class Pipeline:
         of ``tls_ca``; ``tls_insecure`` takes any. The capture ends after ``duration`` seconds, or by Ctrl-C: then what has
         come is finished and given (a second one gives up). ``output_format`` is one of :meth:`process_pcap`, or ``"stream"``: an
         iterator of dicts that gives rows as flows end; left early, the capture ends. With ``pid`` or ``process`` (a name, as
-        ``ps -o comm`` shows it) only packets of the sockets of that process are left.
+        ``ps -o comm`` shows it) only packets of the sockets of that process are left. ``save_pcap`` is a file that gets the packets
+        (those that match ``bpf_filter``) as pcapng; not with extractors of your own.
         """
         live = _live(
             interface,
@@ -478,9 +479,8 @@ def extract_live(
 def _live(
     interface: str | Sequence[str], duration: float | None, save_pcap: PathLike | None, **options: Any
 ) -> _native.Live:
-    if save_pcap is not None:
-        raise NotImplementedError("save_pcap comes with a later version of joyfuljay; tcpdump -i INTERFACE -w FILE beside it has the same")
-    return _native.Live([interface] if isinstance(interface, str) else list(interface), duration, **options)
+    saved = None if save_pcap is None else os.fspath(save_pcap)
+    return _native.Live([interface] if isinstance(interface, str) else list(interface), duration, save_pcap=saved, **options)
 
 
 def _is_native(metrics: object) -> bool:
