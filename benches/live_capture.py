@@ -2,10 +2,11 @@
 """What `jj live` keeps up with, on a pair of virtual interfaces of its own (scripts/veth). Needs root, tcpreplay and a capture of
 Ethernet frames of 1,514 bytes at most.
 
-usage: benches/live_capture.py JJ CAPTURE [--rates PPS,...] [--runs N] [--features GROUPS]
+usage: benches/live_capture.py JJ CAPTURE [--rates PPS,...] [--runs N] [--features GROUPS] [--softflowd] [--nfstream PYTHON]
 
 1. the capture replayed: packets and rows against those of `jj extract`;
 2. for each rate (0 is as fast as tcpreplay can) sent, received, lost and processor time, median run of N; beside it `jj extract`;
+   with --softflowd (Debian's package) the same of softflowd, which exports NetFlow; with --nfstream, a Python that has nfstream, of that;
 3. the time from a flow's idle timeout to its row at a reader of standard output, over 100 flows on a quiet wire.
 """
 
@@ -73,6 +74,59 @@ def run(jj, capture, features, rate):
         return summary
 
 
+def softflowd(capture, rate):
+    """Sent, read, lost and processor seconds of softflowd on the same interface."""
+    with tempfile.TemporaryDirectory() as directory:
+        control = f"{directory}/control"
+        command = inside("b", "softflowd", "-d", "-i", "veth0", "-n", "127.0.0.1:9995", "-c", control, "-p", f"{directory}/pid")
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (os.path.exists(control) and stands(child.pid)):
+            time.sleep(0.05)
+        sent, _ = replay(capture, rate)
+        time.sleep(1)
+        said = subprocess.run(["softflowctl", "-c", control, "statistics"], capture_output=True, text=True, check=True).stdout
+        subprocess.run(["softflowctl", "-c", control, "shutdown"], capture_output=True, check=True)
+        _, spent = cpu(child)
+        read = int(re.search(r"Packets processed: (\d+)", said)[1])
+        lost = re.search(r"dropped[^\d]*(\d+)", said)
+        return sent, read, int(lost[1]) if lost else 0, spent
+
+
+NFSTREAM = """
+from nfstream import NFStreamer
+for flow in NFStreamer(source="veth0", n_dissections=0, statistical_analysis=True, n_meters=1, performance_report=1):
+    pass
+"""
+
+
+def nfstream(python, capture, rate):
+    """Sent, packets that nfstream says it has processed, lost by the kernel; its processor time is that of several processes."""
+    with tempfile.TemporaryFile("w+") as out:
+        child = subprocess.Popen(inside("b", python, "-u", "-c", NFSTREAM), stdout=out, stderr=subprocess.STDOUT)
+        before = time.monotonic()
+        while not in_use() and time.monotonic() - before < 60:
+            time.sleep(0.05)
+        time.sleep(1)
+        sent, _ = replay(capture, rate)
+        time.sleep(4)
+        child.send_signal(2)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        out.seek(0)
+        # The last of its reports, one a second. What it calls dropped is what libpcap counted.
+        last = json.loads([line for line in out.read().splitlines() if line.startswith("{")][-1])
+        return sent, last["packets_processed"], last["packets_dropped_filtered_by_kernel"], None
+
+
+def in_use():
+    """Whether somebody captures in the namespace."""
+    found = subprocess.run(inside("b", "cat", "/proc/net/packet"), capture_output=True, text=True, check=True).stdout
+    return len(found.splitlines()) > 1
+
+
 def offline(jj, capture, features):
     child = subprocess.Popen(
         [jj, "extract", capture, "--features", features, "-f", "csv", "-o", "/dev/null", "--summary", "json"], stderr=subprocess.PIPE, text=True
@@ -116,6 +170,8 @@ def main():
     parser.add_argument("--rates", default="50000,100000,200000,0")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--features", default="flow_meta,timing,size,tcp")
+    parser.add_argument("--softflowd", action="store_true")
+    parser.add_argument("--nfstream", metavar="PYTHON")
     options = parser.parse_args()
     jj = os.path.abspath(options.jj)
     subprocess.run([VETH, "up", NAME], check=True)
@@ -133,6 +189,13 @@ def main():
                 f"| {s['cpu']:.2f} | {s['cpu'] / max(s['frames'], 1) * 1e9:.0f} |",
                 flush=True,
             )
+        peers = {"softflowd": softflowd} if options.softflowd else {}
+        if options.nfstream:
+            peers["nfstream"] = lambda capture, rate: nfstream(options.nfstream, capture, rate)
+        for name, peer in peers.items():
+            for rate in map(int, options.rates.split(",")):
+                sent, read, lost, spent = peer(options.capture, rate)
+                print(f"{name} at {rate or 'top'}: sent {sent:,}, read {read:,}, lost {lost:,}" + (f", {spent:.2f} CPU s" if spent else ""), flush=True)
         late = sorted(latency(jj))
         print(f"row after its timeout: median {statistics.median(late):.3f} s, 99 of 100 within {late[98]:.3f} s, most {late[-1]:.3f} s")
     finally:
