@@ -5,6 +5,6 @@ pub use joyfuljay_monitoring::dashboard::{
     DashboardBuilder, DashboardError, PanelKind, PanelOptions, export_dashboard, overview_dashboard, with_datasource,
 };
 pub use joyfuljay_monitoring::rules::{
-    ConfigOptions, RulesError, RulesOptions, generate_alerting_rules, generate_prometheus_config,
+    ConfigOptions, RulesError, RulesOptions, Watched, generate_alerting_rules, generate_prometheus_config,
 };
 pub use joyfuljay_monitoring::*;

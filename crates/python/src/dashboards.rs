@@ -78,7 +78,7 @@ pub fn export_dashboard(path: PathBuf, dashboard: Option<&str>, datasource_uid: 
 
 /// Alerting and recording rules as YAML.
 #[pyfunction]
-#[pyo3(signature = (error_threshold, packet_rate_threshold, active_flows_threshold, active_flows_ratio, lag_threshold, namespace, job))]
+#[pyo3(signature = (error_threshold, packet_rate_threshold, active_flows_threshold, active_flows_ratio, lag_threshold, namespace, job, watched, runbook_url))]
 pub fn alerting_rules(
     error_threshold: f64,
     packet_rate_threshold: f64,
@@ -87,7 +87,10 @@ pub fn alerting_rules(
     lag_threshold: f64,
     namespace: String,
     job: String,
+    watched: &str,
+    runbook_url: String,
 ) -> PyResult<String> {
+    let watched = watched.parse().map_err(|e: String| PyValueError::new_err(format!("profile: {e}")))?;
     let options = RulesOptions {
         error_threshold,
         packet_rate_threshold,
@@ -96,6 +99,8 @@ pub fn alerting_rules(
         lag_threshold,
         namespace,
         job,
+        watched,
+        runbook_url,
     };
     generate_alerting_rules(&options).map_err(rules_error)
 }

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .. import _native
 
@@ -54,11 +54,15 @@ def generate_alerting_rules(
     active_flows_ratio: float = 0.8,
     lag_threshold: float = 60,
     job: str = "joyfuljay",
+    profile: Literal["sensor", "batch"] = "sensor",
+    runbook_url: str = "docs/runbooks/",
 ) -> str:
     """Alerting and recording rules for Prometheus, as YAML.
 
     Thresholds: errors per second; packets per second at or below which a running instance is alerted on; open flows
     where the table has no bound, and the share of it where it has one; seconds that a source may be behind.
+    ``profile="batch"`` is for runs that end: nobody is paged because one ended well. ``runbook_url`` is where the alerts' pages lie;
+    an empty one leaves them out.
     """
     return _native.alerting_rules(
         error_threshold,
@@ -68,6 +72,8 @@ def generate_alerting_rules(
         lag_threshold,
         namespace,
         job,
+        profile,
+        runbook_url,
     )
 
 

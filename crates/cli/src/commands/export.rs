@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use joyfuljay_io::sink::{Target, write_whole};
 use joyfuljay_monitoring::dashboard::{overview_dashboard, with_datasource};
 use joyfuljay_monitoring::rules::{
-    ConfigOptions, RulesError, RulesOptions, generate_alerting_rules, generate_prometheus_config,
+    ConfigOptions, RulesError, RulesOptions, Watched, generate_alerting_rules, generate_prometheus_config,
 };
 
 use crate::error::CliError;
@@ -62,6 +62,12 @@ pub struct Alerts {
     /// The prefix of the metrics' names, as the process that is watched has it; '' for none.
     #[arg(long, value_name = "NAME", default_value_t = RulesOptions::default().namespace)]
     namespace: String,
+    /// What is watched: sensor, a process that runs day and night; or batch, runs that end, for which nobody is to be paged when they did.
+    #[arg(long = "for", value_name = "KIND", default_value_t = RulesOptions::default().watched)]
+    watched: Watched,
+    /// Where the runbooks of the alerts lie: NAME.md is put behind it; '' leaves them out.
+    #[arg(long, value_name = "URL", default_value_t = RulesOptions::default().runbook_url)]
+    runbook_url: String,
     #[command(flatten)]
     job: JobArgs,
 }
@@ -132,6 +138,8 @@ impl Alerts {
             lag_threshold: self.lag_threshold,
             namespace: self.namespace,
             job: self.job.job,
+            watched: self.watched,
+            runbook_url: self.runbook_url,
         };
         self.output.write(&generate_alerting_rules(&options).map_err(wrong_use)?)
     }

@@ -1,6 +1,6 @@
 //! Alerts, and values worth computing once (recording rules).
 
-use super::{Rule, RulesOptions};
+use super::{Rule, RulesOptions, Watched};
 use crate::Id;
 use joyfuljay_core::engine::CHUNK_ROWS;
 use std::collections::BTreeMap;
@@ -17,7 +17,8 @@ pub(super) fn recording(o: &RulesOptions) -> Vec<Rule> {
 
 /// Every alert. An instance is named in each but the one that says it is not there.
 pub(super) fn alerts(o: &RulesOptions) -> Vec<Rule> {
-    ALERTS.iter().map(|alert| alert.rule(o)).collect()
+    let chosen = ALERTS.iter().filter(|alert| o.watched == Watched::Sensor || !OF_SENSORS.contains(&alert.name));
+    chosen.map(|alert| alert.rule(o)).collect()
 }
 
 /// A series that is computed once for all who look at it.
@@ -48,6 +49,10 @@ const RECORDS: &[Record] = &[
         },
     },
 ];
+
+/// Alerts that only a process which is to run for ever deserves: a batch run ends, begins again, and loses no packets.
+const OF_SENSORS: &[&str] =
+    &["JoyfulJayTargetMissing", "JoyfulJayCrashLoop", "JoyfulJayCaptureDrops", "JoyfulJayLag", "JoyfulJayNoPackets"];
 
 /// An alert.
 struct Alert {
@@ -233,8 +238,19 @@ impl Alert {
             expr: (self.expr)(o),
             hold: self.hold,
             labels: BTreeMap::from([("severity", self.severity)]),
-            annotations: BTreeMap::from([("summary", self.summary.to_owned()), ("description", (self.description)(o))]),
+            annotations: self.annotations(o),
         }
+    }
+}
+
+impl Alert {
+    fn annotations(&self, o: &RulesOptions) -> BTreeMap<&'static str, String> {
+        let mut all = BTreeMap::from([("summary", self.summary.to_owned()), ("description", (self.description)(o))]);
+        if !o.runbook_url.is_empty() {
+            let slash = if o.runbook_url.ends_with(['/', '=', '#']) { "" } else { "/" };
+            all.insert("runbook_url", format!("{}{slash}{}.md", o.runbook_url, self.name));
+        }
+        all
     }
 }
 
@@ -263,5 +279,49 @@ impl RulesOptions {
 
     fn increase(&self, id: Id, by: &str, more: &str) -> String {
         format!("sum by ({by}) (increase({}[15m]))", self.series(id, more))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alert_has_a_page_and_every_page_an_alert() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/runbooks");
+        let mut pages: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().trim_end_matches(".md").to_owned())
+            .filter(|name| name != "README")
+            .collect();
+        let mut names: Vec<_> = ALERTS.iter().map(|alert| alert.name.to_owned()).collect();
+        pages.sort();
+        names.sort();
+        assert_eq!(pages, names);
+    }
+
+    #[test]
+    fn a_batch_run_that_ended_pages_nobody() {
+        let names = |watched| -> Vec<String> {
+            let rules = alerts(&RulesOptions { watched, ..RulesOptions::default() });
+            let name = |rule| match rule {
+                Rule::Alert { alert, .. } => alert,
+                Rule::Record { record, .. } => record,
+            };
+            rules.into_iter().map(name).collect()
+        };
+        let batch = names(Watched::Batch);
+        assert!(OF_SENSORS.iter().all(|name| !batch.iter().any(|one| one == name)));
+        assert_eq!(batch.len() + OF_SENSORS.len(), names(Watched::Sensor).len());
+    }
+
+    #[test]
+    fn runbooks_lie_where_it_is_said() {
+        let url = |base: &str| {
+            let options = RulesOptions { runbook_url: base.to_owned(), ..RulesOptions::default() };
+            ALERTS.first().and_then(|alert| alert.annotations(&options).get("runbook_url").cloned())
+        };
+        assert_eq!(url("").as_deref(), None);
+        assert_eq!(url("https://wiki/x").as_deref(), Some("https://wiki/x/JoyfulJayHighErrorRate.md"));
     }
 }

@@ -29,6 +29,48 @@ pub struct RulesOptions {
     pub namespace: String,
     /// The `job_name` of the scrape configuration.
     pub job: String,
+    /// What is watched.
+    pub watched: Watched,
+    /// Where the runbooks lie: `runbook_url` of an alert is this, the alert's name and `.md`. Empty leaves it out.
+    pub runbook_url: String,
+}
+
+/// What kind of process is watched: which alerts make sense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watched {
+    /// One that runs day and night: its absence is an alert.
+    #[default]
+    Sensor,
+    /// Runs that end: one that ended well is no longer there, and nobody is to be woken for that.
+    Batch,
+}
+
+impl Watched {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Sensor, Self::Batch];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sensor => "sensor",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+impl std::str::FromStr for Watched {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|watched| watched.name() == name);
+        found.ok_or_else(|| format!("{name:?} is neither sensor nor batch"))
+    }
+}
+
+impl std::fmt::Display for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Default for RulesOptions {
@@ -41,6 +83,8 @@ impl Default for RulesOptions {
             lag_threshold: 60.0,
             namespace: DEFAULT_NAMESPACE.to_owned(),
             job: "joyfuljay".to_owned(),
+            watched: Watched::default(),
+            runbook_url: "docs/runbooks/".to_owned(),
         }
     }
 }
