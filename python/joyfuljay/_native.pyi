@@ -887,7 +887,7 @@ class TableIterator:
         What went wrong without ending the run, since the last call.
         """
 
-def alerting_rules(error_threshold: SupportsFloat | SupportsIndex, packet_rate_threshold: SupportsFloat | SupportsIndex, active_flows_threshold: SupportsFloat | SupportsIndex, active_flows_ratio: SupportsFloat | SupportsIndex, lag_threshold: SupportsFloat | SupportsIndex, namespace: str, job: str) -> str:
+def alerting_rules(error_threshold: SupportsFloat | SupportsIndex, packet_rate_threshold: SupportsFloat | SupportsIndex, active_flows_threshold: SupportsFloat | SupportsIndex, active_flows_ratio: SupportsFloat | SupportsIndex, lag_threshold: SupportsFloat | SupportsIndex, namespace: str, job: str, watched: str, runbook_url: str) -> str:
     """
     Alerting and recording rules as YAML.
     """

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mdns_sd::{IfKind, IfPredicate, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{DaemonEvent, IfKind, IfPredicate, Receiver, ServiceDaemon, ServiceEvent, ServiceInfo};
 
 use crate::wire::cut;
 
@@ -22,6 +22,12 @@ const MAX_FOUND: usize = 1024;
 
 /// How long a good-bye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long an announcement takes: three probes, a quarter of a second apart, and as much again for a busy machine.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often it is tried.
+const ATTEMPTS: usize = 20;
 
 /// How a sensor is announced.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +88,21 @@ impl Announcement {
             service = service.enable_addr_auto();
         }
         let name = service.get_fullname().to_owned();
-        daemon.register(service).map_err(failed)?;
+        let events = daemon.monitor().map_err(failed)?;
+        let announcing = daemon.clone();
+        // The library was seen to leave a service unannounced that is registered while it looks at the interfaces.
+        let announce = move || {
+            for _ in 0..ATTEMPTS {
+                if announcing.register(service.clone()).is_err() || is_announced(&events, ANNOUNCED_WITHIN) {
+                    return;
+                }
+                match announcing.unregister(service.get_fullname()) {
+                    Ok(done) => drop(done.recv_timeout(GOODBYE)),
+                    Err(_) => return,
+                }
+            }
+        };
+        std::thread::Builder::new().name("jj-announce".into()).spawn(announce).map_err(|e| e.to_string())?;
         Ok(Self { daemon, name })
     }
 
@@ -94,6 +114,18 @@ impl Announcement {
         }
         if let Ok(done) = self.daemon.shutdown() {
             let _ = done.recv_timeout(GOODBYE);
+        }
+    }
+}
+
+/// Whether a service is announced within so long.
+fn is_announced(events: &Receiver<DaemonEvent>, within: Duration) -> bool {
+    let until = Instant::now() + within;
+    loop {
+        match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(DaemonEvent::Announce(..)) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
         }
     }
 }
