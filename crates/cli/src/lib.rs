@@ -7,6 +7,8 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod commands;
+mod database;
+mod dataset;
 mod error;
 mod human;
 mod kafka;

@@ -5,6 +5,10 @@
 
 mod civil;
 #[cfg(feature = "sinks")]
+pub mod database;
+#[cfg(feature = "sinks")]
+pub mod dataset;
+#[cfg(feature = "sinks")]
 pub mod deliver;
 #[cfg(feature = "sinks")]
 pub mod encode;

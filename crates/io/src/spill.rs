@@ -22,7 +22,7 @@ pub const SPILL: &str = "spill";
 /// Chunks are some megabytes; this collects the short ones.
 const BUFFER: usize = 1 << 20;
 
-/// A chunk of rows, packed.
+/// A chunk of rows in a form that only its sink knows.
 #[derive(Debug)]
 pub struct PackedRows {
     bytes: Vec<u8>,
@@ -30,6 +30,16 @@ pub struct PackedRows {
 }
 
 impl PackedRows {
+    #[cfg(feature = "postgres")]
+    pub(crate) fn new(bytes: Vec<u8>, rows: usize) -> Self {
+        Self { bytes, rows }
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Rows in it.
     pub fn rows(&self) -> usize {
         self.rows

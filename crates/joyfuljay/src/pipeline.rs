@@ -12,7 +12,7 @@ use joyfuljay_core::rows::RowPlan;
 use joyfuljay_core::trackers::TrackerMask;
 use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::sink::RowSink;
-use joyfuljay_io::source::PacketSource;
+use joyfuljay_io::source::{PacketSource, Position};
 
 use crate::drive::Drive;
 use crate::memory::default_max_memory;
@@ -179,6 +179,16 @@ impl Pipeline {
     /// The schema of the rows.
     pub fn schema(&self) -> SchemaRef {
         self.plan.schema()
+    }
+
+    /// What the rows of a run over files depend on, by name, as text: for databases, which compare it when a run is taken up again. None
+    /// for streams, whose rows do not come twice.
+    pub fn origin(&self, files: &Position) -> Option<Vec<(&'static str, String)>> {
+        let bytes = files.total?;
+        // Rows are the same for any number of workers.
+        let config = Config { num_workers: None, ..self.config.clone() };
+        let config = serde_json::to_string(&config).unwrap_or_default();
+        Some(vec![("input", format!("{} files of {bytes} bytes", files.files_total)), ("configuration", config)])
     }
 
     /// Worker threads of a run: as configured, else one for each processor.

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
     /// Hands encoded rows to the sink, or those that are to wait to the temporary file, which is no output.
     pub(crate) fn write(&self, sink: &mut dyn RowSink, encoded: Encoded) -> Result<(), Error> {
         let rows = encoded.rows() as u64;
-        if let Encoded::Packed(_) = encoded {
+        if sink.name() == SPILL {
             return Ok(sink.write(encoded)?);
         }
         match sink.write(encoded) {

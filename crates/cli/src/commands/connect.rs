@@ -148,7 +148,7 @@ impl Connect {
             if lasts {
                 pipeline.turn_to_stream()?;
             }
-            let sink = output.open(pipeline, lasts.then_some(lasting))?;
+            let sink = output.open(pipeline, None, lasts.then_some(lasting))?;
             Ok((source, sink, self.save.open()?))
         };
         opened().map_err(|error| {

@@ -178,7 +178,7 @@ impl Extract {
                 None => Input::Captures(source),
             };
             let saving = self.save.open()?;
-            match output.open(pipeline, None) {
+            match output.open(pipeline, Some(&source.position()), None) {
                 Ok(sink) => Ok((source, sink, saving)),
                 Err(error) => {
                     if let Some((writer, _)) = saving {

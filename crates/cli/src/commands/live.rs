@@ -168,7 +168,7 @@ impl Live {
         let opened = || -> Result<_, joyfuljay::Error> {
             let saving = self.save.open()?;
             // The output before the input: a capture that is open and not read loses packets.
-            let opened = output.open(pipeline, Some(lasting)).map_err(joyfuljay::Error::from);
+            let opened = output.open(pipeline, None, Some(lasting)).map_err(joyfuljay::Error::from);
             match opened.and_then(|sink| Ok((self.source(options)?, sink))) {
                 Ok((source, sink)) => Ok((source, sink, saving)),
                 Err(error) => {

@@ -1,4 +1,4 @@
-//! The subcommands, one file each; the exports share one. `running` has what those that make rows share.
+//! The subcommands, one file each; the exports share one. `output` and `running` have what those that make rows share.
 
 mod completions;
 mod connect;

@@ -3,36 +3,45 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
 use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_core::config::ByteSize;
+use joyfuljay_core::privacy::Privacy;
+use joyfuljay_io::database::{self, DatabaseOptions, DatabasePlace, DatabaseRun};
+use joyfuljay_io::dataset::{self, DatasetOptions};
 use joyfuljay_io::save::Rotation;
 use joyfuljay_io::sink::{
     self, Compression, Ending, Format, Lasting, RowSink, SinkError, SinkOptions, Target, TopicOptions,
 };
+use joyfuljay_io::source::Position;
 
+use crate::database::DatabaseArgs;
+use crate::dataset::DatasetArgs;
 use crate::error::CliError;
 use crate::kafka::KafkaArgs;
-use crate::out;
 use crate::save::{MAX_SECONDS, OnError};
-use crate::say;
+use crate::{out, say};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// Where rows go: a file, or - for standard output.
+    /// Where rows go: a file, - for standard output, or a server as postgresql://user@host/database.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Format of the rows: csv, json (one object a line), parquet or arrow; or kafka, for messages of a topic [default: by the
-    /// extension of the output, else csv].
+    /// Format of the rows: csv, json (one object a line), parquet or arrow; sqlite or postgres, for the table of a database; or kafka,
+    /// for messages of a topic [default: by the extension of the output, else csv].
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<Form>,
     /// Compression of Parquet pages: none, snappy or zstd.
     #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
     compression: Compression,
+    #[command(flatten)]
+    dataset: DatasetArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[command(flatten)]
     kafka: KafkaArgs,
 }
@@ -66,6 +75,8 @@ impl LastingArgs {
 #[derive(Clone, Copy, Debug)]
 enum Form {
     Bytes(Format),
+    Sqlite,
+    Postgres,
     Kafka,
 }
 
@@ -75,9 +86,11 @@ impl FromStr for Form {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "kafka" => Ok(Self::Kafka),
-            name => {
-                name.parse().map(Self::Bytes).map_err(|e: SinkError| format!("{e}, or kafka for messages of a topic"))
-            }
+            "sqlite" | "sqlite3" | "db" => Ok(Self::Sqlite),
+            "postgres" | "postgresql" => Ok(Self::Postgres),
+            name => name.parse().map(Self::Bytes).map_err(|e: SinkError| {
+                format!("{e}, or sqlite or postgres for the table of a database, or kafka for messages of a topic")
+            }),
         }
     }
 }
@@ -103,6 +116,17 @@ pub(super) enum Output {
         /// Settings of the format.
         options: SinkOptions,
     },
+    /// A folder of Parquet files.
+    Folder(PathBuf, Box<DatasetOptions>),
+    /// The table of a database.
+    Table {
+        /// The database.
+        place: DatabasePlace,
+        /// The table.
+        options: Box<DatabaseOptions>,
+        /// The run, once it is opened.
+        run: OnceLock<DatabaseRun>,
+    },
     /// Messages.
     Topic(Box<TopicOptions>),
 }
@@ -110,8 +134,16 @@ pub(super) enum Output {
 impl OutputArgs {
     pub(super) fn resolve(&self, lifetime: Lifetime) -> Result<Output, CliError> {
         let to_stdout = self.output.as_os_str() == "-";
+        if let Some(place) = self.database(to_stdout)? {
+            if self.kafka.is_named() {
+                return Err(CliError::Usage("--kafka-brokers and --kafka-topic go with -f kafka".into()));
+            }
+            self.no_folder()?;
+            return Ok(Output::Table { place, options: Box::new(self.database.options()?), run: OnceLock::new() });
+        }
         let format = match self.format {
             Some(Form::Kafka) if to_stdout => {
+                self.no_folder()?;
                 return Ok(Output::Topic(Box::new(self.kafka.options(lifetime == Lifetime::Lasts)?)));
             }
             Some(Form::Kafka) => return Err(CliError::Usage("-f kafka writes no file: leave -o out".into())),
@@ -119,10 +151,16 @@ impl OutputArgs {
                 return Err(CliError::Usage("--kafka-brokers and --kafka-topic go with -f kafka".into()));
             }
             Some(Form::Bytes(format)) => Some(format),
-            None => None,
+            Some(Form::Sqlite | Form::Postgres) | None => None,
         };
         let mut options = SinkOptions::default();
         options.compression = self.compression;
+        if self.dataset.is_named() {
+            if to_stdout || !matches!(format, Some(Format::Parquet)) {
+                self.no_folder()?;
+            }
+            return Ok(Output::Folder(self.output.clone(), Box::new(self.dataset.options(options))));
+        }
         if to_stdout {
             out::check()?;
             let format = format.unwrap_or(Format::Csv);
@@ -143,6 +181,29 @@ impl OutputArgs {
         };
         Ok(Output::Bytes { format, target: Target::File(path), options })
     }
+
+    /// Refuses the options of folders where none is written.
+    fn no_folder(&self) -> Result<(), CliError> {
+        if self.dataset.is_named() {
+            let problem = "--partition-by, --rows-per-file and --bytes-per-file go with -f parquet -o FOLDER";
+            return Err(CliError::Usage(problem.into()));
+        }
+        Ok(())
+    }
+
+    /// The database, where rows go into one.
+    fn database(&self, to_stdout: bool) -> Result<Option<DatabasePlace>, CliError> {
+        let is_server = self.output.to_str().is_some_and(database::is_postgres_url) || self.database.is_named();
+        match self.format {
+            Some(Form::Postgres) => self.database.server(&self.output).map(Some),
+            None if is_server => self.database.server(&self.output).map(Some),
+            _ if is_server => Err(CliError::Usage("the address of a PostgreSQL server goes with -f postgres".into())),
+            Some(Form::Sqlite) if to_stdout => Err(CliError::Usage("-f sqlite needs a file: -o FILE.sqlite".into())),
+            Some(Form::Sqlite) => Ok(Some(DatabasePlace::Sqlite(self.output.clone()))),
+            None if database::is_sqlite_path(&self.output) => Ok(Some(DatabasePlace::Sqlite(self.output.clone()))),
+            Some(Form::Bytes(_) | Form::Kafka) | None => Ok(None),
+        }
+    }
 }
 
 impl Output {
@@ -150,6 +211,8 @@ impl Output {
     pub(super) fn format(&self) -> &'static str {
         match self {
             Self::Bytes { format, .. } => format.name(),
+            Self::Folder(..) => Format::Parquet.name(),
+            Self::Table { place, .. } => place.kind(),
             Self::Topic(_) => "kafka",
         }
     }
@@ -158,7 +221,11 @@ impl Output {
     pub(super) fn place(&self) -> String {
         match self {
             Self::Bytes { target: Target::Stdout, .. } => "-".into(),
-            Self::Bytes { target: Target::File(path), .. } => path.to_string_lossy().into_owned(),
+            Self::Bytes { target: Target::File(path), .. } | Self::Folder(path, _) => path.to_string_lossy().into_owned(),
+            Self::Table { place, options, run } => {
+                let run = run.get().map_or_else(String::new, |run| format!(", run {}", run.id()));
+                format!("table {} of {}{run}", options.table, place.shown())
+            }
             Self::Topic(topic) => format!("topic {} at {}", topic.topic, topic.brokers),
         }
     }
@@ -166,8 +233,29 @@ impl Output {
     /// The file that is written, if it is one.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
-            Self::Bytes { target: Target::File(path), .. } => Some(path),
-            Self::Bytes { target: Target::Stdout, .. } | Self::Topic(_) => None,
+            Self::Bytes { target: Target::File(path), .. } | Self::Table { place: DatabasePlace::Sqlite(path), .. } => {
+                Some(path)
+            }
+            Self::Bytes { target: Target::Stdout, .. } | Self::Folder(..) | Self::Table { .. } | Self::Topic(_) => None,
+        }
+    }
+
+    /// What is to be known of it after the run.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        match self {
+            Self::Table { run, .. } => run.get().map_or_else(Vec::new, DatabaseRun::remarks),
+            Self::Bytes { .. } | Self::Folder(..) | Self::Topic(_) => Vec::new(),
+        }
+    }
+
+    /// What a run that was broken off has left in it, and how it goes on.
+    pub(super) fn left(&self) -> Option<String> {
+        match self {
+            Self::Table { run, .. } => run.get().map(|run| {
+                let (id, rows) = (run.id(), run.rows());
+                format!("{rows} rows of run {id} are in the table: over files, --db-resume {id} goes on behind them")
+            }),
+            Self::Bytes { .. } | Self::Folder(..) | Self::Topic(_) => None,
         }
     }
 
@@ -175,13 +263,18 @@ impl Output {
     pub(super) fn excluded(&self) -> Option<&Path> {
         match self {
             Self::Bytes { target: Target::Stdout, .. } => Some(Path::new("/dev/stdout")),
-            Self::Bytes { target: Target::File(path), .. } => Some(path),
-            Self::Topic(_) => None,
+            Self::Bytes { .. } | Self::Table { .. } => self.file(),
+            Self::Folder(..) | Self::Topic(_) => None,
         }
     }
 
-    /// Opens it for the rows of a pipeline, whose metrics hear of it.
-    pub(super) fn open(&self, pipeline: &Pipeline, lasting: Option<&Lasting>) -> Result<Box<dyn RowSink>, SinkError> {
+    /// Opens it for the rows of a pipeline, whose metrics hear of it; `files` are those that it reads, if it reads files.
+    pub(super) fn open(
+        &self,
+        pipeline: &Pipeline,
+        files: Option<&Position>,
+        lasting: Option<&Lasting>,
+    ) -> Result<Box<dyn RowSink>, SinkError> {
         let schema = pipeline.schema();
         match (self, lasting) {
             (Self::Bytes { format, target, options }, None) => {
@@ -190,17 +283,39 @@ impl Output {
             (Self::Bytes { format, target, options }, Some(lasting)) => {
                 lasting.open(*format, target.clone(), schema, options)
             }
+            (Self::Folder(folder, options), lasting) => {
+                let (sink, notes) = dataset::open(folder, schema, options)?;
+                for note in notes {
+                    say::line(format_args!("note: {note}"));
+                }
+                Ok(around(lasting, sink))
+            }
+            (Self::Table { place, options, run }, lasting) => {
+                let mut options = options.as_ref().clone();
+                options.addresses = !Privacy::Address.is_replaced(pipeline.config());
+                options.origin = files.and_then(|files| pipeline.origin(files));
+                let (sink, handle) = database::open(place, schema, &options)?;
+                for note in handle.notes() {
+                    say::line(format_args!("note: {note}"));
+                }
+                let _ = run.set(handle);
+                Ok(around(lasting, sink))
+            }
             (Self::Topic(topic), lasting) => {
                 let mut topic = topic.as_ref().clone();
                 topic.metrics = pipeline.metrics();
                 topic.ending = ending(pipeline.control());
-                let sink = sink::open_topic(&topic, schema)?;
-                Ok(match lasting {
-                    Some(lasting) => lasting.around(sink),
-                    None => sink,
-                })
+                Ok(around(lasting, sink::open_topic(&topic, schema)?))
             }
         }
+    }
+}
+
+/// The sink, seen by what lasts.
+fn around(lasting: Option<&Lasting>, sink: Box<dyn RowSink>) -> Box<dyn RowSink> {
+    match lasting {
+        Some(lasting) => lasting.around(sink),
+        None => sink,
     }
 }
 

@@ -138,7 +138,13 @@ impl HowArgs {
         };
         summary::print_warnings(&summary, self.verbose);
         if summary.cancelled {
+            if let Some(left) = output.left() {
+                say::line(left);
+            }
             return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
+        }
+        for remark in output.remarks() {
+            say::line(format_args!("note: {remark}"));
         }
         let place = output.place();
         let report = Report { summary: &summary, output: &place, format: output.format() };

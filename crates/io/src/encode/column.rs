@@ -15,7 +15,7 @@ use super::Format;
 use crate::sink::SinkError;
 
 /// A column of a batch, or the elements of a list column.
-pub(super) struct Column<'a> {
+pub(crate) struct Column<'a> {
     nulls: Option<&'a NullBuffer>,
     values: Values<'a>,
 }
@@ -37,7 +37,7 @@ enum Values<'a> {
 }
 
 /// One value of a column.
-pub(super) enum Cell<'c, 'a> {
+pub(crate) enum Cell<'c, 'a> {
     /// Missing; also a float that is not a number or not finite, which text formats have no form for.
     Null,
     Int(i64),
@@ -59,7 +59,7 @@ impl<'a> Column<'a> {
         fields
             .zip(rows.columns())
             .map(|(field, array)| {
-                Self::new(array.as_ref()).ok_or_else(|| SinkError::Unsupported {
+                Self::of(array.as_ref()).ok_or_else(|| SinkError::Unsupported {
                     column: field.name().clone(),
                     data_type: field.data_type().clone(),
                     format,
@@ -68,7 +68,8 @@ impl<'a> Column<'a> {
             .collect()
     }
 
-    fn new(array: &'a dyn Array) -> Option<Self> {
+    /// A column by itself; none for a type that is no text.
+    pub(crate) fn of(array: &'a dyn Array) -> Option<Self> {
         let values = match array.data_type() {
             DataType::Null => Values::Null,
             DataType::Int64 => Values::Int(Cow::Borrowed(array.as_primitive::<Int64Type>().values())),
@@ -88,11 +89,11 @@ impl<'a> Column<'a> {
             DataType::Utf8View => Values::Utf8View(array.as_string_view()),
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                Values::List(list.value_offsets(), Box::new(Self::new(list.values().as_ref())?))
+                Values::List(list.value_offsets(), Box::new(Self::of(list.values().as_ref())?))
             }
             DataType::LargeList(_) => {
                 let list = array.as_list::<i64>();
-                Values::LargeList(list.value_offsets(), Box::new(Self::new(list.values().as_ref())?))
+                Values::LargeList(list.value_offsets(), Box::new(Self::of(list.values().as_ref())?))
             }
             _ => return None,
         };
@@ -103,7 +104,7 @@ impl<'a> Column<'a> {
     ///
     /// Always inlined: its match and that of the caller, who writes the value, then become one.
     #[inline(always)]
-    pub(super) fn cell(&self, row: usize) -> Cell<'_, 'a> {
+    pub(crate) fn cell(&self, row: usize) -> Cell<'_, 'a> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return Cell::Null;
         }

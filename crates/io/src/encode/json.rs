@@ -57,7 +57,7 @@ fn keys(schema: &Schema) -> Vec<Vec<u8>> {
 
 /// One JSON value.
 #[inline]
-pub(super) fn push_value(out: &mut Vec<u8>, cell: Cell<'_, '_>) {
+pub(crate) fn push_value(out: &mut Vec<u8>, cell: Cell<'_, '_>) {
     match cell {
         Cell::Null => out.extend_from_slice(b"null"),
         Cell::Int(v) => push_integer(out, v),

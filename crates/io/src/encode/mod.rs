@@ -20,7 +20,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 pub use self::as_is::AsIs;
+pub(crate) use self::column::{Cell, Column};
 pub use self::format::{Compression, Format};
+pub(crate) use self::json::push_value;
 pub use self::parquet::RowGroup;
 pub use self::text::{Message, RowBytes};
 use crate::deliver::Output;
@@ -42,7 +44,7 @@ pub enum Encoded {
     RowGroup(RowGroup),
     /// Rows as they are: the sink's own work on them is small.
     Batch(RecordBatch),
-    /// Rows on their way to a temporary file.
+    /// Rows in a form that only their sink knows: on their way to a temporary file or a database.
     Packed(PackedRows),
 }
 

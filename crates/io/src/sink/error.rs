@@ -127,6 +127,22 @@ pub enum SinkError {
         /// What it said.
         message: String,
     },
+    /// A database, or what was asked of it.
+    #[error("{place}: {problem}")]
+    Database {
+        /// The file or the address, without a password.
+        place: String,
+        /// What it said, and the way out.
+        problem: String,
+    },
+    /// A folder of partitions, or what was asked of it.
+    #[error("{folder}: {problem}")]
+    Dataset {
+        /// The folder.
+        folder: String,
+        /// What, and the way out.
+        problem: String,
+    },
     /// A chunk of another encoder.
     #[error("{sink}: the chunk was encoded for another format: use the encoder of this sink")]
     Foreign {
@@ -184,6 +200,10 @@ impl SinkError {
             io::ErrorKind::BrokenPipe => Self::Closed { target: target.to_owned() },
             _ => Self::Io { target: target.to_owned(), action, source },
         }
+    }
+
+    pub(crate) fn database(place: &str, problem: &str) -> Self {
+        Self::Database { place: place.to_owned(), problem: problem.to_owned() }
     }
 
     pub(crate) fn encode(format: Format, error: impl std::fmt::Display) -> Self {
