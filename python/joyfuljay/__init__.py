@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from . import capture, core, extractors, monitoring, output, remote, schema, utils
 from ._errors import CaptureError, JoyfulJayError, PacketsNotKeptError
 from ._native import FlowKey, Packet, Progress, Summary, Table, __version__
+from ._sql import QueryResult, sql
 from ._warnings import CaptureWarning, ConfigWarning
 from .core.config import Config, FeatureGroup
 from .core.flow import Flow
@@ -33,6 +34,7 @@ __all__ = [
     "PacketsNotKeptError",
     "Pipeline",
     "Progress",
+    "QueryResult",
     "Summary",
     "Table",
     "__version__",
@@ -46,6 +48,7 @@ __all__ = [
     "output",
     "remote",
     "schema",
+    "sql",
     "utils",
 ]
 

@@ -35,7 +35,6 @@ GONE = {
     "joyfuljay.cli": ("main", "python -m joyfuljay"),
     "joyfuljay.extractors.tls": ("TLSExtractor", "Config"),
     "joyfuljay.extractors.flow_meta": ("FlowMetaExtractor", "Config"),
-    "joyfuljay.output.database": ("DatabaseWriter", "later version"),
     "joyfuljay.output.formats": ("to_csv", "process_pcap_streaming"),
     "joyfuljay.output.schema": ("anything", "joyfuljay.schema"),
     "joyfuljay.remote.protocol": ("anything", "docs/remote.md"),

@@ -67,6 +67,14 @@ pub enum Opened {
 }
 
 impl Opened {
+    /// The files, where it is some.
+    pub fn files(&self) -> Option<&CaptureSet> {
+        match self {
+            Self::Files(set) => Some(set),
+            Self::Live(_) | Self::Object(_) => None,
+        }
+    }
+
     /// Takes the file that rows will go to out of what is read, as [`CaptureSet::exclude_output`] does.
     pub fn exclude_output(&mut self, output: &Path) -> Result<(), SourceError> {
         match self {

@@ -6,6 +6,7 @@
 mod command;
 mod config;
 mod dashboards;
+mod database;
 mod errors;
 mod flow;
 mod flow_key;
@@ -19,6 +20,7 @@ mod pipeline;
 mod remote;
 mod rows;
 mod run;
+mod scans;
 mod server;
 mod sink;
 mod slices;
@@ -41,6 +43,8 @@ mod _native {
         DashboardBuilder, alerting_rules, export_dashboard, overview_dashboard, prometheus_config,
     };
     #[pymodule_export]
+    use super::database::TableWriter;
+    #[pymodule_export]
     use super::flow::{Flow, PacketIterator, PacketSequence};
     #[pymodule_export]
     use super::flow_key::FlowKey;
@@ -58,6 +62,8 @@ mod _native {
     use super::remote::{SensorServer, discover_sensors};
     #[pymodule_export]
     use super::run::{Progress, Summary};
+    #[pymodule_export]
+    use super::scans::Scans;
     #[pymodule_export]
     use super::server::MetricsServer;
     #[pymodule_export]
@@ -78,6 +84,7 @@ const _: () = {
         assert!(align_of::<T>() <= 16, "a class of Python that wants a larger alignment than its objects have");
     }
     fits::<dashboards::DashboardBuilder>();
+    fits::<database::TableWriter>();
     fits::<flow::Flow>();
     fits::<flow::PacketIterator>();
     fits::<flow::PacketSequence>();
@@ -91,6 +98,7 @@ const _: () = {
     fits::<remote::SensorServer>();
     fits::<run::Progress>();
     fits::<run::Summary>();
+    fits::<scans::Scans>();
     fits::<server::MetricsServer>();
     fits::<stream::TableIterator>();
     fits::<table::Buffer>();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use joyfuljay::{Config, Pipeline, RunControl};
 use joyfuljay_core::metrics::{MetricsSink, Mode};
+use joyfuljay_core::privacy::Privacy;
 use joyfuljay_core::rows::RowPlan;
+use joyfuljay_io::database::{self, DatabaseOptions, DatabasePlace};
 use joyfuljay_io::sink::{self, ChannelSink, Format, MemorySink, RowSink, SinkOptions, Target};
 use joyfuljay_io::source::PacketSource;
 use pyo3::exceptions::PyValueError;
@@ -19,6 +21,7 @@ use crate::input::{Input, Opened};
 use crate::metrics::PrometheusMetrics;
 use crate::packet::Packet;
 use crate::rows;
+use crate::scans::Scans;
 use crate::run::{self, Callbacks, Summary};
 use crate::sink::UserSink;
 use crate::stream::{AHEAD, TableIterator};
@@ -181,6 +184,58 @@ impl Engine {
         let sink = sink::open_sink(format, Target::File(output), pipeline.schema(), &options)
             .map_err(|e| self.not_begun(py, mode, e.into()))?;
         self.run(py, pipeline, source, sink, progress)
+    }
+
+    /// Writes the rows of captures into a table of a database, as ``jj extract -f sqlite`` and ``-f postgres`` do. What the run did, and
+    /// its number in the database.
+    #[pyo3(signature = (
+        inputs, place, table=DatabaseOptions::TABLE, if_exists="append", batch_size=DatabaseOptions::BATCH_ROWS, alter=true, resume=None,
+        progress: "collections.abc.Callable[[Progress], object] | None" = None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn write_database(
+        &self,
+        py: Python<'_>,
+        inputs: Input,
+        place: &str,
+        table: &str,
+        if_exists: &str,
+        batch_size: usize,
+        alter: bool,
+        resume: Option<i64>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(Summary, i64)> {
+        let mode = inputs.mode();
+        let place = DatabasePlace::from_dsn(place).map_err(|e| run_error(e.into()))?;
+        let source = self.open(py, inputs)?;
+        let pipeline = self.pipeline_for(py, &source)?;
+        let mut options = DatabaseOptions::default();
+        options.table = table.to_owned();
+        options.if_exists = if_exists.parse().map_err(|e: String| PyValueError::new_err(format!("if_exists: {e}")))?;
+        options.batch_rows = batch_size;
+        options.alter = alter;
+        options.resume = resume;
+        options.addresses = !Privacy::Address.is_replaced(pipeline.config());
+        options.origin = source.files().and_then(|files| pipeline.origin(&files.position()));
+        let schema = pipeline.schema();
+        let opened = py.detach(|| database::open(&place, schema, &options));
+        let (sink, run) = opened.map_err(|e| self.not_begun(py, mode, e.into()))?;
+        let notes = run.notes();
+        let summary = self.run(py, pipeline, source, sink, progress)?;
+        Ok((summary.with_notes(notes.into_iter().chain(run.remarks()).collect()), run.id()))
+    }
+
+    /// Rows of captures for readers of Arrow streams: a run of its own for each of them.
+    fn scans(&self, py: Python<'_>, inputs: Input) -> PyResult<Scans> {
+        let Input::Paths(paths) = inputs else {
+            return Err(PyValueError::new_err("a query may read its source several times: name captures by their paths"));
+        };
+        // Found out at once, and not in the middle of a query.
+        let source = self.open(py, Input::Paths(paths.clone()))?;
+        if source.is_stream() {
+            return Err(PyValueError::new_err("a query may read its source several times: a pipe cannot be"));
+        }
+        Ok(Scans::new(self.config.clone(), self.plan.schema(), paths))
     }
 
     /// Rows of captures while the run goes on, a table at a time.

@@ -17,6 +17,7 @@ from .._warnings import ConfigWarning, warn
 from ..extractors.base import FeatureExtractor, check
 from ..monitoring.base import MetricsSink
 from ..monitoring.prometheus import PrometheusMetrics
+from ..output.database import detect_database_backend
 from .config import Config
 
 if TYPE_CHECKING:
@@ -204,7 +205,15 @@ class Pipeline:
 
     @overload
     def process_pcap_streaming(
-        self, path: Input, output_path: PathLike, output_format: str | None = None, *, progress: ProgressLike = None
+        self,
+        path: Input,
+        output_path: PathLike,
+        output_format: str | None = None,
+        *,
+        progress: ProgressLike = None,
+        table: str = "joyfuljay_features",
+        if_exists: Literal["append", "replace", "fail"] = "append",
+        resume: int | None = None,
     ) -> int: ...
     @overload
     def process_pcap_streaming(
@@ -221,18 +230,31 @@ class Pipeline:
         output_format: str | None = None,
         *,
         progress: ProgressLike = None,
+        table: str = "joyfuljay_features",
+        if_exists: Literal["append", "replace", "fail"] = "append",
+        resume: int | None = None,
     ) -> Any:
         """The rows of a capture without having them all in memory.
 
         With ``output_path`` they are written to a file (``output_format``: csv, json, parquet or arrow; by default as
-        ``jj`` does by the file's extension), which appears when it is whole; gives the number of rows. Without, it iterates
-        over batches of rows in ``output_format`` (as in :meth:`process_pcap`, by default dicts, one at a time).
+        ``jj`` does by the file's extension), which appears when it is whole; gives the number of rows. ``"sqlite"`` (or the
+        extensions sqlite, sqlite3 and db) and ``"postgres"`` (or an address ``postgresql://user@host/database``) write them into the
+        ``table`` of a database; ``resume`` takes a run up again that was broken off. Without ``output_path``, it
+        iterates over batches of rows in ``output_format`` (as in :meth:`process_pcap`, by default dicts, one at a time).
         """
         if output_path is None:
             return self.iter_features(path) if output_format in (None, "dict") else self._batches(path, output_format)
         if self.extractors:
             raise ValueError("rows with features of your own are not written natively; iterate over them instead")
         target = os.fspath(output_path)
+        if output_format in ("sqlite", "postgres") or (output_format is None and _is_database(target)):
+            if (detect_database_backend(target).backend == "postgres") != (output_format == "postgres") and output_format is not None:
+                raise ValueError(f"output_format={output_format!r}: not with {target.partition('://')[0]!r}")
+            with listener(progress) as callback:
+                summary, _run = self._prepare().write_database(
+                    _inputs(path), target, table, if_exists, resume=resume, progress=callback
+                )
+            return self._finished(summary).rows
         with listener(progress) as callback:
             summary = self._prepare().write(_inputs(path), target, output_format, callback)
         return self._finished(summary).rows
@@ -503,6 +525,11 @@ def _checked(metrics: Any) -> Any:
         if missing:
             raise TypeError(f"metrics: {type(metrics).__name__} has no {', '.join(missing)}; make a class of joyfuljay.monitoring.MetricsSink")
     return metrics
+
+
+def _is_database(target: str) -> bool:
+    scheme = target.partition("://")[0]
+    return scheme in ("postgresql", "postgres") or os.path.splitext(target)[1].lower() in (".sqlite", ".sqlite3", ".db")
 
 
 def _inputs(path: Input) -> list[str] | SupportsRead | _native.Live | _native.Slice:
