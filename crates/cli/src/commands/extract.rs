@@ -173,12 +173,16 @@ impl Extract {
             if let Some(path) = &self.save.save_pcap {
                 source.exclude_output(path)?;
             }
+            let mut origin = pipeline.origin(&source.position());
+            if let (Some(origin), Some(SliceNumber { number, of })) = (&mut origin, self.find.slice) {
+                origin.push(("slice", format!("{number}/{of}")));
+            }
             let source = match self.find.slice {
                 Some(slice) => Input::Slice(slice.open(source, pipeline)?),
                 None => Input::Captures(source),
             };
             let saving = self.save.open()?;
-            match output.open(pipeline, Some(&source.position()), None) {
+            match output.open(pipeline, origin, None) {
                 Ok(sink) => Ok((source, sink, saving)),
                 Err(error) => {
                     if let Some((writer, _)) = saving {

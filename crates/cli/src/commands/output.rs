@@ -16,7 +16,6 @@ use joyfuljay_io::save::Rotation;
 use joyfuljay_io::sink::{
     self, Compression, Ending, Format, Lasting, RowSink, SinkError, SinkOptions, Target, TopicOptions,
 };
-use joyfuljay_io::source::Position;
 
 use crate::database::DatabaseArgs;
 use crate::dataset::DatasetArgs;
@@ -268,11 +267,11 @@ impl Output {
         }
     }
 
-    /// Opens it for the rows of a pipeline, whose metrics hear of it; `files` are those that it reads, if it reads files.
+    /// Opens it for the rows of a pipeline, whose metrics hear of it; `origin` is what the rows depend on, if they come from files.
     pub(super) fn open(
         &self,
         pipeline: &Pipeline,
-        files: Option<&Position>,
+        origin: Option<Vec<(&'static str, String)>>,
         lasting: Option<&Lasting>,
     ) -> Result<Box<dyn RowSink>, SinkError> {
         let schema = pipeline.schema();
@@ -293,7 +292,7 @@ impl Output {
             (Self::Table { place, options, run }, lasting) => {
                 let mut options = options.as_ref().clone();
                 options.addresses = !Privacy::Address.is_replaced(pipeline.config());
-                options.origin = files.and_then(|files| pipeline.origin(files));
+                options.origin = origin;
                 let (sink, handle) = database::open(place, schema, &options)?;
                 for note in handle.notes() {
                     say::line(format_args!("note: {note}"));
