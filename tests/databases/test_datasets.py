@@ -7,7 +7,7 @@ import time
 
 import joyfuljay
 import pytest
-from conftest import DEMO, kill
+from conftest import DEMO, HEADER, kill, segment
 
 duckdb = pytest.importorskip("duckdb")
 polars = pytest.importorskip("polars")
@@ -164,7 +164,9 @@ def test_keys_that_do_not_come_back_are_refused(jj, tmp_path, arguments, why):
     assert not (tmp_path / "flows").exists()
 
 
-def test_a_key_of_many_values_is_refused(jj, tmp_path, many):
-    refused = jj("extract", many, "-f", "parquet", "-o", tmp_path / "flows", "--partition-by", "src_port", ok=False)
+def test_a_key_of_many_values_is_refused(jj, tmp_path):
+    capture = tmp_path / "ports.pcap"
+    capture.write_bytes(HEADER + b"".join(segment(n, True, 2, 1, 0, port=1024 + n) for n in range(1100)))
+    refused = jj("extract", capture, "-f", "parquet", "-o", tmp_path / "flows", "--partition-by", "src_port", ok=False)
     assert "1001 values" in refused.stderr and "'src_port'" in refused.stderr
     assert "-f parquet" in jj("extract", DEMO, "-f", "csv", "-o", tmp_path / "x", "--partition-by", "date", ok=False).stderr
