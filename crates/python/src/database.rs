@@ -140,7 +140,8 @@ fn column(rows: &Bound<'_, PyList>, field: &Field) -> PyResult<ArrayRef> {
     let name = field.name();
     let values = || {
         rows.iter().map(|row| -> PyResult<Option<Bound<'_, PyAny>>> {
-            let row = row.cast_into::<PyDict>().map_err(|_| PyTypeError::new_err("rows are dicts of values by name"))?;
+            let row =
+                row.cast_into::<PyDict>().map_err(|_| PyTypeError::new_err("rows are dicts of values by name"))?;
             Ok(row.get_item(name)?.filter(|value| !value.is_none()))
         })
     };

@@ -21,8 +21,8 @@ use crate::input::{Input, Opened};
 use crate::metrics::PrometheusMetrics;
 use crate::packet::Packet;
 use crate::rows;
-use crate::scans::Scans;
 use crate::run::{self, Callbacks, Summary};
+use crate::scans::Scans;
 use crate::sink::UserSink;
 use crate::stream::{AHEAD, TableIterator};
 use crate::table::Table;
@@ -228,7 +228,9 @@ impl Engine {
     /// Rows of captures for readers of Arrow streams: a run of its own for each of them.
     fn scans(&self, py: Python<'_>, inputs: Input) -> PyResult<Scans> {
         let Input::Paths(paths) = inputs else {
-            return Err(PyValueError::new_err("a query may read its source several times: name captures by their paths"));
+            return Err(PyValueError::new_err(
+                "a query may read its source several times: name captures by their paths",
+            ));
         };
         // Found out at once, and not in the middle of a query.
         let source = self.open(py, Input::Paths(paths.clone()))?;

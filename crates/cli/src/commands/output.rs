@@ -220,7 +220,9 @@ impl Output {
     pub(super) fn place(&self) -> String {
         match self {
             Self::Bytes { target: Target::Stdout, .. } => "-".into(),
-            Self::Bytes { target: Target::File(path), .. } | Self::Folder(path, _) => path.to_string_lossy().into_owned(),
+            Self::Bytes { target: Target::File(path), .. } | Self::Folder(path, _) => {
+                path.to_string_lossy().into_owned()
+            }
             Self::Table { place, options, run } => {
                 let run = run.get().map_or_else(String::new, |run| format!(", run {}", run.id()));
                 format!("table {} of {}{run}", options.table, place.shown())

@@ -203,7 +203,8 @@ pub fn open(
         return Err(refuse(format!("a batch takes 1 to {} rows", DatabaseOptions::MAX_BATCH_ROWS)));
     }
     if options.resume.is_some() && options.origin.is_none() {
-        let problem = "only a run over files can be taken up again: rows of a stream do not come twice in the same order";
+        let problem =
+            "only a run over files can be taken up again: rows of a stream do not come twice in the same order";
         return Err(refuse(problem.into()));
     }
     if options.resume.is_some() && options.if_exists != IfExists::Append {

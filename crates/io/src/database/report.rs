@@ -47,10 +47,12 @@ impl DatabaseRun {
             }
             if s.replaced > 0 {
                 let n = s.replaced;
-                remarks.push(format!("{n} zero bytes in texts were written as U+FFFD: databases have no form for them"));
+                remarks
+                    .push(format!("{n} zero bytes in texts were written as U+FFFD: databases have no form for them"));
             }
             if s.resent > 0 {
-                remarks.push(format!("the connection was lost and made again {} times: no row is there twice", s.resent));
+                remarks
+                    .push(format!("the connection was lost and made again {} times: no row is there twice", s.resent));
             }
             remarks
         })

@@ -145,9 +145,8 @@ fn begin_log(connection: &Connection, path: &Path) -> rusqlite::Result<bool> {
 #[cfg(target_os = "linux")]
 fn is_remote(path: &Path) -> bool {
     /// `f_type` of statfs(2): NFS, SMB, CIFS, SMB2, AFS, Coda, 9p, Ceph, FUSE.
-    const REMOTE: [u64; 9] = [
-        0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x0102_1997, 0x00c3_6400, 0x6573_5546,
-    ];
+    const REMOTE: [u64; 9] =
+        [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x0102_1997, 0x00c3_6400, 0x6573_5546];
     rustix::fs::statfs(path).is_ok_and(|fs| REMOTE.contains(&((fs.f_type as u64) & 0xffff_ffff)))
 }
 
@@ -218,7 +217,8 @@ impl Start<'_> {
     }
 
     fn columns(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        let own = self.schema.fields().iter().zip(self.kinds).map(|(field, kind)| (field.name().as_str(), sql_type(*kind)));
+        let own =
+            self.schema.fields().iter().zip(self.kinds).map(|(field, kind)| (field.name().as_str(), sql_type(*kind)));
         std::iter::once((RUN_ID, "INTEGER")).chain(own)
     }
 
@@ -258,7 +258,8 @@ impl Start<'_> {
             }
         }
         if !wrong.is_empty() {
-            let problem = format!("the table '{}' is of other rows: {}; name another (--db-table)", self.table, wrong.join(", "));
+            let problem =
+                format!("the table '{}' is of other rows: {}; name another (--db-table)", self.table, wrong.join(", "));
             return Err(Refused::Said(problem));
         }
         if !missing.is_empty() && !self.options.alter {
@@ -300,7 +301,9 @@ impl Start<'_> {
 
     fn take_up(&self, tx: &Connection, id: i64) -> Result<RunRow, Refused> {
         let found = tx.query_row(
-            &format!("SELECT table_name, finished IS NOT NULL, batches, row_count, origin FROM {RUNS} WHERE run_id = ?1"),
+            &format!(
+                "SELECT table_name, finished IS NOT NULL, batches, row_count, origin FROM {RUNS} WHERE run_id = ?1"
+            ),
             [id],
             |row| {
                 Ok(super::report::Earlier {
@@ -360,7 +363,10 @@ struct SqliteSink {
 
 impl SqliteSink {
     fn error(&self, problem: &str) -> SinkError {
-        SinkError::database(&self.place, &format!("{problem}; {}", super::report::left(self.run.id, self.run.batches, self.run.rows)))
+        SinkError::database(
+            &self.place,
+            &format!("{problem}; {}", super::report::left(self.run.id, self.run.batches, self.run.rows)),
+        )
     }
 
     fn batch(&mut self, rows: &RecordBatch) -> Result<(), SinkError> {

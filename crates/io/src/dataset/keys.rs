@@ -39,7 +39,9 @@ impl Key {
             });
         }
         let index = schema.index_of(name).map_err(|_| {
-            format!("there is no column '{name}' to partition by: select it, or name another (date is the day of {TIME})")
+            format!(
+                "there is no column '{name}' to partition by: select it, or name another (date is the day of {TIME})"
+            )
         })?;
         let field = schema.field(index);
         match field.data_type() {
@@ -159,9 +161,11 @@ mod tests {
 
     #[test]
     fn values_are_text_in_a_path() {
-        let names: ArrayRef = Arc::new(StringArray::from(vec![Some("tls"), Some("a/b+c"), None, Some("007"), Some("..")]));
+        let names: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("tls"), Some("a/b+c"), None, Some("007"), Some("..")]));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(0), Some(-5), None, Some(1 << 40), Some(443)]));
-        let times: ArrayRef = Arc::new(Float64Array::from(vec![Some(0.0), Some(-0.5), None, Some(f64::NAN), Some(1.8e9)]));
+        let times: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(0.0), Some(-0.5), None, Some(f64::NAN), Some(1.8e9)]));
         let rows = RecordBatch::try_from_iter([("names", names), ("numbers", numbers), ("times", times)]).unwrap();
         let all = |key: Key| (0..5).map(|row| key.value(&rows, row).ok()).collect::<Vec<_>>();
         let some = |values: [Option<&str>; 5]| values.map(|v| v.map(str::to_owned)).to_vec();

@@ -43,8 +43,7 @@ impl Manifest {
         let run = format!("{}-{:08x}", started.replace([':', '-'], ""), RandomState::new().hash_one(0_u8) as u32);
         let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
         let place = beside.join(format!("{run}.json"));
-        let manifest =
-            Self { place, run, partition_by: partition_by.to_vec(), columns, started, files: Vec::new() };
+        let manifest = Self { place, run, partition_by: partition_by.to_vec(), columns, started, files: Vec::new() };
         manifest.write(None)?;
         Ok(manifest)
     }

@@ -91,9 +91,8 @@ pub fn open(
         keys.push((key.clone(), Key::of(key, &schema).map_err(refuse)?));
     }
     // What the path says is not in the files as well: readers would find the column twice.
-    let kept: Vec<usize> = (0..schema.fields().len())
-        .filter(|index| !keys.iter().any(|(_, key)| key.column() == Some(*index)))
-        .collect();
+    let kept: Vec<usize> =
+        (0..schema.fields().len()).filter(|index| !keys.iter().any(|(_, key)| key.column() == Some(*index))).collect();
     if kept.is_empty() {
         return Err(refuse("no column is left for the files: select more than the keys".into()));
     }
@@ -203,7 +202,8 @@ impl DatasetSink {
         parts.sort();
         for (path, rows) in parts {
             // A copy also of all rows: what waits holds on to no larger buffers.
-            let part = take_record_batch(&projected, &UInt32Array::from(rows)).map_err(|e| self.refuse(e.to_string()))?;
+            let part =
+                take_record_batch(&projected, &UInt32Array::from(rows)).map_err(|e| self.refuse(e.to_string()))?;
             self.add(&path, part)?;
         }
         Ok(())
@@ -247,7 +247,8 @@ impl DatasetSink {
                 (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
                 (one, other) => one.or(other),
             };
-            let full = file.rows >= self.options.rows_per_file || file.writer.bytes_written() >= self.options.bytes_per_file;
+            let full =
+                file.rows >= self.options.rows_per_file || file.writer.bytes_written() >= self.options.bytes_per_file;
             match full {
                 true => self.close_file(file)?,
                 false => partition.file = Some(file),
@@ -258,7 +259,9 @@ impl DatasetSink {
     }
 
     fn open_file(&mut self, partition: &Path) -> Result<OpenFile, SinkError> {
-        let open = |p: &&PathBuf, partitions: &HashMap<PathBuf, Partition>| partitions.get(*p).is_some_and(|p| p.file.is_some());
+        let open = |p: &&PathBuf, partitions: &HashMap<PathBuf, Partition>| {
+            partitions.get(*p).is_some_and(|p| p.file.is_some())
+        };
         while self.partitions.values().filter(|p| p.file.is_some()).count() >= MAX_OPEN {
             let oldest = self.partitions.iter().filter(|(path, _)| open(path, &self.partitions));
             let oldest = oldest.min_by_key(|(path, p)| (p.last_turn, (*path).clone())).map(|(path, _)| path.clone());

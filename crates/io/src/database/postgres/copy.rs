@@ -252,10 +252,8 @@ mod tests {
 
     #[test]
     fn rows_can_be_passed_over() {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("n", DataType::Int64, true),
-            Field::new("t", DataType::Utf8, true),
-        ]));
+        let schema =
+            Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("t", DataType::Utf8, true)]));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
         let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a\0"), Some(""), None]));
         let rows = RecordBatch::try_new(Arc::clone(&schema), vec![numbers, texts]).unwrap();

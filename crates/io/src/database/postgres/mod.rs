@@ -171,7 +171,10 @@ impl PostgresSink {
         }
         copy.finish()?;
         let counted = tx.execute(
-            &format!("UPDATE {} SET batches = batches + 1, row_count = row_count + $1 WHERE run_id = $2 AND batches = $3", self.runs),
+            &format!(
+                "UPDATE {} SET batches = batches + 1, row_count = row_count + $1 WHERE run_id = $2 AND batches = $3",
+                self.runs
+            ),
             &[&i64::try_from(rows).unwrap_or(i64::MAX), &self.run.id, &self.run.batches],
         )?;
         if counted != 1 {

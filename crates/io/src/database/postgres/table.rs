@@ -97,11 +97,10 @@ impl Start<'_> {
         tx.batch_execute(&format!("SET LOCAL lock_timeout = {patience}"))?;
         tx.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK])?;
         let schema: Option<String> = match &self.table.schema {
-            Some(schema) => {
-                tx.query_opt("SELECT nspname::text FROM pg_namespace WHERE nspname = $1", &[schema])?
-                    .map(|row| row.try_get(0))
-                    .transpose()?
-            }
+            Some(schema) => tx
+                .query_opt("SELECT nspname::text FROM pg_namespace WHERE nspname = $1", &[schema])?
+                .map(|row| row.try_get(0))
+                .transpose()?,
             None => tx.query_one("SELECT current_schema()::text", &[])?.try_get(0)?,
         };
         let Some(schema) = schema else {
@@ -143,7 +142,8 @@ impl Start<'_> {
     }
 
     fn columns(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        let own = self.schema.fields().iter().zip(self.kinds).map(|(field, kind)| (field.name().as_str(), sql_type(*kind)));
+        let own =
+            self.schema.fields().iter().zip(self.kinds).map(|(field, kind)| (field.name().as_str(), sql_type(*kind)));
         std::iter::once((RUN_ID, "bigint")).chain(own)
     }
 
@@ -160,10 +160,8 @@ impl Start<'_> {
              attgenerated <> '' OR attidentity = 'a' FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped",
             &[&oid],
         )?;
-        let there: Result<Vec<(String, String, bool, bool)>, postgres::Error> = there
-            .iter()
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)))
-            .collect();
+        let there: Result<Vec<(String, String, bool, bool)>, postgres::Error> =
+            there.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))).collect();
         let there = there?;
         let (mut wrong, mut missing) = (Vec::new(), Vec::new());
         for (name, of) in self.columns() {
@@ -185,12 +183,16 @@ impl Start<'_> {
         let table = &self.table.name;
         if !wrong.is_empty() {
             let wrong = wrong.join(", ");
-            return Err(Refused::Said(format!("the table '{table}' is of other rows: {wrong}; name another (--db-table)")));
+            return Err(Refused::Said(format!(
+                "the table '{table}' is of other rows: {wrong}; name another (--db-table)"
+            )));
         }
         if !missing.is_empty() && !self.options.alter {
             let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
             let names = names.join(", ");
-            return Err(Refused::Said(format!("the table '{table}' has no {names}, and columns are not to be added (--no-alter)")));
+            return Err(Refused::Said(format!(
+                "the table '{table}' has no {names}, and columns are not to be added (--no-alter)"
+            )));
         }
         let last: i16 = tx
             .query_one("SELECT coalesce(max(attnum), 0)::int2 FROM pg_attribute WHERE attrelid = $1", &[&oid])?
@@ -235,7 +237,9 @@ impl Start<'_> {
         let notes = report::unfinished(&open?);
         let origin = self.options.origin.as_ref().map(|given| types::origin(self.schema, given));
         let row = tx.query_one(
-            &format!("INSERT INTO {runs} (table_name, batches, row_count, origin) VALUES ($1, 0, 0, $2) RETURNING run_id"),
+            &format!(
+                "INSERT INTO {runs} (table_name, batches, row_count, origin) VALUES ($1, 0, 0, $2) RETURNING run_id"
+            ),
             &[&self.table.name, &origin],
         )?;
         Ok((RunRow { id: row.try_get(0)?, batches: 0, rows: 0 }, notes))
@@ -244,7 +248,9 @@ impl Start<'_> {
     fn take_up(&self, tx: &mut Transaction<'_>, id: i64) -> Result<RunRow, Refused> {
         let runs = self.table.runs();
         let found = tx.query_opt(
-            &format!("SELECT table_name, finished IS NOT NULL, batches, row_count, origin FROM {runs} WHERE run_id = $1"),
+            &format!(
+                "SELECT table_name, finished IS NOT NULL, batches, row_count, origin FROM {runs} WHERE run_id = $1"
+            ),
             &[&id],
         )?;
         let earlier = match found {
