@@ -71,7 +71,7 @@ impl Opened {
     pub fn files(&self) -> Option<&CaptureSet> {
         match self {
             Self::Files(set) => Some(set),
-            Self::Live(_) | Self::Slice(_) | Self::Object(_) => None,
+            Self::Live(..) | Self::Slice(_) | Self::Object(_) => None,
         }
     }
 

@@ -207,8 +207,8 @@ impl Engine {
     ) -> PyResult<(Summary, i64)> {
         let mode = inputs.mode();
         let place = DatabasePlace::from_dsn(place).map_err(|e| run_error(e.into()))?;
-        let source = self.open(py, inputs)?;
-        let pipeline = self.pipeline_for(py, &source)?;
+        let mut source = self.open(py, inputs)?;
+        let pipeline = self.pipeline_for(py, &mut source)?;
         let mut options = DatabaseOptions::default();
         options.table = table.to_owned();
         options.if_exists = if_exists.parse().map_err(|e: String| PyValueError::new_err(format!("if_exists: {e}")))?;
