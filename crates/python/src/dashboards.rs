@@ -79,6 +79,7 @@ pub fn export_dashboard(path: PathBuf, dashboard: Option<&str>, datasource_uid: 
 /// Alerting and recording rules as YAML.
 #[pyfunction]
 #[pyo3(signature = (error_threshold, packet_rate_threshold, active_flows_threshold, active_flows_ratio, lag_threshold, namespace, job, watched, runbook_url))]
+#[allow(clippy::too_many_arguments)]
 pub fn alerting_rules(
     error_threshold: f64,
     packet_rate_threshold: f64,

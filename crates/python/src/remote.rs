@@ -160,13 +160,13 @@ impl SensorServer {
     }
 }
 
+/// Name, address, port and properties.
+type Announced = (String, String, u16, BTreeMap<String, String>);
+
 /// Sensors of the local network: name, address, port and properties of each.
 #[pyfunction]
 #[pyo3(signature = (timeout) -> "list[tuple[str, str, int, dict[str, str]]]")]
-pub fn discover_sensors(
-    py: Python<'_>,
-    timeout: f64,
-) -> PyResult<Vec<(String, String, u16, BTreeMap<String, String>)>> {
+pub fn discover_sensors(py: Python<'_>, timeout: f64) -> PyResult<Vec<Announced>> {
     let timeout = Duration::try_from_secs_f64(timeout)
         .ok()
         .filter(|timeout| *timeout <= LiveOptions::MAX_DURATION)

@@ -50,6 +50,8 @@ pub struct FlowBase {
     closing: bool,
     /// Whether the table has taken note that the flow is closed.
     pub(super) in_closed_queue: bool,
+    /// Whether the table gives it up when it has been closed for long enough, and not only when it is quiet.
+    pub(super) due_as_closed: bool,
     /// A row has gone out; what is left keeps the direction for what may still come.
     pub(super) remnant: bool,
     tcp: Tcp,
@@ -110,6 +112,7 @@ impl FlowBase {
             payload_unknown: 0,
             closing: false,
             in_closed_queue: false,
+            due_as_closed: false,
             remnant: false,
             tcp: Tcp::default(),
             end: EndReason::EndOfInput,
@@ -215,10 +218,10 @@ impl FlowBase {
         self.tcp.fits_syn(p, self.side_of(p))
     }
 
-    /// Whether [`FlowBase::closed`] is worth asking: a FIN or a RST was seen.
+    /// Whether [`FlowBase::closed`] is worth asking: a FIN or a RST was seen. A connection may outlive its RST, and be closed again.
     #[inline]
     pub(super) fn may_be_closed(&self) -> bool {
-        self.closing && !self.in_closed_queue
+        self.closing
     }
 
     /// How the connection was closed, if it was: FIN from both sides, or RST.

@@ -371,18 +371,20 @@ impl FlowTable {
         }
     }
 
-    /// Takes note of a flow that its last packet closed.
+    /// Takes note of a flow that its last packet closed, or that has outlived what had closed it.
     fn note_closed(&mut self, place: u32) {
-        let Some(base) = self.store.base(place as usize) else { return };
-        if base.closed().is_none() || base.in_closed_queue {
+        let Some(base) = self.store.base_mut(place as usize) else { return };
+        if base.closed().is_none() {
+            base.due_as_closed = false;
             return;
         }
-        if let Some(base) = self.store.base_mut(place as usize) {
-            base.in_closed_queue = true;
+        let (is_new, is_due) = (!base.in_closed_queue, base.due_as_closed);
+        (base.in_closed_queue, base.due_as_closed) = (true, true);
+        if is_new {
+            let stamp = self.places.get(place as usize).map_or(0, |p| p.flow);
+            self.closed.push_back(Due { at: 0, place, stamp });
         }
-        let stamp = self.places.get(place as usize).map_or(0, |p| p.flow);
-        self.closed.push_back(Due { at: 0, place, stamp });
-        if self.settings.close_timeout < self.settings.idle_timeout {
+        if !is_due && self.settings.close_timeout < self.settings.idle_timeout {
             self.enqueue(place);
         }
     }
