@@ -8,101 +8,163 @@ use super::values::ratio;
 use super::{FlowView, Group, f64, formula, i64};
 use crate::trackers::TrackerMask;
 
-/// How often each byte occurs in the samples; none for protocols other than TCP and UDP.
-pub struct View(Option<Box<Known>>);
+/// What the bytes of the samples are; none for protocols other than TCP and UDP.
+pub struct View(Option<Known>);
 
 impl FlowView for View {
     type Of<'a> = Self;
 }
 
+#[derive(Default)]
 struct Known {
-    /// Bits per byte: forward, backward.
-    entropy: [Option<f64>; 2],
-    all: Counts,
+    /// Bytes in both samples.
+    n: u32,
+    /// Bits per byte: forward, backward, both together.
+    entropy: [Option<f64>; 3],
+    uniformity: Option<f64>,
+    printable: u32,
+    zero: u32,
+    high: u32,
 }
 
 impl Known {
-    fn new(fwd: &[u8], bwd: &[u8]) -> Self {
-        let mut all = Counts::new(fwd);
-        let mut entropy = [all.entropy(), None];
-        if !bwd.is_empty() {
-            let bwd = Counts::new(bwd);
-            entropy[1] = bwd.entropy();
-            all.add(&bwd);
+    /// All that is said of the samples, in one walk over the 256 counts: sums of doubles are chains in which each step
+    /// waits for the one before, so four of them side by side take no longer than one.
+    fn new(fwd: &[u8], bwd: &[u8], logs: &mut Logs) -> Self {
+        let (fwd_counts, bwd_counts) = (counts(fwd), counts(bwd));
+        let [n_fwd, n_bwd] = [fwd.len() as u32, bwd.len() as u32];
+        let n = n_fwd + n_bwd;
+        if n == 0 {
+            return Self::default();
         }
-        Self { entropy, all }
+        let mean = f64::from(n) / 256.0;
+        let [of_fwd, of_bwd, of_all] = logs.of([n_fwd, n_bwd, n]);
+        let (mut f, mut b, mut all, mut squares) = (0.0, 0.0, 0.0, 0.0);
+        for (&in_fwd, &in_bwd) in fwd_counts.iter().zip(&bwd_counts) {
+            let both = in_fwd + in_bwd;
+            f += of_fwd.term(in_fwd);
+            b += of_bwd.term(in_bwd);
+            all += of_all.term(both);
+            let off = f64::from(both) - mean;
+            squares += off * off;
+        }
+        let within = |range: &RangeInclusive<u8>| {
+            let range = usize::from(*range.start())..=usize::from(*range.end());
+            let of = |counts: &[u32; 256]| counts.get(range.clone()).unwrap_or_default().iter().sum::<u32>();
+            of(&fwd_counts) + of(&bwd_counts)
+        };
+        let mean_of = |sum: f64, n: u32| (n > 0).then(|| sum / f64::from(n));
+        let square = f64::from(n) * f64::from(n);
+        Self {
+            n,
+            entropy: [mean_of(f, n_fwd), mean_of(b, n_bwd), mean_of(all, n)],
+            uniformity: (n >= 256).then(|| 1.0 - squares / square),
+            printable: PRINTABLE.iter().map(within).sum(),
+            zero: within(&(0..=0)),
+            high: within(&(0x80..=0xff)),
+        }
+    }
+
+    fn share(&self, count: u32) -> Option<f64> {
+        ratio(f64::from(count), f64::from(self.n))
     }
 }
 
-struct Counts {
-    of: [u32; 256],
-    n: u32,
+fn counts(sample: &[u8]) -> [u32; 256] {
+    let mut counts = [0; 256];
+    for &byte in sample {
+        if let Some(count) = counts.get_mut(usize::from(byte)) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
-impl Counts {
-    fn new(sample: &[u8]) -> Self {
-        let mut counts = Self { of: [0; 256], n: sample.len() as u32 };
-        for &byte in sample {
-            if let Some(count) = counts.of.get_mut(usize::from(byte)) {
-                *count += 1;
+/// Counts up to here, which are nearly all in samples of the usual size, have their logarithms taken once.
+const SMALL: usize = 64;
+
+/// Bytes of both samples up to which logarithms are kept from flow to flow: two samples of the usual 256 bytes. With the bound
+/// on counts, that is 256 KiB.
+const KEPT: usize = 512;
+
+/// The terms of the entropy for samples of each length, as they were needed.
+#[derive(Debug, Default)]
+pub struct Logs {
+    kept: Vec<Option<Box<Terms>>>,
+    /// Those of samples that are longer.
+    longer: [Terms; 3],
+}
+
+/// The terms for a sample of `n` bytes, by count; 0 for none.
+#[derive(Debug)]
+struct Terms {
+    n: f64,
+    small: [f64; SMALL],
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { n: 0.0, small: [0.0; SMALL] }
+    }
+}
+
+impl Logs {
+    fn of(&mut self, lengths: [u32; 3]) -> [&Terms; 3] {
+        for (length, longer) in lengths.into_iter().zip(&mut self.longer) {
+            let at = length as usize;
+            if at > KEPT {
+                *longer = Terms::new(length);
+                continue;
+            }
+            if self.kept.len() <= at {
+                self.kept.resize_with(at + 1, || None);
+            }
+            if let Some(place) = self.kept.get_mut(at) {
+                place.get_or_insert_with(|| Box::new(Terms::new(length)));
             }
         }
-        counts
+        let [a, b, c] = &self.longer;
+        let terms = |length: u32, longer| self.kept.get(length as usize).and_then(Option::as_deref).unwrap_or(longer);
+        let [n_a, n_b, n_c] = lengths;
+        [terms(n_a, a), terms(n_b, b), terms(n_c, c)]
+    }
+}
+
+impl Terms {
+    fn new(n: u32) -> Self {
+        let n = f64::from(n);
+        let mut small = [0.0; SMALL];
+        for (count, term) in small.iter_mut().enumerate().skip(1) {
+            *term = term_of(n, count as f64);
+        }
+        Self { n, small }
     }
 
-    fn add(&mut self, other: &Self) {
-        self.n += other.n;
-        for (count, more) in self.of.iter_mut().zip(&other.of) {
-            *count += more;
+    #[inline]
+    fn term(&self, count: u32) -> f64 {
+        match self.small.get(count as usize) {
+            Some(term) => *term,
+            None => term_of(self.n, f64::from(count)),
         }
     }
+}
 
-    /// Bits per byte.
-    fn entropy(&self) -> Option<f64> {
-        /// Counts up to here, which are nearly all in samples of the usual size, have their logarithm taken once.
-        const SMALL: usize = 64;
-
-        if self.n == 0 {
-            return None;
-        }
-        let n = f64::from(self.n);
-        let term = |count: u32| f64::from(count) * (n / f64::from(count)).log2();
-        let mut terms = [None; SMALL];
-        let mut sum = 0.0;
-        for &count in self.of.iter().filter(|count| **count > 0) {
-            sum += match terms.get_mut(count as usize) {
-                Some(known) => *known.get_or_insert_with(|| term(count)),
-                None => term(count),
-            };
-        }
-        Some(sum / n)
-    }
-
-    /// The share of the bytes in these ranges.
-    fn share(&self, ranges: &[RangeInclusive<u8>]) -> Option<f64> {
-        let count = |range: &RangeInclusive<u8>| {
-            let counts = self.of.get(usize::from(*range.start())..=usize::from(*range.end()));
-            counts.unwrap_or_default().iter().sum::<u32>()
-        };
-        ratio(f64::from(ranges.iter().map(count).sum::<u32>()), f64::from(self.n))
-    }
-
-    fn uniformity(&self) -> Option<f64> {
-        let n = f64::from(self.n);
-        let square = |&count: &u32| (f64::from(count) - n / 256.0).powi(2);
-        (self.n >= 256).then(|| 1.0 - self.of.iter().map(square).sum::<f64>() / (n * n))
-    }
+fn term_of(n: f64, count: f64) -> f64 {
+    count * (n / count).log2()
 }
 
 impl View {
-    fn all(&self) -> Option<&Counts> {
-        Some(&self.0.as_ref()?.all)
+    fn known(&self) -> Option<&Known> {
+        self.0.as_ref()
+    }
+    fn entropy(&self, of: usize) -> Option<f64> {
+        *self.known()?.entropy.get(of)?
     }
     fn fwd(&self) -> Option<f64> {
-        self.0.as_ref()?.entropy[0]
+        self.entropy(0)
     }
     fn bwd(&self) -> Option<f64> {
-        self.0.as_ref()?.entropy[1]
+        self.entropy(1)
     }
 }
 
@@ -120,13 +182,13 @@ pub static GROUP: Group<View> = Group {
     opt_in: false,
     uses: TrackerMask::ENTROPY,
     needs: &[],
-    view: |flow, _, _| View(flow.entropy.map(|e| {
+    view: |flow, scratch, _| View(flow.entropy.map(|e| {
         let initiator = flow.base.initiator();
         let (fwd, bwd) = (e.sample(initiator), e.sample(initiator.other()));
-        Box::new(Known::new(fwd, bwd))
+        Known::new(fwd, bwd, scratch.logs())
     })),
     features: &[
-        f64("entropy_payload", Bits, Extended, |v| v.all()?.entropy(), "Shannon entropy per byte of both samples together.",
+        f64("entropy_payload", Bits, Extended, |v| v.entropy(2), "Shannon entropy per byte of both samples together.",
             formula("-sum(p log2 p), p = share of each byte value in both samples").range(0, 8)),
         f64("entropy_initiator", Bits, Extended, |v| v.fwd(), "Shannon entropy per byte of the forward sample.",
             formula("-sum(p log2 p), p = share of each byte value in the sample of fwd").null("neither TCP nor UDP, or no forward payload was captured").range(0, 8)),
@@ -134,15 +196,15 @@ pub static GROUP: Group<View> = Group {
             formula("-sum(p log2 p), p = share of each byte value in the sample of bwd").null("neither TCP nor UDP, or no backward payload was captured").range(0, 8)),
         f64("entropy_ratio", NoUnit, Extended, |v| ratio(v.fwd()?, v.bwd()?), "entropy_initiator over entropy_responder; null where that is 0.",
             formula("entropy_initiator / entropy_responder").null("one of them is null, or entropy_responder is 0").source("own definition").from(0)),
-        f64("byte_distribution_uniformity", NoUnit, Extended, |v| v.all()?.uniformity(), "1 - sum of (c - n/256)^2 / n^2 over the 256 values of a byte, which occurs c times in n bytes of both samples; null below 256 bytes.",
+        f64("byte_distribution_uniformity", NoUnit, Extended, |v| v.known()?.uniformity, "1 - sum of (c - n/256)^2 / n^2 over the 256 values of a byte, which occurs c times in n bytes of both samples; null below 256 bytes.",
             formula("1 - sum((c - n/256)^2) / n^2, c = how often each byte value occurs in the n bytes of both samples").null("neither TCP nor UDP, or fewer than 256 bytes").source("own definition, after the chi-squared test").range(0, 1)),
-        f64("printable_ratio", NoUnit, Extended, |v| v.all()?.share(&PRINTABLE), "Share of bytes 0x20 to 0x7e, tab, line feed and carriage return in both samples.",
+        f64("printable_ratio", NoUnit, Extended, |v| v.known()?.share(v.known()?.printable), "Share of bytes 0x20 to 0x7e, tab, line feed and carriage return in both samples.",
             formula("count(bytes 0x20 to 0x7e, TAB, LF, CR) / payload_bytes_sampled").source("RFC 20").range(0, 1)),
-        f64("null_ratio", NoUnit, Extended, |v| v.all()?.share(&[0..=0]), "Share of bytes 0x00 in both samples.",
+        f64("null_ratio", NoUnit, Extended, |v| v.known()?.share(v.known()?.zero), "Share of bytes 0x00 in both samples.",
             formula("count(bytes 0x00) / payload_bytes_sampled").source("own definition").range(0, 1)),
-        f64("high_byte_ratio", NoUnit, Extended, |v| v.all()?.share(&[0x80..=0xff]), "Share of bytes 0x80 to 0xff in both samples.",
+        f64("high_byte_ratio", NoUnit, Extended, |v| v.known()?.share(v.known()?.high), "Share of bytes 0x80 to 0xff in both samples.",
             formula("count(bytes >= 0x80) / payload_bytes_sampled").source("own definition").range(0, 1)),
-        i64("payload_bytes_sampled", Bytes, Extended, |v| Some(v.all()?.n.into()), "Bytes in both samples.",
+        i64("payload_bytes_sampled", Bytes, Extended, |v| Some(v.known()?.n.into()), "Bytes in both samples.",
             formula("length of both samples").null("neither TCP nor UDP").source("own definition")),
     ],
 };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::entropy::Logs;
 use crate::flow::{FlowBase, FlowRef};
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{GapSummary, LengthSummary, LogScratch, TrackerSettings};
@@ -22,6 +23,7 @@ pub struct RowSettings {
 #[derive(Debug, Default)]
 pub struct Scratch {
     log: LogScratch,
+    logs: Logs,
     text: String,
     /// The flow of the block that a view is made of.
     at: usize,
@@ -46,6 +48,11 @@ impl Scratch {
     /// Memory for [`crate::trackers::PacketLog`].
     pub fn log(&mut self) -> &mut LogScratch {
         &mut self.log
+    }
+
+    /// Logarithms for entropies.
+    pub(super) fn logs(&mut self) -> &mut Logs {
+        &mut self.logs
     }
 
     /// Forgets the flows of the block before.
