@@ -1,6 +1,8 @@
 //! What shows that a TLS connection is one of Tor (tor-spec: "Negotiating channels", "Cell packet format"): made-up names
 //! in the hello and in the certificate, and records that hold whole cells.
 
+use std::ops::RangeInclusive;
+
 use super::tls::{Facts, ext};
 
 /// What holds.
@@ -22,9 +24,8 @@ impl Evidence {
         Self {
             sni: name.is_some_and(|n| is_made_up(n, 4..=25, &[b".com"])),
             certificate: names.is_some_and(|(issuer, subject)| {
-                let made_up = |dn: &str| {
-                    dn.strip_prefix("CN=").is_some_and(|n| is_made_up(n.as_bytes(), 8..=20, &[b".com", b".net"]))
-                };
+                let made_up =
+                    |dn: &str| dn.strip_prefix("CN=").is_some_and(|n| is_made_up(n.as_bytes(), IN_CERTIFICATE, &ENDS));
                 made_up(issuer) && made_up(subject) && issuer != subject
             }),
             cells: has_cells(facts).unwrap_or(false),
@@ -46,14 +47,31 @@ impl Evidence {
 
 /// Whether a certificate (DER) can be Tor's: there are two made-up names in it. Spares the reading of all others.
 pub fn may_be_certificate(der: &[u8]) -> bool {
-    der.windows(4).filter(|w| *w == b"www.").nth(1).is_some()
+    let begins = |(at, w): (usize, &[u8])| w == b"www." && der.get(at + 4..).is_some_and(begins_as_made_up);
+    der.windows(4).enumerate().filter(|w| begins(*w)).nth(1).is_some()
 }
 
-/// `www.` with so many letters of base 32 (RFC 4648 section 6) and one of these ends.
-fn is_made_up(name: &[u8], length: std::ops::RangeInclusive<usize>, ends: &[&[u8]]) -> bool {
+/// Whether this can be what follows `www.` in a name of a certificate.
+fn begins_as_made_up(rest: &[u8]) -> bool {
+    let letters = rest.iter().take_while(|b| is_letter(**b)).count();
+    let end = rest.get(letters..).unwrap_or_default();
+    IN_CERTIFICATE.contains(&letters) && ENDS.iter().any(|e| end.starts_with(e))
+}
+
+/// Letters of the names in certificates, and their ends.
+const IN_CERTIFICATE: RangeInclusive<usize> = 8..=20;
+const ENDS: [&[u8]; 2] = [b".com", b".net"];
+
+/// Base 32 (RFC 4648 section 6).
+fn is_letter(b: u8) -> bool {
+    matches!(b, b'a'..=b'z' | b'2'..=b'7')
+}
+
+/// `www.` with so many letters and one of these ends.
+fn is_made_up(name: &[u8], length: RangeInclusive<usize>, ends: &[&[u8]]) -> bool {
     let Some(rest) = name.strip_prefix(b"www.") else { return false };
     let Some(middle) = ends.iter().find_map(|end| rest.strip_suffix(*end)) else { return false };
-    length.contains(&middle.len()) && middle.iter().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
+    length.contains(&middle.len()) && middle.iter().all(|b| is_letter(*b))
 }
 
 /// Whether records have the length of cells under the cipher suite that was chosen.
@@ -90,6 +108,15 @@ mod tests {
             assert!(!made_up(no), "{no}");
         }
         assert!(!made_up("www.a2b3c4d5e6f7abcdefghijklmn.com"));
+    }
+
+    #[test]
+    fn certificates_without_two_made_up_names_are_not_read() {
+        let names = |a: &str, b: &str| may_be_certificate(format!("0\u{3}{a}\u{c}\u{13}{b}\u{0}").as_bytes());
+        assert!(names("www.a2b3c4d5.com", "www.abcdefghijklmnopqrst.net"));
+        assert!(!names("www.a2b3c4d5.com", "www.example.org"));
+        assert!(!names("www.a2b3c4d5.com", "www.abcdefghijklmnopqrstu.net"));
+        assert!(!names("www.a2b3c4d5.com", "a2b3c4d5.com"));
     }
 
     #[test]
