@@ -1,13 +1,11 @@
 //! What the SYNs say of the stacks that sent them, and how long their clocks have run.
 
-use std::fmt::Write as _;
-
 use md5::{Digest, Md5};
 
 use super::Profile::Experimental;
 use super::Unit::{Bytes, Hours, None as NoUnit};
 use super::sides::SidesView;
-use super::values::{initial_ttl, put};
+use super::values::{decimal, hex, initial_ttl, number, put};
 use super::{Group, f64, formula, i64, str};
 use crate::trackers::{Clock, Syn, TcpOptions, TrackerMask};
 
@@ -36,14 +34,34 @@ impl View<'_> {
     }
     fn fingerprint(&self, back: usize, out: &mut String) -> Option<()> {
         let syn = self.syn(back)?;
-        let (mss, scale) = (number(syn.mss), number(syn.scale));
-        let mut text = format!("{}_{}_{mss}_{scale}_", syn.window, initial_ttl(syn.ttl));
+        let start = out.len();
+        let common = |out: &mut String| {
+            for value in [syn.mss, syn.scale.map(u16::from)] {
+                if let Some(value) = value {
+                    number(value, out);
+                }
+                out.push('_');
+            }
+        };
+        // What is hashed is written where the result will stand: by hand, as this is one of the dearer columns.
+        number(syn.window, out);
+        out.push('_');
+        decimal(initial_ttl(syn.ttl), out);
+        out.push('_');
+        common(out);
         for (i, kind) in syn.kinds().iter().enumerate() {
-            write!(text, "{}{kind}", if i == 0 { "" } else { "-" }).ok()?;
+            if i > 0 {
+                out.push('-');
+            }
+            decimal(*kind, out);
         }
-        write!(out, "t{}_{mss}_{scale}_", syn.window).ok()?;
-        let hash = Md5::digest(text.as_bytes());
-        hash.iter().take(6).try_for_each(|b| write!(out, "{b:02x}")).ok()
+        let hash = Md5::digest(out.get(start..)?);
+        out.truncate(start);
+        out.push('t');
+        number(syn.window, out);
+        out.push('_');
+        common(out);
+        hex(hash.get(..6)?, out)
     }
     fn stack(&self, back: usize) -> Option<&'static str> {
         let syn = self.syn(back)?;
@@ -53,10 +71,6 @@ impl View<'_> {
     fn uptime(&self, back: usize) -> Option<f64> {
         uptime(&self.side(back)?.timestamps.clock)
     }
-}
-
-fn number<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or(String::new(), |v| v.to_string())
 }
 
 /// Hours that a clock has run when it was first seen, if it keeps one of the known rates for ten samples and seconds.

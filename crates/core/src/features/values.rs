@@ -108,6 +108,21 @@ pub fn decimal(n: u8, out: &mut String) {
     out.push(digit(n % 10));
 }
 
+/// Appends a number below 65536.
+pub fn number(n: u16, out: &mut String) {
+    let mut digits = [0; 5];
+    let (mut from, mut rest) = (digits.len(), n);
+    for digit in digits.iter_mut().rev() {
+        *digit = (rest % 10) as u8;
+        rest /= 10;
+        from -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend(digits.iter().skip(from).map(|d| char::from(b'0' + d)));
+}
+
 fn decimal_octets(octets: [u8; 4], out: &mut String) {
     for (i, n) in octets.into_iter().enumerate() {
         if i > 0 {
@@ -207,6 +222,15 @@ mod tests {
                 let text = format!("{}{}e-9", if ns < 0 { "-" } else { "" }, ns.unsigned_abs());
                 prop_assert_eq!(time(ns), text.parse::<f64>().unwrap(), "{}", ns);
             }
+        }
+    }
+
+    #[test]
+    fn numbers_read_as_std_writes_them() {
+        for n in [0, 7, 10, 99, 100, 5840, 65_535] {
+            let mut s = String::new();
+            number(n, &mut s);
+            assert_eq!(s, n.to_string());
         }
     }
 
