@@ -57,22 +57,38 @@ impl Column {
         Self { values, valid: Vec::with_capacity(rows / Block::ROWS + 1), rows: 0, direction }
     }
 
-    /// Appends a feature's values of a block, from the views of its flows. Every block but the last must be full.
+    /// Appends a feature's values of a block, from the views of its flows. Every block but the last must be full. `absent` has
+    /// a bit for each view that is [`FlowView::is_absent`]; none need be set.
     ///
     /// With `pseudonyms`, each text is replaced by its pseudonym; what is no text is null.
     pub fn append<V: FlowView>(
         &mut self,
         block: &Block<'_, '_>,
         views: &[V::Of<'_>],
+        absent: u64,
         get: &Get<V>,
         pseudonyms: Option<&Pseudonyms>,
     ) {
         let text = matches!(get, Get::Str(_) | Get::ListStr(_));
         let kept = if pseudonyms.is_some() && !text { 0 } else { block.kept(self.direction) };
+        let absent = if kept == u64::MAX && block.copies() == 1 { absent } else { 0 };
+        let first_absent = || views.get(absent.trailing_zeros() as usize);
         let valid = match (&mut self.values, get) {
-            (Values::F64(to), Get::F64(f)) => fixed(block, views, kept, to, |v| f(v).filter(|x| x.is_finite())),
+            (Values::F64(to), Get::F64(f)) => fixed(block, views, absent, kept, to, |v| f(v).filter(|x| x.is_finite())),
             (Values::I64(to), Get::I64(f)) | (Values::TimestampNs(to), Get::TimestampNs(f)) => {
-                fixed(block, views, kept, to, f)
+                fixed(block, views, absent, kept, to, f)
+            }
+            (Values::Bool(to), Get::Bool(f)) if absent != 0 => {
+                let common = first_absent().and_then(f);
+                let mut word = if common == Some(true) { absent } else { 0 };
+                let mut valid = if common.is_some() { absent } else { 0 };
+                for (row, view) in present(views, absent) {
+                    let value = f(view);
+                    word |= u64::from(value == Some(true)) << row;
+                    valid |= u64::from(value.is_some()) << row;
+                }
+                to.push(word.to_le());
+                valid
             }
             (Values::Bool(to), Get::Bool(f)) => {
                 let mut word = 0;
@@ -82,6 +98,23 @@ impl Column {
                     value.is_some()
                 });
                 to.push(word.to_le());
+                valid
+            }
+            (Values::Str(to, ends), Get::Str(f))
+                if pseudonyms.is_none() && first_absent().is_some_and(|v| f(v, &mut String::new()).is_none()) =>
+            {
+                let (from, mut valid) = (ends.len(), 0);
+                for (row, view) in present(views, absent) {
+                    let start = to.len();
+                    ends.resize(from + row, end(start));
+                    let some = f(view, to).is_some();
+                    if !some {
+                        to.truncate(start);
+                    }
+                    ends.push(end(to.len()));
+                    valid |= u64::from(some) << row;
+                }
+                ends.resize(from + views.len(), end(to.len()));
                 valid
             }
             (Values::Str(to, ends), Get::Str(f)) => each(block, views, kept, |_, v| {
@@ -170,10 +203,22 @@ fn each<V>(block: &Block<'_, '_>, views: &[V], kept: u64, mut put: impl FnMut(u3
     valid
 }
 
+/// The views that are not absent, each with its row.
+fn present<V>(views: &[V], absent: u64) -> impl Iterator<Item = (usize, &V)> {
+    let rows = u64::MAX.checked_shr(64 - views.len() as u32).unwrap_or(0);
+    let mut left = rows & !absent;
+    std::iter::from_fn(move || {
+        let row = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        Some((row, views.get(row)?))
+    })
+}
+
 #[inline]
-fn fixed<V, T: Default>(
+fn fixed<V, T: Clone + Default>(
     block: &Block<'_, '_>,
     views: &[V],
+    absent: u64,
     kept: u64,
     to: &mut Vec<T>,
     get: impl Fn(&V) -> Option<T>,
@@ -185,6 +230,20 @@ fn fixed<V, T: Default>(
             to.push(value.unwrap_or_default());
             some
         });
+    }
+    if absent != 0 {
+        let common = views.get(absent.trailing_zeros() as usize).and_then(&get);
+        let mut valid = if common.is_some() { absent } else { 0 };
+        let from = to.len();
+        to.resize(from + views.len(), common.unwrap_or_default());
+        for (row, view) in present(views, absent) {
+            let value = get(view);
+            valid |= u64::from(value.is_some()) << row;
+            if let Some(place) = to.get_mut(from + row) {
+                *place = value.unwrap_or_default();
+            }
+        }
+        return valid;
     }
     let mut valid = 0;
     to.extend(views.iter().enumerate().map(|(row, v)| {
@@ -262,7 +321,7 @@ mod tests {
         }
         let flows: Vec<FlowRef<'_>> = (0..counts.len()).filter_map(|i| store.get(i)).collect();
         let mut column = Column::new(Dtype::ListStr, None, counts.len());
-        column.append(&Block::new(&flows, split), counts, &NAMES, pseudonyms);
+        column.append(&Block::new(&flows, split), counts, 0, &NAMES, pseudonyms);
         column.finish(Missing::Null).unwrap().as_any().downcast_ref::<ListArray>().unwrap().clone()
     }
 
@@ -288,5 +347,43 @@ mod tests {
         let want = ["", "x"].map(|s| format!("{:016x}", p.of(s)));
         assert_eq!([texts(&list, 0), texts(&list, 2)], [want.to_vec(), want.to_vec()]);
         assert!(list.is_null(1));
+    }
+
+    /// Every third of them is null.
+    const OF_EACH_TYPE: [Get<Words>; 5] = [
+        Get::F64(|&n| (n % 3 > 0).then_some(n as f64)),
+        Get::I64(|&n| (n % 3 > 0).then_some(n as i64)),
+        Get::Bool(|&n| (n % 3 > 0).then_some(n % 2 == 0)),
+        Get::Str(|&n, out| {
+            out.push_str(&"x".repeat(n as usize));
+            (n % 3 > 0).then_some(())
+        }),
+        Get::ListI64(|&n, out| {
+            out.extend(0..n as i64);
+            (n % 3 > 0).then_some(())
+        }),
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn what_absent_flows_have_in_common_is_what_each_of_them_has(
+            counts in proptest::collection::vec(0..6u64, 1..150),
+            absent in 0..6u64,
+            split in proptest::bool::ANY,
+            pseudonyms in proptest::bool::ANY,
+        ) {
+            let pseudonyms = pseudonyms.then(|| Pseudonyms::new("k"));
+            for get in OF_EACH_TYPE {
+                let column = |told: bool| {
+                    let mut column = Column::new(get.dtype(), None, counts.len());
+                    for part in counts.chunks(if split { 32 } else { 64 }) {
+                        let mask = part.iter().enumerate().fold(0, |m, (i, &n)| m | u64::from(told && n == absent) << i);
+                        column.append(&Block::of_len(part.len(), split), part, mask, &get, pseudonyms.as_ref());
+                    }
+                    column.finish(Missing::Null).unwrap().to_data()
+                };
+                proptest::prop_assert_eq!(column(true), column(false));
+            }
+        }
     }
 }

@@ -9,6 +9,12 @@ use super::Dtype;
 pub trait FlowView: 'static {
     /// The view of a flow that lives for `'a`.
     type Of<'a>;
+
+    /// Whether the flow has nothing of what the group is about. Each feature has one value for all such flows, mostly null: it
+    /// is made once for a block.
+    fn is_absent(_view: &Self::Of<'_>) -> bool {
+        false
+    }
 }
 
 /// How the value is had. The dtype is the variant, so it cannot disagree with the value; `None` is a null. Strings and

@@ -345,9 +345,10 @@ impl<V: FlowView> AnyGroup for Group<V> {
     ) {
         let view = |(at, flow)| (self.view)(flow, scratch.of_flow(at), settings);
         let views: Vec<_> = block.flows().iter().enumerate().map(view).collect();
+        let absent = views.iter().enumerate().fold(0, |mask, (row, view)| mask | u64::from(V::is_absent(view)) << row);
         for &(feature, column) in wanted {
             if let (Some(feature), Some(column)) = (self.features.get(feature), columns.get_mut(column)) {
-                column.append(block, &views, &feature.get, settings.pseudonyms_for(feature.privacy));
+                column.append(block, &views, absent, &feature.get, settings.pseudonyms_for(feature.privacy));
             }
         }
     }

@@ -21,6 +21,12 @@ pub struct View<'a> {
 
 impl FlowView for View<'static> {
     type Of<'a> = View<'a>;
+
+    fn is_absent(view: &Self::Of<'_>) -> bool {
+        let Http { frames, tls, quic } = view.http;
+        let earlier = view.earlier.http2.or(view.earlier.http3);
+        frames.is_none() && tls.is_none() && !quic && view.minor.is_none() && earlier.is_none()
+    }
 }
 
 impl View<'_> {

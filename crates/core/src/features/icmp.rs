@@ -16,6 +16,10 @@ pub struct View<'a> {
 
 impl FlowView for View<'static> {
     type Of<'a> = View<'a>;
+
+    fn is_absent(view: &Self::Of<'_>) -> bool {
+        view.icmp.is_none() && !matches!(view.protocol, ip_proto::ICMP | ip_proto::ICMPV6)
+    }
 }
 
 /// The number of a type in ICMP and in ICMPv6.

@@ -25,6 +25,10 @@ pub struct SidesView<'a, T> {
 
 impl<T: BySide> FlowView for SidesView<'static, T> {
     type Of<'a> = SidesView<'a, T>;
+
+    fn is_absent(view: &Self::Of<'_>) -> bool {
+        view.known.is_none()
+    }
 }
 
 impl<'a, T: BySide> SidesView<'a, T> {

@@ -19,6 +19,10 @@ pub struct View<'a> {
 
 impl FlowView for View<'static> {
     type Of<'a> = View<'a>;
+
+    fn is_absent(view: &Self::Of<'_>) -> bool {
+        view.session.is_none() && !view.detected
+    }
 }
 
 impl<'a> View<'a> {

@@ -15,6 +15,10 @@ pub struct View {
 
 impl FlowView for View {
     type Of<'a> = Self;
+
+    fn is_absent(view: &Self::Of<'_>) -> bool {
+        view.tcp.is_none() && !view.is_tcp
+    }
 }
 
 impl View {

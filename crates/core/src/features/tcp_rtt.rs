@@ -12,6 +12,10 @@ pub struct View<'a>(Option<&'a TcpSequence>);
 
 impl FlowView for View<'static> {
     type Of<'a> = View<'a>;
+
+    fn is_absent(view: &Self::Of<'_>) -> bool {
+        view.0.is_none()
+    }
 }
 
 impl View<'_> {

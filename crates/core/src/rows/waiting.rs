@@ -50,7 +50,7 @@ impl RowPlan {
             let block = Block::of_len(views.len(), self.split);
             for ((feature, _), (_, column)) in wanted.iter().zip(&mut columns) {
                 if let Some(feature) = GROUP.features.get(*feature) {
-                    column.append(&block, &views, &feature.get, None);
+                    column.append(&block, &views, 0, &feature.get, None);
                 }
             }
         }
