@@ -17,6 +17,7 @@ mod ip_extended;
 mod ipv6_options;
 #[cfg(feature = "ja4plus")]
 mod ja4plus;
+mod leaves;
 mod mac;
 mod padding;
 mod quic;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::entropy::Logs;
+use super::leaves::Leaves;
 use crate::flow::{FlowBase, FlowRef};
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{GapSummary, LengthSummary, LogScratch, TrackerSettings};
@@ -24,6 +25,7 @@ pub struct RowSettings {
 pub struct Scratch {
     log: LogScratch,
     logs: Logs,
+    leaves: Leaves,
     text: String,
     /// The flow of the block that a view is made of.
     at: usize,
@@ -53,6 +55,11 @@ impl Scratch {
     /// Logarithms for entropies.
     pub(super) fn logs(&mut self) -> &mut Logs {
         &mut self.logs
+    }
+
+    /// Certificates that were read.
+    pub(super) fn leaves(&self) -> &Leaves {
+        &self.leaves
     }
 
     /// Forgets the flows of the block before.

@@ -2,17 +2,19 @@
 
 use std::cell::OnceCell;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
+use super::leaves::Leaves;
 use super::values::{detected, hex, int, put, wire_text};
 use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
 use crate::protocols::tls::{
-    Certificates, ClientHello, Facts, KeyExchange, Leaf, Transport, ext, group_name, is_grease, is_post_quantum, leaf,
+    Certificates, ClientHello, Facts, KeyExchange, Leaf, Transport, ext, group_name, is_grease, is_post_quantum,
     write_version,
 };
 use crate::trackers::{AppWants, TrackerMask};
@@ -23,7 +25,9 @@ pub struct View<'a> {
     detected: bool,
     facts: Option<&'a Facts>,
     /// The server's certificate, read when the first feature of it is made.
-    leaf: OnceCell<Option<Leaf>>,
+    leaf: OnceCell<Option<Arc<Leaf>>>,
+    /// Where those that were read are; none without a certificate.
+    leaves: Option<Leaves>,
 }
 
 impl FlowView for View<'static> {
@@ -69,7 +73,7 @@ impl<'a> View<'a> {
     }
 
     fn leaf(&self) -> Option<&Leaf> {
-        self.leaf.get_or_init(|| leaf(self.der()?)).as_ref()
+        self.leaf.get_or_init(|| self.leaves.as_ref()?.read(self.der()?)).as_deref()
     }
 }
 
@@ -124,9 +128,10 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::TLS)],
-    view: |flow, _, _| {
+    view: |flow, scratch, _| {
         let facts = flow.app.and_then(|app| app.handshake());
-        View { detected: detected(flow, facts.is_some(), |e| e.tls), facts, leaf: OnceCell::new() }
+        let leaves = facts.and_then(|f| f.certificates.as_ref()).map(|_| scratch.leaves().clone());
+        View { detected: detected(flow, facts.is_some(), |e| e.tls), facts, leaf: OnceCell::new(), leaves }
     },
     features: &[
         always(bool("tls_detected", Core, |v| Some(v.detected), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one.",

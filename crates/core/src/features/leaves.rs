@@ -1,0 +1,64 @@
+//! Certificates that were read. A server sends the same one in every connection, and reading it costs as much as the rest of
+//! a row of TLS.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::protocols::tls::{Leaf, leaf};
+
+/// Certificates that are kept: of those that share a place, the last one. Hostile ones that never come again cost what they
+/// cost without.
+const PLACES: usize = 256;
+
+/// Bytes of a certificate that is kept: nearly all are shorter. What is read of it takes three times as much at most, so all
+/// together take 4 MiB at most, and half a megabyte where certificates are as usual.
+const LONGEST: usize = 4096;
+
+/// Certificates, and what they say. Views have it by reference, as most features do not ask.
+#[derive(Clone, Debug, Default)]
+pub struct Leaves(Arc<Mutex<Vec<Kept>>>);
+
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    der: Box<[u8]>,
+    leaf: Option<Arc<Leaf>>,
+}
+
+impl Leaves {
+    /// What a certificate says; none where it is not DER.
+    pub fn read(&self, der: &[u8]) -> Option<Arc<Leaf>> {
+        let read = || leaf(der).map(Arc::new);
+        // The signature at the end is as good as random.
+        let Some(end) = der.last_chunk().filter(|_| der.len() <= LONGEST) else { return read() };
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_empty() {
+            kept.resize_with(PLACES, Kept::default);
+        }
+        let place = kept.get_mut(usize::from(u16::from_le_bytes(*end)) % PLACES)?;
+        if *place.der != *der {
+            *place = Kept { leaf: read(), der: der.into() };
+        }
+        place.leaf.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// See the tests of `protocols::tls`.
+    const DER: &[u8] = include_bytes!("../../../../tests/data/certificate.der");
+
+    #[test]
+    fn what_is_kept_is_what_would_be_read() {
+        let name = DER.windows(4).position(|w| w == b"www.").unwrap();
+        // Their ends are the same, so all fall to one place.
+        let named = |letter: u8| [&DER[..name], &[letter], &DER[name + 1..]].concat();
+        let long = [&vec![7; LONGEST][..], DER].concat();
+        let all = [named(b'a'), named(b'b'), DER[1..].to_vec(), long, vec![7], vec![]];
+        let leaves = Leaves::default();
+        for der in all.iter().chain(&all).chain(all.iter().flat_map(|der| [der, der])) {
+            assert_eq!(leaves.read(der).as_deref(), leaf(der).as_ref());
+        }
+        assert!(leaf(&all[0]).is_some() && leaf(&all[0]) != leaf(&all[1]));
+    }
+}
