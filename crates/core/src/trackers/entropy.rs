@@ -54,6 +54,11 @@ impl Tracker for Entropy {
     fn heap_bytes(&self) -> usize {
         self.samples.iter().map(Vec::capacity).sum()
     }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        self.samples.iter().fold(0, |sum, s| sum ^ s.len() as u64)
+    }
 }
 
 #[cfg(test)]

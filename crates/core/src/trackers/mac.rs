@@ -97,6 +97,11 @@ impl Tracker for Mac {
     fn heap_bytes(&self) -> usize {
         self.vlans.heap_bytes() + self.ends.iter().map(Distinct::heap_bytes).sum::<usize>()
     }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        self.broadcast ^ u64::from(self.last[0].is_some()) ^ u64::from(self.last[1].is_some())
+    }
 }
 
 #[cfg(test)]

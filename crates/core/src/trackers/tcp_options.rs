@@ -269,6 +269,12 @@ impl Tracker for TcpOptions {
         let syns = self.side.iter().flat_map(|s| &s.syns).flatten().count();
         syns * size_of::<Syn>()
     }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        let side = |s: &SideTcp| s.segments ^ s.windows.sum ^ s.timestamps.clock.samples;
+        side(&self.side[0]) ^ side(&self.side[1]) ^ self.with_options
+    }
 }
 
 #[cfg(test)]

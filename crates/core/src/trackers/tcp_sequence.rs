@@ -408,4 +408,11 @@ impl Tracker for TcpSequence {
         }
         Wants::More
     }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        let state = |s: &State| u64::from(s.duplicates) ^ u64::from(s.has_sent);
+        let samples = self.timestamp_rtt.count ^ self.ack_rtt.count;
+        self.side[0].segments ^ self.side[1].segments ^ samples ^ state(&self.states[0]) ^ state(&self.states[1])
+    }
 }

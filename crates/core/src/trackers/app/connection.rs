@@ -78,6 +78,12 @@ impl Connection {
     pub fn heap_bytes(&self) -> usize {
         self.streams.heap_bytes()
     }
+
+    /// See [`crate::trackers::Tracker::touch`].
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.streams.segments() ^ self.streams.heap_bytes() as u64
+    }
 }
 
 impl Readers {

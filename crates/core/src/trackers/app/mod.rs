@@ -314,4 +314,13 @@ impl Tracker for App {
     fn heap_bytes(&self) -> usize {
         self.entered
     }
+
+    #[inline]
+    fn touch(&self) -> u64 {
+        let work = match &self.work {
+            Work::Connection(connection) => connection.touch(),
+            Work::Datagrams(_) | Work::Nothing(_) | Work::Done(_) => 0,
+        };
+        work ^ self.entered as u64
+    }
 }
