@@ -353,7 +353,7 @@ fn sorted(
         };
         places.sort_by(|a, b| of(a).total_cmp(&of(b)));
         let known = || places.iter().map(of).filter(|time| time.is_finite());
-        range = known().next().zip(known().last());
+        range = known().next().zip(known().next_back());
     }
     let batches: Vec<&RecordBatch> = batches.iter().collect();
     Ok((interleave_record_batch(&batches, &places)?, range))
