@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "SensorServer", "Slice", "Summary", "Table", "TableIterator", "alerting_rules", "capture_files", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "plan_slices", "profiles", "prometheus_config"]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Scans", "SensorServer", "Slice", "Summary", "Table", "TableIterator", "TableWriter", "alerting_rules", "capture_files", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "plan_slices", "profiles", "prometheus_config"]
 
 __version__: str
 
@@ -87,6 +87,10 @@ class Engine:
         """
         Reports to the metrics how long an extractor of the user's own took over one flow.
         """
+    def scans(self, /, inputs: Live | Slice | SupportsGetItem[int, str | PathLike[str]] | Any) -> Scans:
+        """
+        Rows of captures for readers of Arrow streams: a run of its own for each of them.
+        """
     def sink_errors(self, /) -> int:
         """
         How often the user's metrics sink raised.
@@ -103,6 +107,11 @@ class Engine:
         """
         Writes the rows of captures to a file, whole or not at all; ``format`` is csv, json, parquet or arrow, by default what the
         file's extension says.
+        """
+    def write_database(self, /, inputs: Live | Slice | SupportsGetItem[int, str | PathLike[str]] | Any, place: str, table: str = ..., if_exists: str = "append", batch_size: SupportsIndex = ..., alter: bool = True, resume: SupportsIndex | None = None, progress: Callable[[Progress], object] | None = None) -> tuple[Summary, int]:
+        """
+        Writes the rows of captures into a table of a database, as ``jj extract -f sqlite`` and ``-f postgres`` do. What the run did, and
+        its number in the database.
         """
 
 @final
@@ -682,6 +691,29 @@ class RowIterator:
     def __next__(self, /) -> dict[str, Any]: ...
 
 @final
+class Scans:
+    """
+    Rows of captures for any number of readers of the Arrow C stream interface.
+    """
+    def __arrow_c_schema__(self, /) -> CapsuleType:
+        """
+        The Arrow C schema of the rows.
+        """
+    def __arrow_c_stream__(self, /, requested_schema: object | None = None) -> CapsuleType:
+        """
+        The Arrow C stream of a run that begins now (Arrow PyCapsule interface). ``requested_schema`` is a wish that is not granted.
+        """
+    @property
+    def column_names(self, /) -> list[str]:
+        """
+        Names of the columns, in their order.
+        """
+    def take_failure(self, /) -> BaseException | None:
+        """
+        The exception that a run ended with since the last call, else None.
+        """
+
+@final
 class SensorServer:
     """
     A sensor that serves. It does when it is made.
@@ -885,6 +917,47 @@ class TableIterator:
     def take_warnings(self, /) -> list[str]:
         """
         What went wrong without ending the run, since the last call.
+        """
+
+@final
+class TableWriter:
+    """
+    A table that is being written.
+    """
+    def __new__(cls, /, place: str, columns: SupportsGetItem[int, tuple[str, str]], table: str, if_exists: str = "append", batch_size: SupportsIndex = ..., alter: bool = True, patience: SupportsFloat | SupportsIndex = 30.0) -> TableWriter:
+        """
+        Opens a table with these columns, each a name and a type: bool, int64, uint64, float64, str, address, timestamp
+        (nanoseconds since 1970), list_int64, list_float64, list_str.
+        """
+    def abandon(self, /) -> None:
+        """
+        Leaves the run without an end: its batches stay, and can be told.
+        """
+    def finish(self, /) -> None:
+        """
+        Ends the run.
+        """
+    def notes(self, /) -> list[str]:
+        """
+        What is to be known before the first row.
+        """
+    def remarks(self, /) -> list[str]:
+        """
+        What is to be known afterwards.
+        """
+    @property
+    def rows_written(self, /) -> int:
+        """
+        Rows that are in the table.
+        """
+    @property
+    def run_id(self, /) -> int:
+        """
+        The number of the run.
+        """
+    def write(self, /, rows: list) -> None:
+        """
+        Writes rows, in one transaction.
         """
 
 def alerting_rules(error_threshold: SupportsFloat | SupportsIndex, packet_rate_threshold: SupportsFloat | SupportsIndex, active_flows_threshold: SupportsFloat | SupportsIndex, active_flows_ratio: SupportsFloat | SupportsIndex, lag_threshold: SupportsFloat | SupportsIndex, namespace: str, job: str, watched: str, runbook_url: str) -> str:
