@@ -31,6 +31,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use crate::commands::Subcommand;
 
 pub use crate::commands::profile_json;
+pub use crate::options::key_of_option;
 
 /// Network captures to flows to ML-ready feature rows.
 ///
@@ -43,7 +44,8 @@ pub use crate::commands::profile_json;
     propagate_version = true,
     max_term_width = 100,
     after_help = "Examples:\n  jj extract capture.pcap -o flows.parquet\n  jj extract captures/ --features flow_meta,timing \
-                  > flows.csv\n  jj info capture.pcap\n  jj features --group tcp\n\nEach subcommand has its own --help."
+                  > flows.csv\n  jj info capture.pcap\n  jj features --group tcp\n\nExit codes: 0 done, also with warnings; 1 failed; 2 wrong use or \
+                  configuration; 128 + N ended by signal N.\n\nEach subcommand has its own --help."
 )]
 struct Jj {
     #[command(subcommand)]

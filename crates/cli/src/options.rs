@@ -1,15 +1,17 @@
 //! Options that set the configuration. Each argument's id is the key that it sets, and its help is that key's doc
 //! comment, so an option says the same here, in `--help` and on the reference page.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::{Arg, Args, Command};
 use joyfuljay::config_file;
 use joyfuljay_core::Config;
 use joyfuljay_core::config::{Eviction, Key, Kind, Missing};
+use joyfuljay_core::features::{GROUPS, Profile};
 use serde_json::Value;
 
 use crate::error::CliError;
@@ -30,11 +32,13 @@ pub struct BaseArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Features")]
 pub struct FeatureArgs {
-    #[arg(long, value_name = "GROUPS", value_delimiter = ',', help = help("features"))]
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',', help = help("features"), hide_possible_values = true,
+          value_parser = Offered::new(StringValueParser::new(), || GROUPS.iter().map(|g| g.id()).chain(["all"]).collect()))]
     pub features: Option<Vec<String>>,
     #[arg(long = "feature", value_name = "NAME", value_delimiter = ',', help = help("specific_features"))]
     pub specific_features: Option<Vec<String>>,
-    #[arg(long, value_name = "NAME", help = help("profile"))]
+    #[arg(long, value_name = "NAME", help = help("profile"), hide_possible_values = true,
+          value_parser = Offered::new(StringValueParser::new(), || Profile::ALL.map(Profile::name).to_vec()))]
     pub profile: Option<String>,
     #[arg(id = "include_ip_addresses", long = "no-ips", help = "Rows without addresses")]
     pub no_ips: bool,
@@ -103,9 +107,42 @@ where
     PossibleValuesParser::new(names).try_map(|name| name.parse())
 }
 
+/// A parser that says which values there are, for completions, and leaves it to what comes later to answer others with the nearest.
+#[derive(Clone, Copy)]
+pub struct Offered<P> {
+    parser: P,
+    names: fn() -> Vec<&'static str>,
+}
+
+impl<P> Offered<P> {
+    /// What `parser` takes, with these names to offer.
+    pub const fn new(parser: P, names: fn() -> Vec<&'static str>) -> Self {
+        Self { parser, names }
+    }
+}
+
+impl<P: TypedValueParser> TypedValueParser for Offered<P> {
+    type Value = P::Value;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<P::Value, clap::Error> {
+        self.parser.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
+    }
+}
+
 /// The doc comment of a key, without the full stop, as help texts have it.
 fn help(key: &str) -> &'static str {
     Key::find(key).map_or("", |k| k.help.trim_end_matches('.'))
+}
+
+/// Refuses to wait for a capture that somebody would have to type.
+pub fn check_inputs(inputs: &[PathBuf]) -> Result<(), CliError> {
+    let is_typed = inputs.iter().any(|input| input.as_os_str() == "-") && std::io::stdin().is_terminal();
+    let why = "standard input is a terminal, and a capture is binary: pipe one in, as in `tcpdump -w - | jj extract -`";
+    if is_typed { Err(CliError::Usage(why.into())) } else { Ok(()) }
 }
 
 /// Defaults, then the file, then options, then `--set`; validated.
@@ -195,7 +232,10 @@ fn set_keys(config: Config, pairs: &[String]) -> Result<Config, CliError> {
         let (name, text) = pair
             .split_once('=')
             .ok_or_else(|| usage(format!("--set {pair}: write KEY=VALUE, as in --set flow_timeout=120")))?;
-        let key = Key::require(name.trim())?;
+        let key = Key::require(name.trim()).map_err(|e| match key_of_option(name.trim()) {
+            Some((option, key)) => usage(format!("--set {pair}: what --{option} sets is the key {}", key.name)),
+            None => e.into(),
+        })?;
         if let Some(slot) = value.get_mut(key.name) {
             *slot = json_value(key, text.trim());
         }
@@ -204,6 +244,15 @@ fn set_keys(config: Config, pairs: &[String]) -> Result<Config, CliError> {
             .map_err(|e| usage(format!("--set {pair}: {e}; {} takes {}", key.name, key.kind)))?;
     }
     serde_json::from_value(value).map_err(|e| usage(e.to_string()))
+}
+
+/// The option of the command whose name this is, also with `_` for `-`, and the key that it sets.
+pub fn key_of_option(name: &str) -> Option<(String, &'static Key)> {
+    let name = name.replace('_', "-");
+    let command = crate::command();
+    let mut arguments = command.get_subcommands().flat_map(|c| c.get_arguments());
+    let key = arguments.find_map(|a| Key::find(a.get_id().as_str()).filter(|_| a.get_long() == Some(&name)))?;
+    Some((name, key))
 }
 
 fn json_value(key: &Key, text: &str) -> Value {
@@ -272,6 +321,7 @@ mod tests {
     #[test]
     fn a_key_that_cannot_be_set_says_why() {
         assert!(message(with_set(&["burst_treshold_ms=2"]).unwrap_err()).contains("'burst_threshold_ms'"));
+        assert!(message(with_set(&["timeout=30"]).unwrap_err()).contains("--timeout sets is the key flow_timeout"));
         assert!(message(with_set(&["flow_timeout=long"]).unwrap_err()).contains("takes number"));
         assert!(message(with_set(&["flow_timeout"]).unwrap_err()).contains("KEY=VALUE"));
     }

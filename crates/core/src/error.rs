@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// A configuration that cannot be used, and the way out.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// A value outside its range.
     #[error("{option} = {value}: {expected}")]
@@ -29,7 +30,7 @@ pub enum ConfigError {
     #[error("{0}")]
     Syntax(String),
     /// The selection leaves no column.
-    #[error("no feature is selected: name at least one with --features GROUP or --feature NAME (see `jj features`)")]
+    #[error("no feature is selected: name at least one group in features, or one feature in specific_features")]
     NothingSelected,
 }
 

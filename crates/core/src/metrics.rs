@@ -6,6 +6,7 @@ use crate::stats::StatsDelta;
 /// Where the packets of a run come from: the `mode` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Mode {
     /// A capture file or standard input.
     Pcap,
@@ -55,6 +56,7 @@ impl RunResult {
 /// A stage of the pipeline: the `stage` label of errors and of batch durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Stage {
     /// Frames to packets.
     Decode,

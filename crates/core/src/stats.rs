@@ -10,6 +10,7 @@ use crate::link_type::{LinkType, LinkTypes};
 /// Why a frame did not become a packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum SkipReason {
     /// Sound, but no IP inside: ARP, LLDP, 802.11 management and the like.
     NonIp,
@@ -61,6 +62,7 @@ impl SkipReason {
 /// Why a flow ended (compare IPFIX flowEndReason, RFC 5102 section 5.11.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum EndReason {
     /// FIN from both sides.
     Fin,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use joyfuljay::{Config, ConfigError, config_file};
-use joyfuljay_core::config::{KEYS, Key};
+use joyfuljay_core::config::{KEYS, Key, Kind};
 use joyfuljay_core::features::{self, FeatureInfo, GROUPS, Profile};
 use joyfuljay_core::rows::RowPlan;
 use pyo3::exceptions::PyValueError;
@@ -17,13 +17,19 @@ pub fn read(json: &str) -> PyResult<Config> {
     let map: Map<String, Value> =
         serde_json::from_str(json).map_err(|e| PyValueError::new_err(format!("configuration: {e}")))?;
     for name in map.keys() {
-        Key::require(name).map_err(|e| config_error(&e))?;
+        Key::require(name).map_err(|e| match joyfuljay_cli::key_of_option(name) {
+            Some((option, key)) => {
+                let value = if option.starts_with("no-") { "=False" } else { "" };
+                PyValueError::new_err(format!("unknown option '{name}': what the command has as --{option} is {}{value} here", key.name))
+            }
+            None => config_error(&e),
+        })?;
     }
     // One key at a time, so that an error names it.
     for (name, value) in &map {
         let one = Map::from_iter([(name.clone(), value.clone())]);
         serde_json::from_value::<Config>(Value::Object(one))
-            .map_err(|e| PyValueError::new_err(format!("{name} = {value}: {e}")))?;
+            .map_err(|e| PyValueError::new_err(wrong_value(name, value, &e.to_string())))?;
     }
     let config: Config =
         serde_json::from_value(Value::Object(map)).map_err(|e| PyValueError::new_err(e.to_string()))?;
@@ -33,6 +39,28 @@ pub fn read(json: &str) -> PyResult<Config> {
     };
     check(&config).map_err(|e| config_error(&e))?;
     Ok(config)
+}
+
+/// What is wrong with a value, in the words of Python.
+fn wrong_value(name: &str, value: &Value, error: &str) -> String {
+    let shown = match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        other => other.to_string(),
+    };
+    // What our own types say is for people; what the parser says of its types is not.
+    let of_parser = ["invalid type", "invalid value", "unknown variant"].iter().any(|begin| error.starts_with(begin));
+    let said = match Key::find(name).map(|key| key.kind).filter(|_| of_parser) {
+        Some(Kind::Bool) => "must be True or False".to_owned(),
+        Some(Kind::Number) => "must be a number".to_owned(),
+        Some(Kind::Whole) => "must be a whole number, and not negative".to_owned(),
+        Some(Kind::Text) => "must be text".to_owned(),
+        Some(Kind::Names) => "must be a list of names".to_owned(),
+        Some(kind @ (Kind::Size | Kind::OneOf(_))) => format!("must be {kind}"),
+        None => error.to_owned(),
+    };
+    format!("{name} = {shown}: {said}")
 }
 
 fn to_json(config: &Config) -> PyResult<String> {

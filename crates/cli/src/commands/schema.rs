@@ -1,7 +1,9 @@
 //! `jj schema`: the columns that a selection gives, before a run.
 
+use arrow_schema::DataType;
 use clap::{Args, ValueEnum};
 use joyfuljay::Pipeline;
+use joyfuljay_core::columns::Dtype;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -44,7 +46,7 @@ impl Schema {
                 let mut rows = vec![["COLUMN", "TYPE", "UNIT", "DESCRIPTION"].map(str::to_owned).to_vec()];
                 for field in schema.fields() {
                     let meta = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
-                    let dtype = field.data_type().to_string();
+                    let dtype = type_name(field.data_type());
                     rows.push(vec![field.name().clone(), dtype, meta("unit"), meta("description")]);
                 }
                 out::print(&out::table(&rows))
@@ -56,7 +58,7 @@ impl Schema {
                     .map(|f| {
                         json!({
                             "name": f.name(),
-                            "type": f.data_type().to_string(),
+                            "type": type_name(f.data_type()),
                             "nullable": f.is_nullable(),
                             "metadata": f.metadata().iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())))
                                 .collect::<serde_json::Map<_, _>>(),
@@ -67,4 +69,9 @@ impl Schema {
             }
         }
     }
+}
+
+/// The name that `jj features` has for the type too.
+fn type_name(arrow: &DataType) -> String {
+    Dtype::of(arrow).map_or_else(|| arrow.to_string(), |dtype| dtype.name().to_owned())
 }

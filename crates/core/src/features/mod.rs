@@ -126,13 +126,35 @@ pub fn named(name: &str) -> Result<Vec<FeatureInfo>, ConfigError> {
 /// The feature of this name.
 pub fn feature(name: &str) -> Result<FeatureInfo, ConfigError> {
     built_in("specific_features", name, JA4PLUS.1)?;
+    // With its group, as keys of schemas have it.
+    let (group, short) = name.split_once('.').map_or((None, name), |(group, short)| (Some(group), short));
+    if let Some(found) = all().find(|f| same(f.name, short) && group.is_none_or(|group| same(f.group, group))) {
+        return Ok(found);
+    }
+    if is_group(name) {
+        return Err(other_option("specific_features", name, "a group of features", "features"));
+    }
     find("feature", name, all().collect::<Vec<_>>(), |f| f.name)
+}
+
+fn is_group(name: &str) -> bool {
+    GROUPS.iter().any(|g| same(g.id(), name)) || same(name, "all")
+}
+
+/// A feature where groups are named, or the other way round.
+fn other_option(option: &'static str, name: &str, what: &str, right: &str) -> ConfigError {
+    let on_command_line = if right == "features" { "--features" } else { "--feature" };
+    let expected = format!("is {what}: name it in {right} (on the command line: {on_command_line})");
+    ConfigError::Value { option, value: name.trim().to_owned(), expected }
 }
 
 /// The groups of these names in the order of columns; `all` stands for those that are not left out of it.
 pub fn groups<S: AsRef<str>>(names: &[S]) -> Result<Vec<&'static dyn AnyGroup>, ConfigError> {
     for name in names.iter().map(AsRef::as_ref) {
         built_in("features", name, &[JA4PLUS.0])?;
+        if !is_group(name) && all().any(|f| same(f.name, name)) {
+            return Err(other_option("features", name, "one feature and no group", "specific_features"));
+        }
         find("feature group", name, GROUPS.iter().map(|g| g.id()).chain(["all"]), |id| id)?;
     }
     let named = |id: &str| names.iter().any(|name| same(name.as_ref(), id));
