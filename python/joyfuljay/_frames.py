@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
 #: Types of a DataFrame's columns: those of numpy where they can hold what is not known, those of pandas that can, or Arrow's.
 DtypeBackend = Literal["numpy_nullable", "pyarrow"] | None
+#: What times are instead of seconds as float64, which are exact to some 200 ns.
+Times = Literal["datetime", "ns"] | None
 OutputFormat = Literal["dataframe", "pandas", "polars", "arrow", "numpy", "dict", "table"]
+
+#: Whole numbers that name something and are never added up: no floats, also where some are not known.
+_PORTS = frozenset(("src_port", "dst_port"))
+
+#: Columns of times, and those of the group `timestamps`, which have them to the nanosecond.
+TIME_NAMES = frozenset(("start_time", "end_time", "time_first", "time_last"))
+TIMESTAMP_NAMES = ("start_timestamp", "end_timestamp")
+
+#: As many packets of a flow as `max_sequence_length` may be.
+_MOST_PAD = 65_535
 
 _FORMATS = "dataframe (or pandas), polars, arrow, numpy, dict, table"
 
@@ -54,6 +66,16 @@ def check_backend(dtype_backend: str | None, output_format: OutputFormat) -> Dty
     return dtype_backend  # type: ignore[return-value]
 
 
+def check_shape(times: str | None, pad: int | None, output_format: OutputFormat) -> None:
+    """Raises a ValueError where these cannot be had in this format."""
+    if times not in (None, "datetime", "ns"):
+        raise ValueError(f"times = {times!r}: must be datetime or ns, or left out for seconds as float64")
+    if times is not None and output_format == "numpy":
+        raise ValueError("times: a matrix of float64 has no exact times; leave it out, or choose another output_format")
+    if pad is not None and (isinstance(pad, bool) or not isinstance(pad, int) or not 1 <= pad <= _MOST_PAD):
+        raise ValueError(f"pad = {pad!r}: must be a whole number from 1 to {_MOST_PAD}, or left out for sequences of their own lengths")
+
+
 def convert(
     table: Table, output_format: OutputFormat, dtype_backend: DtypeBackend = None, never_null: Collection[str] = ()
 ) -> Any:
@@ -88,12 +110,16 @@ def _pandas(table: Table, dtype_backend: DtypeBackend, never_null: Collection[st
     # Without pyarrow: one copy of each column.
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
     columns = {}
-    strings, numbers = set(table.string_columns), set(table.numeric_columns)
+    strings, numbers, times = set(table.string_columns), set(table.numeric_columns), set(table.time_columns)
     text = "string" if dtype_backend else text_type()
     for name in table.column_names:
         if name in numbers:
             values, mask = (numpy.asarray(part) for part in table.masked(name))
-            columns[name] = pandas.Series(numeric(values, mask, dtype_backend, name in never_null), copy=False)
+            columns[name] = pandas.Series(numeric(values, mask, dtype_backend, name, never_null), copy=False)
+        elif name in times:
+            values, mask = (numpy.asarray(part) for part in table.masked(name))
+            stamps = pandas.Series(numpy.where(mask, numpy.datetime64("NaT"), values.astype("datetime64[ns]")))
+            columns[name] = stamps.dt.tz_localize("UTC")
         else:
             column: Any = table.column(name)
             objects = numpy.empty(len(column), dtype=object)
@@ -120,7 +146,9 @@ def from_arrow(table: Any, dtype_backend: DtypeBackend, never_null: Collection[s
     else:
         # A whole number that may be missing is float64 also where none is missing.
         types = [
-            pyarrow.float64() if pyarrow.types.is_integer(field.type) and field.name not in never_null else field.type
+            pyarrow.float64()
+            if pyarrow.types.is_integer(field.type) and field.name not in never_null and field.name not in _PORTS
+            else field.type
             for field in table.schema
         ]
         fields = [field.with_type(kind) for field, kind in zip(table.schema, types, strict=True)]
@@ -129,19 +157,20 @@ def from_arrow(table: Any, dtype_backend: DtypeBackend, never_null: Collection[s
     frame = table.to_pandas(types_mapper=nullable.get)
     if dtype_backend is None:
         whole = {name: "bool" for name in never_null if str(frame.dtypes.get(name)) == "boolean"}
+        whole |= {name: "Int64" for name in _PORTS if name in frame.columns and name not in never_null}
         frame = frame.astype(whole) if whole else frame
     return frame
 
 
-def numeric(values: Any, mask: Any, dtype_backend: DtypeBackend, never_null: bool) -> Any:
+def numeric(values: Any, mask: Any, dtype_backend: DtypeBackend, name: str, never_null: Collection[str]) -> Any:
     """A column of numbers or truth values for pandas, from an array of them and one that is true where a value is not known."""
     import numpy
     import pandas
 
-    if dtype_backend == "numpy_nullable":
+    if dtype_backend == "numpy_nullable" or (name in _PORTS and name not in never_null):
         made = {"i": pandas.arrays.IntegerArray, "f": pandas.arrays.FloatingArray, "b": pandas.arrays.BooleanArray}
         return made[values.dtype.kind](values, mask)
-    if never_null:
+    if name in never_null:
         return values
     if values.dtype.kind == "b":
         return pandas.arrays.BooleanArray(values, mask)

@@ -120,6 +120,10 @@ class Flow:
     A bidirectional flow: had from ``Pipeline.iter_flows``, or built by hand with ``from_first_packet`` and ``add_packet``.
     """
     def __repr__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str:
+        """
+        What notebooks show.
+        """
     def add_packet(self, /, packet: Packet) -> None:
         """
         Adds a packet of the same flow, in either direction.
@@ -563,6 +567,11 @@ class Progress:
     """
     How far a run has come.
     """
+    def __repr__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str:
+        """
+        What notebooks show: a bar where the size of the input is known.
+        """
     @property
     def bytes_read(self, /) -> int:
         """
@@ -852,6 +861,10 @@ class Table:
     def __iter__(self, /) -> RowIterator: ...
     def __len__(self, /) -> int: ...
     def __repr__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str:
+        """
+        What notebooks show: the first rows and columns.
+        """
     def column(self, /, name: str) -> Buffer | list[Any]:
         """
         A column as a buffer for numpy where its type allows it (float64 with NaN for what is not known; int64 and bool
@@ -866,9 +879,13 @@ class Table:
         """
         The rows of this table and of others of the same columns, without a copy.
         """
+    def labelled(self, /, name: str, text: str) -> Table:
+        """
+        The rows with one more column, which has the same text in each.
+        """
     def masked(self, /, name: str) -> tuple[Buffer, Buffer]:
         """
-        The values of a column of numbers or truth values as a buffer for numpy, and another that is true where a value is not known.
+        The values of a column of numbers, truth values or times (nanoseconds) as a buffer for numpy, and another that is true where a value is not known.
         """
     @property
     def nbytes(self, /) -> int:
@@ -882,16 +899,30 @@ class Table:
     @property
     def numeric_columns(self, /) -> list[str]:
         """
-        Names of the columns that `numeric_matrix` has: numbers and truth values.
+        Names of the columns of numbers and truth values: those of ``numeric_matrix`` and of ``output_format="numpy"``, in their order.
         """
     def numeric_matrix(self, /) -> Buffer:
         """
         Numbers and truth values as one row-major matrix of float64, NaN for what is not known.
         """
+    def padded(self, /, length: SupportsIndex, zero: bool = False) -> Table:
+        """
+        The rows with every sequence as ``length`` columns ``NAME_0``, ``NAME_1``…; beyond its end null, or 0 where ``zero``.
+        """
     @property
     def string_columns(self, /) -> list[str]:
         """
         Names of the columns of text.
+        """
+    @property
+    def time_columns(self, /) -> list[str]:
+        """
+        Names of the columns of times.
+        """
+    def timed(self, /, as_integers: bool, keep: SupportsGetItem[int, str]) -> Table:
+        """
+        The rows with their times exact: as timestamps in UTC, or as whole nanoseconds since the Unix epoch. They are those of the
+        columns of the group ``timestamps``, of which only the ones to ``keep`` stay.
         """
     def to_dicts(self, /) -> list[dict[str, Any]]:
         """

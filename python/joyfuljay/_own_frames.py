@@ -86,7 +86,7 @@ def _pandas(
         frame = from_arrow(_arrow(rows, native, {}), dtype_backend, never_null)
     else:
         columns = {name: [row[name] for row in rows] for name in native.column_names}
-        made = {name: _series(values, native, name, dtype_backend, name in never_null) for name, values in columns.items()}
+        made = {name: _series(values, native, name, dtype_backend, never_null) for name, values in columns.items()}
         frame = pandas.DataFrame(made)
     series = {name: pandas.Series(values, dtype="float64" if _are_unknown(values) else None) for name, values in own.items()}
     users = pandas.DataFrame(series, columns=list(own))
@@ -96,7 +96,7 @@ def _pandas(
     return joined
 
 
-def _series(values: list[Any], native: Table, name: str, dtype_backend: DtypeBackend, never_null: bool) -> Any:
+def _series(values: list[Any], native: Table, name: str, dtype_backend: DtypeBackend, never_null: Collection[str]) -> Any:
     """A native column for pandas without pyarrow, of the type that ``_frames`` gives it there."""
     pandas = _extras.need("pandas", "pandas", "output_format='dataframe'")
     numpy = _extras.need("numpy", "numpy", "output_format='dataframe'")
@@ -104,7 +104,7 @@ def _series(values: list[Any], native: Table, name: str, dtype_backend: DtypeBac
         dtype = numpy.asarray(native.masked(name)[0]).dtype
         mask = numpy.array([v is None for v in values], dtype=bool)
         known = numpy.array([0 if v is None else v for v in values], dtype=dtype)
-        return pandas.Series(numeric(known, mask, dtype_backend, never_null))
+        return pandas.Series(numeric(known, mask, dtype_backend, name, never_null))
     objects = numpy.empty(len(values), dtype=object)
     objects[:] = values
     text = "string" if dtype_backend else text_type()

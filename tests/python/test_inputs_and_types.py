@@ -169,7 +169,7 @@ def test_types_of_a_data_frame_do_not_depend_on_the_capture(data, backend, missi
     numbers = set(pipeline.process_pcap(data / "few.pcap", "table").numeric_columns)
     assert set(frames[0].select_dtypes(["number", "bool"]).columns) == numbers
     want = {
-        (None, "null"): ("int64", "float64", "bool", "boolean"),
+        (None, "null"): ("int64", "Int64", "bool", "boolean"),
         (None, "zero"): ("int64", "int64", "bool", "bool"),
         ("numpy_nullable", "null"): ("Int64", "Int64", "boolean", "boolean"),
         ("numpy_nullable", "zero"): ("Int64", "Int64", "boolean", "boolean"),

@@ -321,6 +321,22 @@ impl Flow {
             base.total_bytes()
         ))
     }
+
+    /// What notebooks show.
+    fn _repr_html_(&self) -> PyResult<String> {
+        let base = self.base()?;
+        let rows = [
+            ("initiator", end_text(base.src_addr(), base.src_port())),
+            ("responder", end_text(base.dst_addr(), base.dst_port())),
+            ("protocol", base.key.protocol.to_string()),
+            ("packets", base.total_packets().to_string()),
+            ("bytes", base.total_bytes().to_string()),
+            ("seconds", self.duration()?.to_string()),
+            ("end_reason", base.end.name().to_owned()),
+        ];
+        let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
+        Ok(crate::html::table("joyfuljay.Flow", &[], &rows))
+    }
 }
 
 fn later(name: &str) -> PyErr {

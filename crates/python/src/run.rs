@@ -145,6 +145,32 @@ impl Progress {
     }
 }
 
+#[pymethods]
+impl Progress {
+    fn __repr__(&self) -> String {
+        format!("<joyfuljay.Progress: {}>", self.text())
+    }
+
+    /// What notebooks show: a bar where the size of the input is known.
+    fn _repr_html_(&self) -> String {
+        let bar = match self.bytes_total {
+            Some(total) => format!("<progress value=\"{}\" max=\"{}\"></progress> ", self.bytes_read, total.max(1)),
+            None => String::new(),
+        };
+        format!("{bar}{}", crate::html::escaped(&self.text()))
+    }
+}
+
+impl Progress {
+    fn text(&self) -> String {
+        let share = match self.bytes_total {
+            Some(total) => format!("{} % of {total} bytes", self.bytes_read.saturating_mul(100) / total.max(1)),
+            None => format!("{} bytes", self.bytes_read),
+        };
+        format!("{share}, {} packets, {} flows, {:.1} s", self.packets, self.flows, self.elapsed)
+    }
+}
+
 /// What a run did, in exact totals.
 #[pyclass(frozen, module = "joyfuljay")]
 #[derive(Clone)]

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch, RecordBatchIterator};
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{DataType, SchemaRef};
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList, PyString};
 
-use crate::rows;
+use crate::{html, reshape, rows};
 
 /// Feature rows in Arrow's memory layout, one for each flow (two with ``bidirectional_split``).
 ///
@@ -38,6 +38,11 @@ impl Table {
 
     fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    fn reshaped(rows: Result<reshape::Rows, arrow_schema::ArrowError>) -> PyResult<Self> {
+        let (schema, batches) = rows.map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
+        Ok(Self { schema, batches })
     }
 
     fn index(&self, name: &str) -> PyResult<usize> {
@@ -82,7 +87,7 @@ impl Table {
     fn column_names(&self) -> Vec<String> {
         self.schema.fields().iter().map(|f| f.name().clone()).collect()
     }
-    /// Names of the columns that `numeric_matrix` has: numbers and truth values.
+    /// Names of the columns of numbers and truth values: those of ``numeric_matrix`` and of ``output_format="numpy"``, in their order.
     #[getter]
     fn numeric_columns(&self) -> Vec<String> {
         self.numeric().into_iter().map(|i| self.schema.field(i).name().clone()).collect()
@@ -91,6 +96,12 @@ impl Table {
     #[getter]
     fn string_columns(&self) -> Vec<String> {
         let fields = self.schema.fields().iter().filter(|f| *f.data_type() == DataType::Utf8);
+        fields.map(|f| f.name().clone()).collect()
+    }
+    /// Names of the columns of times.
+    #[getter]
+    fn time_columns(&self) -> Vec<String> {
+        let fields = self.schema.fields().iter().filter(|f| matches!(f.data_type(), DataType::Timestamp(..)));
         fields.map(|f| f.name().clone()).collect()
     }
     /// Bytes of memory that the rows take.
@@ -157,7 +168,7 @@ impl Table {
         Ok(Bound::new(py, Buffer::new(data, vec![self.rows()]))?.into_any())
     }
 
-    /// The values of a column of numbers or truth values as a buffer for numpy, and another that is true where a value is not known.
+    /// The values of a column of numbers, truth values or times (nanoseconds) as a buffer for numpy, and another that is true where a value is not known.
     fn masked(&self, name: &str) -> PyResult<(Buffer, Buffer)> {
         let at = self.index(name)?;
         let columns = || self.batches.iter().map(move |b| b.column(at));
@@ -171,6 +182,11 @@ impl Table {
             DataType::Boolean => {
                 Data::Bool(columns().flat_map(|c| c.as_boolean().iter().map(|x| u8::from(x == Some(true)))).collect())
             }
+            DataType::Timestamp(..) => Data::I64(
+                columns()
+                    .flat_map(|c| c.as_primitive::<TimestampNanosecondType>().iter().map(Option::unwrap_or_default))
+                    .collect(),
+            ),
             other => return Err(PyTypeError::new_err(format!("the column '{name}' is of {other}, not of numbers"))),
         };
         let mask = columns().flat_map(|c| (0..c.len()).map(move |i| u8::from(c.is_null(i)))).collect();
@@ -197,11 +213,28 @@ impl Table {
         for other in &others {
             let other = other.bind(py).get();
             if other.schema != self.schema {
-                return Err(pyo3::exceptions::PyValueError::new_err("tables of different columns cannot be joined"));
+                return Err(PyValueError::new_err("tables of different columns cannot be joined"));
             }
             batches.extend(other.batches.iter().cloned());
         }
         Ok(Self { schema: Arc::clone(&self.schema), batches })
+    }
+
+    /// The rows with every sequence as ``length`` columns ``NAME_0``, ``NAME_1``…; beyond its end null, or 0 where ``zero``.
+    #[pyo3(signature = (length, zero=false))]
+    fn padded(&self, py: Python<'_>, length: usize, zero: bool) -> PyResult<Self> {
+        py.detach(|| Self::reshaped(reshape::padded(&self.schema, &self.batches, length, zero)))
+    }
+
+    /// The rows with their times exact: as timestamps in UTC, or as whole nanoseconds since the Unix epoch. They are those of the
+    /// columns of the group ``timestamps``, of which only the ones to ``keep`` stay.
+    fn timed(&self, py: Python<'_>, as_integers: bool, keep: Vec<String>) -> PyResult<Self> {
+        py.detach(|| Self::reshaped(reshape::timed(&self.schema, &self.batches, as_integers, &keep)))
+    }
+
+    /// The rows with one more column, which has the same text in each.
+    fn labelled(&self, name: &str, text: &str) -> PyResult<Self> {
+        Self::reshaped(reshape::labelled(&self.schema, &self.batches, name, text))
     }
 
     fn __len__(&self) -> usize {
@@ -216,6 +249,30 @@ impl Table {
 
     fn __repr__(&self) -> String {
         format!("<joyfuljay.Table of {} rows and {} columns>", self.rows(), self.num_columns())
+    }
+
+    /// What notebooks show: the first rows and columns.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        /// More of a table is not looked at in a notebook, but makes it large.
+        const MOST: (usize, usize) = (10, 20);
+
+        let fields = self.schema.fields();
+        let cut = fields.len() > MOST.1;
+        let dots = || cut.then(|| "…".to_owned());
+        let heads: Vec<String> = fields.iter().take(MOST.1).map(|f| f.name().clone()).chain(dots()).collect();
+        let places = self.batches.iter().flat_map(|b| (0..b.num_rows()).map(move |at| (b, at)));
+        let mut shown = Vec::new();
+        for (batch, at) in places.take(MOST.0) {
+            let mut cells = Vec::with_capacity(heads.len());
+            for column in batch.columns().iter().take(MOST.1) {
+                let value = rows::value(py, column, at)?;
+                cells.push(if value.is_none() { String::new() } else { value.str()?.to_string() });
+            }
+            cells.extend(dots());
+            shown.push(cells);
+        }
+        let caption = format!("joyfuljay.Table of {} rows and {} columns", self.rows(), fields.len());
+        Ok(html::table(&caption, &heads, &shown))
     }
 }
 

@@ -127,10 +127,11 @@ class Config:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             setattr(self, option.name, _plain(getattr(self, option.name)))
+        # As the command takes them: "timing,tcp".
         if isinstance(self.features, str):
-            self.features = [self.features]
+            self.features = [name.strip() for name in str(self.features).split(",")]
         if isinstance(self.specific_features, str):
-            self.specific_features = [self.specific_features]
+            self.specific_features = [name.strip() for name in self.specific_features.split(",")]
         # Older versions wrote 0 for "as many as there is room for".
         if self.max_concurrent_flows == 0:
             self.max_concurrent_flows = Config.max_concurrent_flows

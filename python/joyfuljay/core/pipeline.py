@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from .. import _frames, _native, _own_frames
-from .._frames import DtypeBackend
+from .._frames import DtypeBackend, Times
 from .._native import Flow, Summary, Table
 from .._progress import ProgressLike, listener
 from .._warnings import ConfigWarning, warn
@@ -53,6 +54,9 @@ _NO_GRAPH = (
     "with extractors of your own rows are made flow by flow: the columns of the group connection, which need all flows, are null; "
     "take them from a pipeline without extractors"
 )
+
+#: The column that says which capture a row is from.
+_CAPTURE = "capture"
 
 #: Rows of a batch that extractors of the user's own have a part in.
 _CHUNK_ROWS = 4096
@@ -104,30 +108,85 @@ class Pipeline:
 
     @overload
     def process_pcap(
-        self, path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None
+        self,
+        path: Input,
+        output_format: _Pandas = None,
+        *,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
     ) -> DataFrame: ...
     @overload
     def process_pcap(
-        self, path: Input, output_format: Literal["polars"], *, progress: ProgressLike = None
+        self,
+        path: Input,
+        output_format: Literal["polars"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
     ) -> PolarsFrame: ...
     @overload
-    def process_pcap(self, path: Input, output_format: Literal["arrow"], *, progress: ProgressLike = None) -> ArrowTable: ...
+    def process_pcap(
+        self,
+        path: Input,
+        output_format: Literal["arrow"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+    ) -> ArrowTable: ...
     @overload
     def process_pcap(
-        self, path: Input, output_format: Literal["numpy"], *, progress: ProgressLike = None
+        self,
+        path: Input,
+        output_format: Literal["numpy"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
     ) -> NDArray[float64]: ...
     @overload
     def process_pcap(
-        self, path: Input, output_format: Literal["dict"], *, progress: ProgressLike = None
+        self,
+        path: Input,
+        output_format: Literal["dict"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
     ) -> list[dict[str, Any]]: ...
     @overload
-    def process_pcap(self, path: Input, output_format: Literal["table"], *, progress: ProgressLike = None) -> Table: ...
+    def process_pcap(
+        self,
+        path: Input,
+        output_format: Literal["table"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+    ) -> Table: ...
     @overload
     def process_pcap(
-        self, path: Input, output_format: str | None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None
+        self,
+        path: Input,
+        output_format: str | None,
+        *,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
     ) -> Any: ...
     def process_pcap(
-        self, path: Input, output_format: str | None = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None
+        self,
+        path: Input,
+        output_format: str | None = None,
+        *,
+        progress: ProgressLike = None,
+        dtype_backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
     ) -> Any:
         """The rows of a capture.
 
@@ -138,70 +197,133 @@ class Pipeline:
         extractors of your own.
 
         Types of a DataFrame's columns do not depend on the capture: whole numbers that may be unknown are float64, truth
-        values that may be ``boolean`` of pandas. ``dtype_backend="numpy_nullable"`` makes all of them pandas' own nullable
+        values that may be ``boolean`` of pandas, and ports Int64. ``dtype_backend="numpy_nullable"`` makes all of them pandas' own nullable
         types (Int64, Float64, boolean, string), ``"pyarrow"`` Arrow's.
+
+        ``times="datetime"`` gives ``start_time``, ``end_time`` and their kin as timestamps in UTC, ``"ns"`` as whole nanoseconds since
+        the Unix epoch: both exact, which seconds as float64 are to some 200 ns. ``pad=20`` makes 20 columns ``NAME_0``…``NAME_19`` of
+        each sequence, null beyond its end (0 with ``missing="zero"``), which ``"numpy"`` has too.
         """
         wanted = self._wanted(output_format, progress)
-        backend = _frames.check_backend(dtype_backend, wanted)
+        backend = self._shape(wanted, dtype_backend, times, pad)
         if self.extractors:
             return self._joined(list(self.iter_features(path)), wanted, backend)
-        return self._converted(self._table(path, progress), wanted, backend)
+        engine = self._engine_with(times)
+        return self._converted(self._shaped(self._table(path, progress, engine), times, pad), wanted, backend, times, pad)
 
     @overload
     def process_pcaps_batch(
         self,
-        paths: Iterable[PathLike],
+        paths: PathLike | Iterable[PathLike],
         output_format: _Pandas = None,
         *,
         progress: ProgressLike = None,
         dtype_backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> DataFrame: ...
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: Literal["polars"], *, progress: ProgressLike = None
+        self,
+        paths: PathLike | Iterable[PathLike],
+        output_format: Literal["polars"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> PolarsFrame: ...
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: Literal["arrow"], *, progress: ProgressLike = None
+        self,
+        paths: PathLike | Iterable[PathLike],
+        output_format: Literal["arrow"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> ArrowTable: ...
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: Literal["numpy"], *, progress: ProgressLike = None
+        self,
+        paths: PathLike | Iterable[PathLike],
+        output_format: Literal["numpy"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> NDArray[float64]: ...
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: Literal["dict"], *, progress: ProgressLike = None
+        self,
+        paths: PathLike | Iterable[PathLike],
+        output_format: Literal["dict"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> list[dict[str, Any]]: ...
     @overload
     def process_pcaps_batch(
-        self, paths: Iterable[PathLike], output_format: Literal["table"], *, progress: ProgressLike = None
+        self,
+        paths: PathLike | Iterable[PathLike],
+        output_format: Literal["table"],
+        *,
+        progress: ProgressLike = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> Table: ...
     @overload
     def process_pcaps_batch(
         self,
-        paths: Iterable[PathLike],
+        paths: PathLike | Iterable[PathLike],
         output_format: str | None,
         *,
         progress: ProgressLike = None,
         dtype_backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> Any: ...
     def process_pcaps_batch(
         self,
-        paths: Iterable[PathLike],
+        paths: PathLike | Iterable[PathLike],
         output_format: str | None = None,
         *,
         progress: ProgressLike = None,
         dtype_backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
+        capture: bool = True,
     ) -> Any:
-        """The rows of several captures, each a run of its own: flows do not go on from one capture to the next."""
+        """The rows of several captures, each a run of its own: flows do not go on from one capture to the next.
+
+        A path by itself may be a directory or a glob: each of its captures is a run. The last column, ``capture``, says which path
+        a row is from; ``capture=False`` leaves it out. The other keywords are those of :meth:`process_pcap`.
+        """
         wanted = self._wanted(output_format, progress)
-        backend = _frames.check_backend(dtype_backend, wanted)
-        paths = [os.fspath(p) for p in paths]
+        backend = self._shape(wanted, dtype_backend, times, pad)
+        names = (
+            _native.capture_files([os.fspath(paths)]) if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
+        )
         if self.extractors:
-            rows = [row for path in paths for row in self.iter_features(path)]
-            return self._joined(rows, wanted, backend)
-        tables = [self._table(path, progress) for path in paths]
-        return self._converted(self._prepare().empty().concat(tables), wanted, backend)
+            if capture and _CAPTURE in self._own_names():
+                raise ValueError(f"capture: an extractor of your own has a feature '{_CAPTURE}'; choose another name, or capture=False")
+            rows = [row | ({_CAPTURE: name} if capture else {}) for name in names for row in self.iter_features(name)]
+            return self._joined(rows, wanted, backend, [_CAPTURE] if capture else [])
+        engine = self._engine_with(times)
+
+        def labelled(table: Table, name: str) -> Table:
+            table = self._shaped(table, times, pad)
+            return table.labelled(_CAPTURE, name) if capture else table
+
+        tables = [labelled(self._table(name, progress, engine), name) for name in names]
+        return self._converted(labelled(engine.empty(), "").concat(tables), wanted, backend, times, pad)
 
     @overload
     def process_pcap_streaming(
@@ -311,6 +433,11 @@ class Pipeline:
         """Names of the columns, in their order."""
         return [*self._prepare().feature_names(), *self._own_names()]
 
+    def get_numeric_names(self, pad: int | None = None) -> list[str]:
+        """Names of the columns of ``output_format="numpy"``, in their order; those of your own extractors that hold numbers follow."""
+        _frames.check_shape(None, pad, "numpy")
+        return self._shaped(self._prepare().empty(), None, pad).numeric_columns
+
     def process_live(
         self,
         interface: str | Sequence[str],
@@ -379,16 +506,64 @@ class Pipeline:
     def _own_names(self) -> list[str]:
         return [name for extractor in self.extractors for name in extractor.feature_names]
 
-    def _joined(self, rows: list[dict[str, Any]], wanted: _frames.OutputFormat, backend: DtypeBackend = None) -> Any:
+    def _shape(
+        self, wanted: _frames.OutputFormat, dtype_backend: DtypeBackend, times: Times, pad: int | None
+    ) -> DtypeBackend:
+        """The types of a DataFrame, when all that is asked for goes together."""
+        _frames.check_shape(times, pad, wanted)
+        if self.extractors and not (times is None and pad is None):
+            raise ValueError("times, pad: not with extractors of your own, whose rows are made flow by flow; leave them out")
+        return _frames.check_backend(dtype_backend, wanted)
+
+    def _engine_with(self, times: Times) -> _native.Engine:
+        """The engine, and where times are to be exact one that has the group timestamps too."""
+        engine = self._prepare()
+        names = engine.feature_names()
+        if times is None:
+            return engine
+        if not _frames.TIME_NAMES.intersection(names):
+            raise ValueError(f"times: no column of times is selected; there are {', '.join(sorted(_frames.TIME_NAMES))} in the group flow_meta")
+        more = [name for name in _frames.TIMESTAMP_NAMES if name not in names]
+        values = self.config.to_dict()
+        if values["specific_features"] is not None:
+            values["specific_features"] += more
+        elif values["profile"] is None:
+            values["features"] += ["timestamps"]
+        else:
+            # A profile may leave these out.
+            known = {feature["name"] for feature in _native.feature_table()}
+            values |= {"specific_features": [name for name in names if name in known] + more, "profile": None}
+        return _native.Engine(json.dumps(values), self.metrics, _is_native(self.metrics)) if more else engine
+
+    def _shaped(self, table: Table, times: Times, pad: int | None) -> Table:
+        if times is not None:
+            table = table.timed(times == "ns", [n for n in _frames.TIMESTAMP_NAMES if n in self._engine.feature_names()])
+        return table if pad is None else table.padded(pad, self.config.missing == "zero")
+
+    def _joined(
+        self, rows: list[dict[str, Any]], wanted: _frames.OutputFormat, backend: DtypeBackend = None, more: Sequence[str] = ()
+    ) -> Any:
         never_null = set(self._engine.never_null())
-        return _own_frames.from_dicts(rows, self._engine.empty(), self._own_names(), wanted, backend, never_null)
+        return _own_frames.from_dicts(rows, self._engine.empty(), [*self._own_names(), *more], wanted, backend, never_null)
 
-    def _converted(self, table: Table, wanted: _frames.OutputFormat, backend: DtypeBackend = None) -> Any:
-        return _frames.convert(table, wanted, backend, set(self._engine.never_null()))
+    def _converted(
+        self,
+        table: Table,
+        wanted: _frames.OutputFormat,
+        backend: DtypeBackend = None,
+        times: Times = None,
+        pad: int | None = None,
+    ) -> Any:
+        never_null = set(self._engine.never_null())
+        if times == "ns":
+            never_null |= _frames.TIME_NAMES
+        if pad is not None and self.config.missing == "zero":
+            never_null.update(table.numeric_columns)
+        return _frames.convert(table, wanted, backend, never_null)
 
-    def _table(self, path: Input, progress: ProgressLike) -> Table:
+    def _table(self, path: Input, progress: ProgressLike, engine: _native.Engine) -> Table:
         with listener(progress) as callback:
-            table, summary = self._prepare().table(_inputs(path), callback)
+            table, summary = engine.table(_inputs(path), callback)
         self._finished(summary)
         return table
 
@@ -435,36 +610,91 @@ class Pipeline:
 
 @overload
 def extract(
-    path: Input, output_format: _Pandas = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None, **config: Any
+    path: Input,
+    output_format: _Pandas = None,
+    *,
+    progress: ProgressLike = None,
+    dtype_backend: DtypeBackend = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
 ) -> DataFrame: ...
 @overload
 def extract(
-    path: Input, output_format: Literal["polars"], *, progress: ProgressLike = None, **config: Any
+    path: Input,
+    output_format: Literal["polars"],
+    *,
+    progress: ProgressLike = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
 ) -> PolarsFrame: ...
 @overload
-def extract(path: Input, output_format: Literal["arrow"], *, progress: ProgressLike = None, **config: Any) -> ArrowTable: ...
+def extract(
+    path: Input,
+    output_format: Literal["arrow"],
+    *,
+    progress: ProgressLike = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
+) -> ArrowTable: ...
 @overload
 def extract(
-    path: Input, output_format: Literal["numpy"], *, progress: ProgressLike = None, **config: Any
+    path: Input,
+    output_format: Literal["numpy"],
+    *,
+    progress: ProgressLike = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
 ) -> NDArray[float64]: ...
 @overload
 def extract(
-    path: Input, output_format: Literal["dict"], *, progress: ProgressLike = None, **config: Any
+    path: Input,
+    output_format: Literal["dict"],
+    *,
+    progress: ProgressLike = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
 ) -> list[dict[str, Any]]: ...
 @overload
-def extract(path: Input, output_format: Literal["table"], *, progress: ProgressLike = None, **config: Any) -> Table: ...
+def extract(
+    path: Input,
+    output_format: Literal["table"],
+    *,
+    progress: ProgressLike = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
+) -> Table: ...
 @overload
 def extract(
-    path: Input, output_format: str | None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None, **config: Any
+    path: Input,
+    output_format: str | None,
+    *,
+    progress: ProgressLike = None,
+    dtype_backend: DtypeBackend = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
 ) -> Any: ...
 def extract(
-    path: Input, output_format: str | None = None, *, progress: ProgressLike = None, dtype_backend: DtypeBackend = None, **config: Any
+    path: Input,
+    output_format: str | None = None,
+    *,
+    progress: ProgressLike = None,
+    dtype_backend: DtypeBackend = None,
+    times: Times = None,
+    pad: int | None = None,
+    **config: Any,
 ) -> Any:
     """The rows of a capture: ``Pipeline(Config(**config)).process_pcap(path, output_format)``.
 
     Gives a pandas DataFrame where pandas is installed, else a :class:`joyfuljay.Table`.
     """
-    return Pipeline(Config(**config)).process_pcap(path, output_format, progress=progress, dtype_backend=dtype_backend)
+    return Pipeline(Config(**config)).process_pcap(path, output_format, progress=progress, dtype_backend=dtype_backend, times=times, pad=pad)
 
 
 def extract_live(

@@ -3,7 +3,7 @@
     from joyfuljay.monitoring import PrometheusMetrics, start_prometheus_server
 
     metrics = PrometheusMetrics()
-    start_prometheus_server(9090)
+    start_prometheus_server(9184)
 """
 
 from .base import MetricsSink

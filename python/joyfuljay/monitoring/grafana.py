@@ -79,7 +79,7 @@ def generate_alerting_rules(
 
 def generate_prometheus_config(
     job_name: str = "joyfuljay",
-    target: str | Sequence[str] = "localhost:9090",
+    target: str | Sequence[str] = "localhost:9184",
     scrape_interval: str = "15s",
     *,
     metrics_path: str = "/metrics",
