@@ -50,6 +50,7 @@ fn files(root: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         let text = format!("{:#}\n", joyfuljay_cli::profile_json(profile));
         files.push((format!("profiles/{}.json", profile.name()), text));
     }
+    files.extend(pages::manual()?);
     files.extend(joyfuljay_monitoring::generated_files()?.into_iter().map(|(path, text)| (path.to_owned(), text)));
     Ok(files)
 }

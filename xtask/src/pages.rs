@@ -6,7 +6,8 @@ use joyfuljay_core::Config;
 use joyfuljay_core::config::KEYS;
 use joyfuljay_core::features::{FeatureInfo, GROUPS, NEVER, NOTATION, Profile};
 use joyfuljay_core::privacy::Privacy;
-use joyfuljay_monitoring::{DEFAULT_NAMESPACE, METRICS};
+use joyfuljay_core::stats::EndReason;
+use joyfuljay_monitoring::{DEFAULT_NAMESPACE, METRICS, reading};
 
 const MADE: &str = "<!-- made by `cargo xtask generate`; edit the source, not this page -->\n";
 
@@ -105,8 +106,9 @@ pub fn configuration() -> Result<String, serde_json::Error> {
 pub fn metrics() -> String {
     let mut page = format!(
         "# Metrics\n{MADE}\nServed by `jj extract … --prometheus-port PORT` at `/metrics` while it runs, and by the \
-         library. A family without samples is not shown.\n\n| family | type | labels | unit | meaning \
-         |\n|---|---|---|---|---|\n"
+         library. A family without samples is not shown: one that no run of your kind feeds never appears. What to do is in \
+         [runbooks](runbooks/README.md), for each alert.\n\n| family | type | labels | unit | meaning | fed by | normal | worrying \
+         |\n|---|---|---|---|---|---|---|---|\n"
     );
     for m in METRICS {
         let labels: Vec<_> = m
@@ -117,19 +119,53 @@ pub fn metrics() -> String {
                 format!("`{}`{values}", l.name)
             })
             .collect();
+        let how = reading(m.id);
         put(
             &mut page,
             &format!(
-                "| `{}` | {} | {} | {} | {} |\n",
+                "| `{}` | {} | {} | {} | {} | {} | {} | {} |\n",
                 m.full_name(DEFAULT_NAMESPACE),
                 m.kind.name(),
                 labels.join("; "),
                 m.unit,
-                cell(m.help)
+                cell(m.help),
+                how.fed_by,
+                how.normal,
+                how.worrying
             ),
         );
     }
+    page.push_str(
+        "\n## Why flows end\n\nRows say it in `end_reason`, the summary of a run in words; the metric has the reasons of joyfuljay 0.1 \
+         (its `kafka` is no reason of a flow: 0, unless code of yours counts it).\n\n| `end_reason` | summary | `reason` of `joyfuljay_flows_total` |\n|---|---|---|\n",
+    );
+    for reason in EndReason::ALL {
+        let (name, label) = (reason.name(), reason.label());
+        put(&mut page, &format!("| `{name}` | {} | `{label}` |\n", name.replace('_', " ")));
+    }
     page
+}
+
+/// Pages of the manual: file and text of the command's and of each subcommand's.
+pub fn manual() -> std::io::Result<Vec<(String, String)>> {
+    let mut command = joyfuljay_cli::command().disable_help_subcommand(true);
+    command.build();
+    let mut pages = Vec::new();
+    manual_of(&command, "jj", &mut pages)?;
+    Ok(pages)
+}
+
+fn manual_of(command: &clap::Command, name: &str, pages: &mut Vec<(String, String)>) -> std::io::Result<()> {
+    let mut text = Vec::new();
+    // Subcommands have been named in full by `build`.
+    clap_mangen::Man::new(command.clone()).title(name).render(&mut text)?;
+    // Lines do not end in blanks, and the page does not depend on where it was made.
+    let text = String::from_utf8_lossy(&text).lines().map(|l| format!("{}\n", l.trim_end())).collect();
+    pages.push((format!("docs/man/{name}.1"), text));
+    for sub in command.get_subcommands().filter(|s| !s.is_hide_set()) {
+        manual_of(sub, &format!("{name}-{}", sub.get_name()), pages)?;
+    }
+    Ok(())
 }
 
 /// docs/cli.md.
@@ -147,7 +183,7 @@ fn help(page: &mut String, command: &mut clap::Command, level: usize) {
     let text = command.render_long_help().to_string();
     let text: String = text.lines().map(|l| format!("{}\n", l.trim_end())).collect();
     put(page, &format!("\n{} {name}\n\n```text\n{}\n```\n", "#".repeat(level), text.trim_end()));
-    for sub in command.get_subcommands_mut().filter(|s| s.get_name() != "help") {
+    for sub in command.get_subcommands_mut().filter(|s| s.get_name() != "help" && !s.is_hide_set()) {
         help(page, sub, level + 1);
     }
 }

@@ -188,23 +188,9 @@ mod tests {
         let mut stats = StatsDelta { frames: 2_000_000, flows_created: 1, ..StatsDelta::default() };
         stats.skipped[SkipReason::NonIp] = 7;
         stats.flows_ended[EndReason::EndOfInput] = 1;
-        let summary = Summary {
-            stats,
-            rows: 1,
-            output_bytes: 1500,
-            elapsed: Duration::from_secs(2),
-            rows_lost: 0,
-            warnings: vec![],
-            first_ts: None,
-            last_ts: None,
-            clock: None,
-            stopped: false,
-            cancelled: false,
-            saved: None,
-            drops: Default::default(),
-            interfaces: vec![],
-            workers: 1,
-        };
+        let mut summary = Summary::default();
+        (summary.stats, summary.rows, summary.output_bytes) = (stats, 1, 1500);
+        (summary.elapsed, summary.workers) = (Duration::from_secs(2), 1);
         let report = Report { summary: &summary, output: "-", format: "csv" };
         assert_eq!(
             report.text(),

@@ -128,6 +128,9 @@ fn errors_are_one_line_with_a_code() {
         (vec!["extract", &few, "--anonymize-ips"], 2, "JJ_ANON_SALT"),
         (vec!["extract", &few, "--anonymize"], 2, "JJ_ANON_SALT"),
         (vec!["extract", &few, "-c", config.to_str().unwrap()], 2, "jj.yaml:2: unknown option 'flow_timout'"),
+        (vec!["extract", &few, "--features", "iat_mean"], 2, "name it in specific_features (on the command line: --feature)"),
+        (vec!["extract", &few, "-f", "csv", "-o", "x.parquet"], 2, "leave -f out, or write -o x.csv"),
+        (vec!["extract", &few, "--features", "size", "--no-ips", "--profile", "core", "--feature", "src_ip"], 2, "--features GROUP"),
         (vec!["extract", &few, "--set", "burst=1"], 2, "burst_threshold_ms"),
         (vec!["features", "--group", "tpc"], 2, "did you mean 'tcp'?"),
         (vec!["features", "iat_maen"], 2, "unknown feature or group 'iat_maen' (did you mean 'iat_mean'?)"),
@@ -301,4 +304,57 @@ fn a_signal_stops_a_run_over_a_pipe_and_its_rows_are_whole() {
     let whole = jj(&["extract", &sample("demo.pcap"), "-q"]);
     assert_eq!(rows, out(&whole).lines().count() - 1);
     drop(stdin);
+}
+
+#[test]
+fn help_fits_eighty_columns_and_has_one_port() {
+    let command = joyfuljay_cli::command();
+    for sub in command.get_subcommands().chain([&command]) {
+        let text = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in text.lines().filter(|line| line.starts_with("  ")) {
+            assert!(line.chars().count() <= 80, "{}: {line}", sub.get_name());
+        }
+        assert!(!text.contains("9090 ") && !text.contains(":9090"), "{}: 9090 is Prometheus itself", sub.get_name());
+    }
+}
+
+#[test]
+fn completions_offer_groups_profiles_and_formats() {
+    let script = out(&jj(&["completions", "bash"]));
+    for offered in ["flow_meta timing", "JJ-CORE JJ-EXTENDED", "csv json parquet arrow sqlite postgres kafka"] {
+        assert!(script.contains(offered), "{offered}");
+    }
+    assert_eq!(out(&jj(&["version"])), out(&jj(&["--version"])));
+}
+
+#[test]
+fn types_have_one_name() {
+    let schema = out(&jj(&["schema", "--features", "flow_meta,timestamps,splt", "-f", "json"]));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let features = out(&jj(&["features", "-f", "csv"]));
+    let mut compared = 0;
+    for column in schema["columns"].as_array().unwrap() {
+        let (name, kind) = (column["name"].as_str().unwrap(), column["type"].as_str().unwrap());
+        let row = features.lines().find(|line| line.starts_with(&format!("{name},"))).unwrap();
+        assert!(row.contains(&format!(",{kind},")) || row.contains(&format!(",\"{kind}\",")), "{name} {kind}: {row}");
+        compared += 1;
+    }
+    assert!(compared > 30);
+}
+
+#[test]
+fn profiles_read_the_schema_of_columnar_files() {
+    let dir = folder();
+    for name in ["flows.parquet", "flows.arrow"] {
+        let path = file(&dir, name);
+        let path = path.to_str().unwrap();
+        assert!(jj(&["extract", &sample("few.pcap"), "-o", path, "--features", "flow_meta", "-q"]).status.success());
+        let o = jj(&["profiles", "validate", path]);
+        assert!(out(&o).ends_with("columns are known\n"), "{}{}", out(&o), err(&o));
+    }
+    let cut = file(&dir, "cut.parquet");
+    fs::write(&cut, b"PAR1 and nothing more").unwrap();
+    let o = jj(&["profiles", "validate", cut.to_str().unwrap()]);
+    assert_eq!(o.status.code(), Some(1));
+    assert!(err(&o).contains("cut.parquet: not a whole Parquet file"), "{}", err(&o));
 }

@@ -9,8 +9,10 @@ use crate::out;
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  jj completions bash > ~/.local/share/bash-completion/completions/jj\n  jj completions \
-                        zsh > ~/.zfunc/_jj\n  jj completions fish > ~/.config/fish/completions/jj.fish"
+    after_help = "Examples, each with its folder:\n  mkdir -p ~/.local/share/bash-completion/completions\n  jj completions bash \
+                        > ~/.local/share/bash-completion/completions/jj\n  mkdir -p ~/.zfunc\n  jj completions zsh > ~/.zfunc/_jj\n  \
+                        mkdir -p ~/.config/fish/completions\n  jj completions fish > ~/.config/fish/completions/jj.fish\n\nzsh \
+                        looks there with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc."
 )]
 pub struct Completions {
     /// The shell.

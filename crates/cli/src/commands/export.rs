@@ -19,8 +19,7 @@ use crate::out;
 /// In Grafana: Dashboards, New, Import, upload the file. The dashboard asks there which Prometheus it shows, and which
 /// jobs; with --datasource-uid it asks nothing, as provisioning from a directory needs it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj export-dashboard -o joyfuljay.json\n  jj export-dashboard --datasource-uid \
-                  my-prometheus -o /var/lib/grafana/dashboards/joyfuljay.json\n\nThe uid of a datasource is the last \
+#[command(after_help = "Examples:\n  jj export-dashboard -o joyfuljay.json\n  jj export-dashboard --datasource-uid UID \\\n    -o /var/lib/grafana/dashboards/joyfuljay.json\n\nThe uid of a datasource is the last \
                   part of the address of its settings in Grafana: /connections/datasources/edit/UID.")]
 pub struct Dashboard {
     #[command(flatten)]
@@ -38,8 +37,7 @@ pub struct Dashboard {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  jj export-alerts -o joyfuljay-alerts.yml\n  jj export-alerts --error-threshold 1 \
-                        --job capture -o joyfuljay-alerts.yml\n  jj export-alerts -o joyfuljay-alerts.yml && promtool \
-                        check rules joyfuljay-alerts.yml"
+                        --job capture -o joyfuljay-alerts.yml\n  promtool check rules joyfuljay-alerts.yml"
 )]
 pub struct Alerts {
     #[command(flatten)]
@@ -78,7 +76,7 @@ pub struct Alerts {
 /// entry of `scrape_configs` there.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  jj export-prometheus-config -o prometheus.yml\n  jj export-prometheus-config \
-                        --target sensor1:9184 --target sensor2:9184 --scrape-interval 5s\n\nA target is where a run \
+                        --scrape-interval 5s \\\n    --target sensor1:9184 --target sensor2:9184\n\nA target is where a run \
                         serves its metrics: `jj extract … --prometheus-port 9184` is localhost:9184. Prometheus itself \
                         has port 9090: give the run another one where both are on one host.")]
 pub struct PrometheusConfig {

@@ -22,12 +22,12 @@ use crate::signals::Phase;
 /// Captures in, one row of features per flow out.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  jj extract capture.pcap                                all features as CSV to standard \
-                        output\n  jj extract a.pcap b.pcapng.gz -o flows.parquet         several captures, one Parquet \
-                        file\n  jj extract captures/ --features flow_meta,tcp -o -     a directory with all below it\n  \
-                        tcpdump -w - | jj extract - -f json                    from a pipe\n  jj extract big.pcap --filter \
-                        'tcp port 443'            only these packets\n  jj extract big.pcap -o \
-                        f.arrow --prometheus-port 9090  metrics at http://127.0.0.1:9090/metrics\n\nA file appears under \
+    after_help = "Examples:\n  jj extract a.pcap                        all features, as CSV to the terminal\n  \
+                        jj extract a.pcap b.pcapng.gz -o f.parquet        several captures, one file\n  \
+                        jj extract captures/ --features flow_meta,tcp     a directory, all below it\n  \
+                        tcpdump -w - | jj extract - -f json               from a pipe\n  \
+                        jj extract big.pcap --filter 'tcp port 443'       only these packets\n  \
+                        jj extract big.pcap -o f.arrow --prometheus-port 9184\n      metrics at http://127.0.0.1:9184/metrics meanwhile\n\nA file appears under \
                         its name when it is whole; a run that is interrupted leaves none. A run over a pipe is ended by \
                         Ctrl-C: it writes what it has read; a second one throws that away."
 )]
@@ -75,6 +75,7 @@ struct FindArgs {
 
 impl Extract {
     pub fn run(self) -> Result<(), CliError> {
+        options::check_inputs(&self.inputs)?;
         let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
         let output = self.output.resolve(Lifetime::Ends)?;
         let control = RunControl::new();

@@ -46,6 +46,7 @@ pub struct Info {
 
 impl Info {
     pub fn run(self) -> Result<(), CliError> {
+        options::check_inputs(&self.inputs)?;
         let given = options::configuration(&self.base, &FeatureArgs::default(), &self.flows, &self.run)?;
         // Flows are counted, their features are not asked for: one cheap column.
         let config = Config {

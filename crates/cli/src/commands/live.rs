@@ -27,7 +27,7 @@ use crate::spoken::Spoken;
 #[command(
     after_help = "Examples:\n  jj live eth0                             rows as CSV to standard output\n  jj live eth0 -o \
                         flows.csv -d 3600       an hour into a file that grows\n  jj live eth0 eth1 --prometheus-port \
-                        9090 -f json\n  jj live any --check                      what is missing, if anything\n\nCtrl-C or \
+                        9184 -f json\n  jj live any --check                      what is missing, if anything\n\nCtrl-C or \
                         SIGTERM ends it in good order: what has come is read, open flows are written, exit code 0. A \
                         second one gives up. After the file of rows was moved away, SIGHUP begins a new one under its \
                         name. Capturing needs the capability CAP_NET_RAW."

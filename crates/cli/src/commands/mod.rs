@@ -16,6 +16,7 @@ mod serve;
 mod watch;
 
 use crate::error::CliError;
+use crate::out;
 
 pub use profiles::profile_json;
 
@@ -36,6 +37,9 @@ pub enum Subcommand {
     ExportAlerts(export::Alerts),
     ExportPrometheusConfig(export::PrometheusConfig),
     Completions(completions::Completions),
+    /// Print the version, as --version does.
+    #[command(hide = true)]
+    Version,
 }
 
 impl Subcommand {
@@ -56,6 +60,7 @@ impl Subcommand {
             Self::ExportAlerts(c) => c.run(),
             Self::ExportPrometheusConfig(c) => c.run(),
             Self::Completions(c) => c.run(),
+            Self::Version => out::print(&crate::command().render_version()),
         }
     }
 }

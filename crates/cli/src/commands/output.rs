@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
 use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_core::config::ByteSize;
 use joyfuljay_core::privacy::Privacy;
@@ -21,6 +22,7 @@ use crate::database::DatabaseArgs;
 use crate::dataset::DatasetArgs;
 use crate::error::CliError;
 use crate::kafka::KafkaArgs;
+use crate::options::Offered;
 use crate::save::{MAX_SECONDS, OnError};
 use crate::{out, say};
 
@@ -32,7 +34,8 @@ pub(super) struct OutputArgs {
     output: PathBuf,
     /// Format of the rows: csv, json (one object a line), parquet or arrow; sqlite or postgres, for the table of a database; or kafka,
     /// for messages of a topic [default: by the extension of the output, else csv].
-    #[arg(short, long, value_name = "FORMAT")]
+    #[arg(short, long, value_name = "FORMAT", hide_possible_values = true,
+          value_parser = Offered::new(StringValueParser::new().try_map(|name| name.parse::<Form>()), Form::names))]
     format: Option<Form>,
     /// Compression of Parquet pages: none, snappy or zstd.
     #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
@@ -77,6 +80,13 @@ enum Form {
     Sqlite,
     Postgres,
     Kafka,
+}
+
+impl Form {
+    /// The names, for completions.
+    fn names() -> Vec<&'static str> {
+        Format::ALL.map(Format::name).into_iter().chain(["sqlite", "postgres", "kafka"]).collect()
+    }
 }
 
 impl FromStr for Form {
@@ -172,7 +182,21 @@ impl OutputArgs {
         }
         let path = self.output.clone();
         let format = match format {
-            Some(format) => format,
+            Some(format) => match Format::from_path(&path) {
+                Ok(named) if named != format => {
+                    let way_out = path.with_extension(format.name());
+                    return Err(CliError::Usage(format!(
+                        "-o {} is the name of a file of {named}, and -f is {format}: leave -f out, or write -o {}",
+                        path.display(),
+                        way_out.display()
+                    )));
+                }
+                Err(_) if database::is_sqlite_path(&path) => {
+                    let problem = format!("-o {} is the name of a database, and -f is {format}: leave one of them out", path.display());
+                    return Err(CliError::Usage(problem));
+                }
+                _ => format,
+            },
             // A device or a pipe has no extension to tell; a file without one gets an error that asks for -f.
             None if path.extension().is_none() && path.exists() && !path.is_file() && !path.is_dir() => Format::Csv,
             None => Format::from_path(&path)

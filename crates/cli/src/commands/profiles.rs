@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use joyfuljay_core::features::{GROUPS, Profile, all};
 use joyfuljay_core::nearest::nearest;
+use joyfuljay_io::encode;
 use serde_json::Value;
 
 use super::features::feature_json;
@@ -37,10 +38,10 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Check that the columns of a file (its CSV header or first JSON line) are features that exist, and whether those of
+    /// Check that the columns of a file (its schema, CSV header or first JSON line) are features that exist, and whether those of
     /// a profile are all there.
     Validate {
-        /// A file of rows (.csv, .json, .jsonl) or of names, one a line.
+        /// A file of rows (Parquet, Arrow IPC, CSV or JSON Lines) or of names, one a line.
         file: PathBuf,
         /// The profile that must be there in full.
         #[arg(long, value_name = "NAME")]
@@ -115,12 +116,15 @@ fn validate(file: &Path, profile: Option<&str>) -> Result<(), CliError> {
     Err(CliError::Failed(format!("{}: {}", file.display(), plural(problems.len() as u64, "problem"))))
 }
 
-/// The names that a file has: of a CSV header, of the first JSON line, of a JSON list, or one a line.
+/// The names that a file has: of a Parquet or Arrow IPC schema, of a CSV header, of the first JSON line, of a JSON list, or one a line.
 fn column_names(file: &Path) -> Result<Vec<String>, CliError> {
     /// A header of all features is some 10 kB.
     const MOST: u64 = 1 << 20;
 
     let failed = |what: &dyn std::fmt::Display| CliError::Failed(format!("{}: {what}", file.display()));
+    if let Some(names) = encode::column_names(file).map_err(|e| failed(&e))? {
+        return Ok(names);
+    }
     let mut bytes = Vec::new();
     File::open(file).and_then(|f| f.take(MOST).read_to_end(&mut bytes)).map_err(|e| failed(&e))?;
     // A long file may be cut within a character, far behind the header.

@@ -8,6 +8,7 @@ use crate::sink::SinkError;
 
 /// A format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// RFC 4180 with a header and LF line ends.
     Csv,

@@ -11,6 +11,7 @@ mod column;
 mod csv;
 mod format;
 mod json;
+mod names;
 mod parquet;
 mod text;
 
@@ -23,6 +24,7 @@ pub use self::as_is::AsIs;
 pub(crate) use self::column::{Cell, Column};
 pub use self::format::{Compression, Format};
 pub(crate) use self::json::push_value;
+pub use self::names::column_names;
 pub use self::parquet::RowGroup;
 pub use self::text::{Message, RowBytes};
 use crate::deliver::Output;

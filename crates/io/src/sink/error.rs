@@ -10,6 +10,7 @@ use crate::encode::Format;
 
 /// Why rows could not be written, and the way out.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SinkError {
     /// The reader of a pipe went away (`jj extract … | head`). Not a failure: the command ends quietly.
     #[error("{target}: the reader has closed the pipe")]

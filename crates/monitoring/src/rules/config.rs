@@ -23,7 +23,7 @@ pub struct ConfigOptions {
 impl Default for ConfigOptions {
     fn default() -> Self {
         Self {
-            targets: vec!["localhost:9090".to_owned()],
+            targets: vec!["localhost:9184".to_owned()],
             job: "joyfuljay".to_owned(),
             scrape_interval: "15s".to_owned(),
             metrics_path: "/metrics".to_owned(),
@@ -119,7 +119,7 @@ mod tests {
         let text = generate_prometheus_config(&ConfigOptions::default()).unwrap();
         let yaml: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).unwrap();
         let page = "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: 'joyfuljay'\n    static_configs:\n      \
-                    - targets: ['localhost:9090']\n    metrics_path: /metrics\n";
+                    - targets: ['localhost:9184']\n    metrics_path: /metrics\n";
         assert_eq!(yaml, serde_yaml_ng::from_str::<serde_yaml_ng::Value>(page).unwrap());
     }
 
