@@ -5,6 +5,7 @@
 
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Drain, Engine, PacketBatch, RowChunk};
+use joyfuljay_core::flow::FlowRef;
 use joyfuljay_core::metrics::{RunResult, Stage};
 use joyfuljay_io::source::{PacketSource, Position, SourceWarning};
 
@@ -13,7 +14,7 @@ use crate::progress::Reporter;
 use crate::recorder::Recorder;
 use crate::{Error, Pipeline};
 
-/// Finished flows of a source in the order of their rows, a chunk at a time. Dropped before its end, the run counts as
+/// Finished flows of a source in the order of their rows, a chunk at a time ([`Flows::each_flow`]: one by one). Dropped before its end, the run counts as
 /// cancelled.
 pub struct Flows {
     drive: Drive,
@@ -47,6 +48,14 @@ impl Flows {
     /// Counts so far.
     pub fn stats(&self) -> StatsDelta {
         self.recorder.totals()
+    }
+
+    /// Shows each flow that is left, in the order of rows, and gives the counts of the whole.
+    pub fn each_flow(mut self, mut look: impl FnMut(FlowRef<'_>)) -> Result<StatsDelta, Error> {
+        for chunk in self.by_ref() {
+            chunk?.flows().into_iter().for_each(&mut look);
+        }
+        Ok(self.stats())
     }
 
     /// Where in the input.

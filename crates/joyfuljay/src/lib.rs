@@ -18,8 +18,28 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Flow by flow, without rows:
+//!
+//! ```
+//! use joyfuljay::{Config, Pipeline, source::CaptureSet};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/demo.pcap").to_string();
+//! let source = CaptureSet::open(&[capture], &Default::default())?;
+//! let mut packets = 0;
+//! let counts = Pipeline::new(Config::default())?.flows(Box::new(source)).each_flow(|flow| packets += flow.base.total_packets())?;
+//! assert_eq!(packets, counts.packets);
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
+/// What rows are made of, in the versions that this crate has them.
+pub mod arrow {
+    pub use arrow_array;
+    pub use arrow_schema;
+}
 pub mod config_file;
 mod control;
 mod drive;

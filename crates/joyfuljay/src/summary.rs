@@ -9,6 +9,7 @@ use joyfuljay_io::source::{Clock, Drops, InterfaceCounts, SourceWarning, Trouble
 
 /// What a run did, in exact totals.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Summary {
     /// Counts.
     pub stats: StatsDelta,
