@@ -48,7 +48,10 @@ fn fail(message: &str, code: u8) -> u8 {
 impl From<ConfigError> for CliError {
     fn from(e: ConfigError) -> Self {
         Self::Usage(match e {
-            ConfigError::NothingSelected => "no feature is selected: name at least one with --features GROUP or --feature NAME (see `jj features`)".into(),
+            ConfigError::NothingSelected => {
+                "no feature is selected: name at least one with --features GROUP or --feature NAME (see `jj features`)"
+                    .into()
+            }
             other => other.to_string(),
         })
     }

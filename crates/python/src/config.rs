@@ -20,7 +20,10 @@ pub fn read(json: &str) -> PyResult<Config> {
         Key::require(name).map_err(|e| match joyfuljay_cli::key_of_option(name) {
             Some((option, key)) => {
                 let value = if option.starts_with("no-") { "=False" } else { "" };
-                PyValueError::new_err(format!("unknown option '{name}': what the command has as --{option} is {}{value} here", key.name))
+                PyValueError::new_err(format!(
+                    "unknown option '{name}': what the command has as --{option} is {}{value} here",
+                    key.name
+                ))
             }
             None => config_error(&e),
         })?;

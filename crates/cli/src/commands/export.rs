@@ -19,8 +19,10 @@ use crate::out;
 /// In Grafana: Dashboards, New, Import, upload the file. The dashboard asks there which Prometheus it shows, and which
 /// jobs; with --datasource-uid it asks nothing, as provisioning from a directory needs it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  jj export-dashboard -o joyfuljay.json\n  jj export-dashboard --datasource-uid UID \\\n    -o /var/lib/grafana/dashboards/joyfuljay.json\n\nThe uid of a datasource is the last \
-                  part of the address of its settings in Grafana: /connections/datasources/edit/UID.")]
+#[command(
+    after_help = "Examples:\n  jj export-dashboard -o joyfuljay.json\n  jj export-dashboard --datasource-uid UID \\\n    -o /var/lib/grafana/dashboards/joyfuljay.json\n\nThe uid of a datasource is the last \
+                  part of the address of its settings in Grafana: /connections/datasources/edit/UID."
+)]
 pub struct Dashboard {
     #[command(flatten)]
     output: OutputArgs,

@@ -192,7 +192,10 @@ impl OutputArgs {
                     )));
                 }
                 Err(_) if database::is_sqlite_path(&path) => {
-                    let problem = format!("-o {} is the name of a database, and -f is {format}: leave one of them out", path.display());
+                    let problem = format!(
+                        "-o {} is the name of a database, and -f is {format}: leave one of them out",
+                        path.display()
+                    );
                     return Err(CliError::Usage(problem));
                 }
                 _ => format,

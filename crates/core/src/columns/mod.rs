@@ -43,16 +43,8 @@ impl Dtype {
     }
 
     /// Every type.
-    pub const ALL: [Self; 8] = [
-        Self::F64,
-        Self::I64,
-        Self::Bool,
-        Self::Str,
-        Self::TimestampNs,
-        Self::ListF64,
-        Self::ListI64,
-        Self::ListStr,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::F64, Self::I64, Self::Bool, Self::Str, Self::TimestampNs, Self::ListF64, Self::ListI64, Self::ListStr];
 
     /// The type whose Arrow type this is.
     pub fn of(arrow: &DataType) -> Option<Self> {

@@ -214,8 +214,14 @@ fn missing_values_can_be_zero() {
 fn wrong_names_are_refused_with_the_nearest_right_one() {
     let error = |c: Config| RowPlan::new(&c).unwrap_err().to_string();
     assert_eq!(error(groups(&["timming"])), "unknown feature group 'timming' (did you mean 'timing'?)");
-    assert!(error(groups(&["iat_mean"])).ends_with("is one feature and no group: name it in specific_features (on the command line: --feature)"));
-    assert!(error(only(&["timing"])).ends_with("is a group of features: name it in features (on the command line: --features)"));
+    assert!(
+        error(groups(&["iat_mean"]))
+            .ends_with("is one feature and no group: name it in specific_features (on the command line: --feature)")
+    );
+    assert!(
+        error(only(&["timing"]))
+            .ends_with("is a group of features: name it in features (on the command line: --features)")
+    );
     assert!(error(only(&["tcp.iat_mean"])).starts_with("unknown feature 'tcp.iat_mean'"));
     assert_eq!(RowPlan::new(&only(&["timing.iat_mean"])).unwrap().schema().field(0).name(), "iat_mean");
     assert_eq!(error(only(&["iat_maen"])), "unknown feature 'iat_maen' (did you mean 'iat_mean'?)");
