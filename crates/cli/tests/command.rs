@@ -338,7 +338,7 @@ fn completions_offer_groups_profiles_and_formats() {
 #[test]
 fn types_have_one_name() {
     let schema = out(&jj(&["schema", "--features", "flow_meta,timestamps,splt", "-f", "json"]));
-    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
     let features = out(&jj(&["features", "-f", "csv"]));
     let mut compared = 0;
     for column in schema["columns"].as_array().unwrap() {
