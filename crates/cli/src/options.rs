@@ -71,9 +71,9 @@ pub struct FeatureArgs {
 pub struct FlowArgs {
     #[arg(id = "bpf_filter", long = "filter", value_name = "EXPRESSION", help = help("bpf_filter"))]
     pub bpf_filter: Option<String>,
-    #[arg(long = "timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("flow_timeout"))]
+    #[arg(long = "timeout", allow_negative_numbers = true, value_parser = number, value_name = "SECONDS", help = help("flow_timeout"))]
     pub flow_timeout: Option<f64>,
-    #[arg(long = "active-timeout", allow_negative_numbers = true, value_name = "SECONDS", help = help("active_timeout"))]
+    #[arg(long = "active-timeout", allow_negative_numbers = true, value_parser = number, value_name = "SECONDS", help = help("active_timeout"))]
     pub active_timeout: Option<f64>,
     #[arg(long = "max-flows", value_name = "FLOWS", help = help("max_concurrent_flows"))]
     pub max_concurrent_flows: Option<u64>,
@@ -85,7 +85,7 @@ pub struct FlowArgs {
         help = "Neither FIN nor RST ends a flow (the NFStream definition)"
     )]
     pub no_fin_rst: bool,
-    #[arg(long = "sampling-rate", allow_negative_numbers = true, value_name = "SHARE", help = help("sampling_rate"))]
+    #[arg(long = "sampling-rate", allow_negative_numbers = true, value_parser = number, value_name = "SHARE", help = help("sampling_rate"))]
     pub sampling_rate: Option<f64>,
     #[arg(long = "sampling-seed", value_name = "NUMBER", help = help("sampling_seed"))]
     pub sampling_seed: Option<u64>,
@@ -97,6 +97,11 @@ pub struct FlowArgs {
 pub struct RunArgs {
     #[arg(short = 'w', long = "workers", value_name = "THREADS", help = help("num_workers"))]
     pub num_workers: Option<u32>,
+}
+
+/// A number, refused in words of ours.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "must be a number".to_owned())
 }
 
 /// One of the names of an enumeration.

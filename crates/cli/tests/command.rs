@@ -124,6 +124,7 @@ fn errors_are_one_line_with_a_code() {
         (vec!["extract", "there_is_no_such.pcap"], 1, "there_is_no_such.pcap"),
         (vec!["extract", &few, "--features", "timng"], 2, "did you mean 'timing'?"),
         (vec!["extract", &few, "--timeout", "-1"], 2, "flow_timeout = -1: must be"),
+        (vec!["extract", &few, "--timeout", "abc"], 2, "'abc' for '--timeout <SECONDS>': must be a number"),
         (vec!["extract", &few, "--timeout=0"], 2, "flow_timeout = 0: must be"),
         (vec!["extract", &few, "--anonymize-ips"], 2, "JJ_ANON_SALT"),
         (vec!["extract", &few, "--anonymize"], 2, "JJ_ANON_SALT"),
