@@ -986,7 +986,7 @@ class TableWriter:
         """
         The number of the run.
         """
-    def write(self, /, rows: list) -> None:
+    def write(self, /, rows: list[dict[str, Any]]) -> None:
         """
         Writes rows, in one transaction.
         """

@@ -64,6 +64,7 @@ impl TableWriter {
     }
 
     /// Writes rows, in one transaction.
+    #[pyo3(signature = (rows: "list[dict[str, typing.Any]]"))]
     fn write(&self, py: Python<'_>, rows: &Bound<'_, PyList>) -> PyResult<()> {
         let arrays = self.schema.fields().iter().map(|field| column(rows, field)).collect::<PyResult<Vec<_>>>()?;
         let batch =
