@@ -340,7 +340,7 @@ def test_the_token_is_in_no_list_of_processes(field, long_capture):
     sensor = field.serve(long_capture, *narrow())
     client = field.connect(sensor, *FEW, "-v")
     sensor.says("is there")
-    listed = subprocess.run(["ps", "-ef", "--no-headers"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-efww", "--no-headers"], capture_output=True, text=True, check=True).stdout
     assert TOKEN not in listed and "--token-file" in listed
     client.end()
     assert sensor.end()

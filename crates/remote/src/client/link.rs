@@ -298,7 +298,9 @@ impl Link {
             if matches!(ended, Ended::Complete)
                 && let Some(at) = self.at
             {
-                let _ = sink.send(Message::Binary(FromClient::Ack(at.seq - 1).encode().into())).await;
+                let bytes = FromClient::Ack(at.seq - 1).encode();
+                self.count(&bytes, true);
+                let _ = sink.send(Message::Binary(bytes.into())).await;
             }
             let _ = sink.send(Message::Close(None)).await;
         };
