@@ -328,7 +328,7 @@ class Counts:
                 metrics.observe_counts(counts["frames"], counts["packets"], counts["bytes"], counts["reasons"], counts["skipped"])
 
 
-class _ByTask(AccumulatorParam):
+class _ByTask(AccumulatorParam[dict[Any, Any]]):
     """The counts of each task; those of a task that ran again are the same."""
 
     def zero(self, value: dict[Any, Any]) -> dict[Any, Any]:

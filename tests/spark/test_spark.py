@@ -36,7 +36,7 @@ def test_a_folder_of_rotated_captures_is_one_sequence(spark, folder, whole):
 def test_all_columns_and_types(spark, capture):
     import joyfuljay
     import pyarrow as pa
-    from pyspark.sql.types import DecimalType
+    from joyfuljay.spark import _spark_type
 
     flows = load(spark, capture, features="all", include_flow_id="true", include_splt="true")
     table = pa.table(joyfuljay.extract(capture, "table", features=["all"], include_flow_id=True, include_splt=True, flow_timeout=4, active_timeout=90))
@@ -49,8 +49,8 @@ def test_all_columns_and_types(spark, capture):
     for name in unsigned:
         values = [value for value in table[name].to_pylist() if value is not None]
         assert (lows[name], highs[name]) == ((min(values), max(values)) if values else (None, None)), name
-    widest = [field.name for field in table.schema if field.type == pa.uint64() and field.name in mine]
-    assert widest and all(isinstance(flows.schema[name].dataType, DecimalType) for name in widest)
+    wider = [(pa.uint8(), "smallint"), (pa.uint16(), "int"), (pa.uint32(), "bigint"), (pa.uint64(), "decimal(20,0)")]
+    assert all(_spark_type(kind).simpleString() == name for kind, name in wider)
     assert all(field.nullable for field in flows.schema.fields)
     # What a feature means goes with its column.
     assert "doc" in flows.schema["total_bytes"].metadata or "unit" in flows.schema["total_bytes"].metadata
