@@ -15,20 +15,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use joyfuljay_core::Config;
+use joyfuljay_core::decode::FRAGMENTS_WAIT;
 use joyfuljay_core::engine::{Engine, EngineSettings, Front, PacketBatch, Share};
 use joyfuljay_core::frame::{SlicePart, TimeNs};
 use joyfuljay_core::trackers::{TrackerMask, TrackerSettings};
 pub use joyfuljay_io::source::{Local, Store};
-use joyfuljay_io::source::{Mark, PacketSource, Pulled, Resume, SlicePlan, SliceSource, first_time, marks};
+use joyfuljay_io::source::{
+    Mark, PacketSource, Pulled, Resume, SlicePlan, SliceSource, first_time, marks, sort_by_first_packet,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Pipeline};
 
 /// A slice is this many idle timeouts long, or longer.
 pub const LEAST_IDLE_TIMEOUTS: i64 = 10;
-
-/// For how long the fragments of a datagram wait for each other.
-const FRAGMENTS: TimeNs = 30_000_000_000;
 
 /// How much farther a lead-in goes back when it was too short.
 const FARTHER: i64 = 4;
@@ -81,15 +81,9 @@ pub fn plan(store: &dyn Store, files: &[String], tasks: u32, config: &Config) ->
 }
 
 /// Files in the order of their first packets; those without stay behind the one before them.
-pub fn in_order(store: &dyn Store, files: Vec<String>) -> Vec<String> {
-    let mut last = TimeNs::MIN;
-    let mut timed: Vec<(TimeNs, String)> = Vec::with_capacity(files.len());
-    for file in files {
-        last = first_time(store, &file).ok().and_then(|(time, _)| time).unwrap_or(last);
-        timed.push((last, file));
-    }
-    timed.sort_by_key(|(time, _)| *time);
-    timed.into_iter().map(|(_, file)| file).collect()
+pub fn in_order(store: &dyn Store, mut files: Vec<String>) -> Vec<String> {
+    sort_by_first_packet(&mut files, |file| first_time(store, file).ok().and_then(|(time, _)| time));
+    files
 }
 
 /// One of the tasks of a plan.
@@ -339,7 +333,7 @@ impl Planner<'_> {
         if cut.file == 0 && cut.at.offset() == 0 {
             return vec![beginning()];
         }
-        let mut lead = self.settings.idle.max(FRAGMENTS).saturating_add(SliceSource::DISORDER);
+        let mut lead = self.settings.idle.max(FRAGMENTS_WAIT).saturating_add(SliceSource::DISORDER);
         let mut lead_ins = Vec::new();
         loop {
             let not_before = cut.ts.saturating_sub(lead);

@@ -13,7 +13,7 @@ use crate::frame::TimeNs;
 use crate::packet::{Endpoint, PacketInfo, ip_proto};
 
 /// How long a datagram may take: RFC 8200 says 60 s, RFC 791 15 s, Linux does 30 s.
-const MAX_AGE: TimeNs = 30_000_000_000;
+pub const MAX_AGE: TimeNs = 30_000_000_000;
 /// Most datagrams under way.
 const MAX_DATAGRAMS: usize = 4096;
 /// Most bytes held, counted with what describes them.

@@ -21,6 +21,7 @@ mod tests;
 use crate::frame::{Frame, LinkType, TimeNs};
 use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo, Scope, ip_proto};
 use crate::stats::{SkipReason, StatsDelta};
+pub use fragments::MAX_AGE as FRAGMENTS_WAIT;
 use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
 use transport::Transport;
 use walk::{Upper, Walk};

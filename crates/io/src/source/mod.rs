@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use compressed::Compression;
 pub use error::{SourceError, SourceWarning, Trouble};
 pub use layer::SourceLayer;
-pub use order::same_series;
+pub use order::{same_series, sort_by_first_packet};
 pub use reader::{CaptureReader, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
 pub use set::{CaptureOptions, CaptureSet};
 pub use slice::{Local, Mark, Resume, SlicePlan, SliceSource, Store, first_time, marks};

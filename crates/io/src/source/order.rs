@@ -19,13 +19,18 @@ pub(super) fn sort_found<T: AsRef<Path>>(files: &mut Vec<T>) {
 /// Puts files by their first packets, and leaves those that begin at the same time as they are. One whose time is not known
 /// stays behind the one before it.
 pub(super) fn sort_by_time<T: AsRef<Path>>(files: &mut Vec<T>) {
+    sort_by_first_packet(files, |file| first_time(file.as_ref()));
+}
+
+/// Puts files by the times of their first packets, as `first_time` says them; otherwise as [`CaptureSet`](super::CaptureSet) does.
+pub fn sort_by_first_packet<T>(files: &mut Vec<T>, first_time: impl Fn(&T) -> Option<TimeNs>) {
     if files.len() < 2 {
         return;
     }
     let mut last = TimeNs::MIN;
     let mut timed: Vec<(TimeNs, T)> = Vec::with_capacity(files.len());
     for file in files.drain(..) {
-        last = first_time(file.as_ref()).unwrap_or(last);
+        last = first_time(&file).unwrap_or(last);
         timed.push((last, file));
     }
     timed.sort_by_key(|(time, _)| *time);
