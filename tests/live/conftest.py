@@ -17,23 +17,8 @@ SEND = pathlib.Path(__file__).parent / "send.py"
 sys.path.insert(0, str(ROOT / "tests/common"))
 
 from binary import binary  # noqa: E402
+from namespaces import missing  # noqa: E402
 from scrapes import PATIENCE, wait_for  # noqa: E402
-
-
-def missing():
-    """Why there can be no namespaces, or None."""
-    if sys.platform != "linux":
-        return "live capture is there on Linux only"
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    name = f"jj-try-{os.getpid()}"
-    try:
-        made = subprocess.run([VETH, "up", name], capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except OSError as e:
-        return str(e)
-    finally:
-        subprocess.run([VETH, "down", name], capture_output=True, check=False)
-    return None if made.returncode == 0 else f"no namespace can be made: {made.stderr.strip()}"
 
 
 def pytest_collection_modifyitems(items):

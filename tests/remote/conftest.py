@@ -17,6 +17,7 @@ SEND = ROOT / "tests/live/send.py"
 sys.path[:0] = [str(ROOT / "tests/common"), str(ROOT / "tests/live")]
 
 from binary import binary  # noqa: E402
+from namespaces import missing  # noqa: E402
 from scrapes import PATIENCE, kill, scrape, total, value, wait_for  # noqa: E402
 
 #: Nothing that is said anywhere may hold it.
@@ -132,22 +133,6 @@ def field(jj, tmp_path):
         field.nothing_shows_the_token()
     finally:
         field.close()
-
-
-def missing():
-    """Why there can be no namespaces, or None."""
-    if sys.platform != "linux":
-        return "live capture is there on Linux only"
-    if os.geteuid() != 0:
-        return "network namespaces need root"
-    name = f"jj-rtry-{os.getpid()}"
-    try:
-        made = subprocess.run([VETH, "up", name], capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except OSError as e:
-        return str(e)
-    finally:
-        subprocess.run([VETH, "down", name], capture_output=True, check=False)
-    return None if made.returncode == 0 else f"no namespace can be made: {made.stderr.strip()}"
 
 
 @pytest.fixture(scope="session")
