@@ -4,7 +4,7 @@ import ipaddress
 import json
 
 import pytest
-from conftest import DATA, FOUR_GROUPS
+from conftest import DATA, FOUR_GROUPS, WINDOW
 
 DEMO = DATA / "demo.pcap"
 
@@ -86,14 +86,44 @@ def test_timeout_splits_flows_at_its_gaps_and_nowhere_else(rows):
 
 
 def test_split_by_direction(rows):
-    whole = rows(DEMO, *FOUR_GROUPS)
-    split = rows(DEMO, *FOUR_GROUPS, "--bidir-split")
+    whole = rows(DEMO, *WINDOW)
+    split = rows(DEMO, *WINDOW, "--bidir-split")
     assert [r.pop("direction") for r in split] == ["fwd", "bwd"] * len(whole)
-    for want, fwd, bwd in zip(whole, split[::2], split[1::2], strict=True):
-        for name, value in want.items():
-            assert fwd[name] == (None if "_bwd" in name else value), name
-            assert bwd[name] == (None if "_fwd" in name else value), name
-    assert {n for n in whole[0] if "_fwd" in n} and {n for n in whole[0] if "_bwd" in n}
+    own = {"total_packets": "packets_{}", "iat_mean": "iat_{}_mean", "pkt_len_std": "pkt_len_{}_std", "total_bytes": "bytes_{}"}
+    for flow, fwd, bwd in zip(whole, split[::2], split[1::2], strict=True):
+        for name, value in flow.items():
+            if "_bwd" in name or "_fwd" in name:
+                assert (fwd[name], bwd[name]) == ((None, value) if "_bwd" in name else (value, None)), name
+            elif isinstance(value, bool):
+                assert fwd[name] == bwd[name] == value, name
+        for name, of in own.items():
+            assert [fwd[name], bwd[name]] == [flow[of.format("fwd")], flow[of.format("bwd")]], name
+        for end in ["ip", "port"]:
+            assert [fwd[f"src_{end}"], fwd[f"dst_{end}"]] == [flow[f"src_{end}"], flow[f"dst_{end}"]]
+            assert [bwd[f"src_{end}"], bwd[f"dst_{end}"]] == [flow[f"dst_{end}"], flow[f"src_{end}"]]
+        for same in ["start_time", "protocol", "end_reason", "app_protocol", "tls_sni", "ja4"]:
+            assert fwd[same] == bwd[same] == flow[same], same
+
+
+@pytest.mark.parametrize("capture", ["demo.pcap", "tunnels.pcap", "fragments.pcap", "snaplen_96.pcap"])
+def test_sums_over_directions_are_sums_over_flows(jj, rows, capture):
+    """Of each column that can be added up: its sum over rows is that over flows, or it has no value in rows."""
+    units = {f["name"]: f["unit"] for f in json.loads(jj("features", "-f", "json").out)}
+    whole = rows(DATA / capture, *WINDOW)
+    split = rows(DATA / capture, *WINDOW, "--bidir-split")
+    added = set()
+    for name in (n for n in whole[0] if units[n] in ("count", "bytes")):
+        for flow, *parts in zip(whole, split[::2], split[1::2], strict=True):
+            found = [part[name] for part in parts if part[name] is not None]
+            # Averages, extremes and lengths of one field are of a direction, and no sums.
+            if any(word in name.split("_") for word in ("min", "max", "mean", "std", "median", "avg", "p25", "p75", "p90")):
+                continue
+            if found and flow[name] is not None:
+                assert sum(found) == flow[name], (name, flow, parts)
+                added.add(name)
+    assert added >= {"total_packets", "total_bytes", "packets_fwd", "bytes_bwd"}
+    if capture == "demo.pcap":
+        assert added >= {"payload_bytes_total", "packets_with_payload", "l7_bytes_total", "tcp_total_retrans", "tcp_total_dup_acks"}
 
 
 @pytest.mark.parametrize("longest", [50, 4])

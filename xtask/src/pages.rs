@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use joyfuljay_core::Config;
+use joyfuljay_core::columns::{Direction, Dtype};
 use joyfuljay_core::config::KEYS;
-use joyfuljay_core::features::{FeatureInfo, GROUPS, NEVER, NOTATION, Profile};
+use joyfuljay_core::features::{FeatureInfo, GROUPS, InRows, NEVER, NOTATION, Profile};
 use joyfuljay_core::privacy::Privacy;
 use joyfuljay_core::stats::EndReason;
 use joyfuljay_monitoring::{DEFAULT_NAMESPACE, METRICS, reading};
@@ -29,9 +30,10 @@ pub fn features() -> String {
         "\n`jj features NAME` tells the same of a feature or a group, `joyfuljay.describe(\"NAME\")` in Python. Parquet and Arrow \
          IPC files carry it in the metadata of each field: `group`, `unit`, `profile`, `privacy`, `direction`, `description`, \
          `formula`, `range`, `null`, `source`, `since`; what does not apply is left out \
-         (`pyarrow.parquet.read_schema(FILE).field(NAME).metadata`).\n\nWith `bidirectional_split`, what tells of one \
-         direction is null in the row of the other.\n\n## Formulas\n\n| in formulas | means |\n|---|---|\n",
+         (`pyarrow.parquet.read_schema(FILE).field(NAME).metadata`).\n",
     );
+    split(&all, &mut page);
+    page.push_str("\n## Formulas\n\n| in formulas | means |\n|---|---|\n");
     for (word, means) in NOTATION {
         put(&mut page, &format!("| `{word}` | {means} |\n"));
     }
@@ -52,6 +54,32 @@ pub fn features() -> String {
         }
     }
     page
+}
+
+/// What the columns are in rows of one direction.
+fn split(all: &[FeatureInfo], page: &mut String) {
+    let names = |wanted: &dyn Fn(&FeatureInfo) -> bool| {
+        let names: Vec<_> = all.iter().filter(|f| wanted(f)).map(|f| format!("`{}`", f.name)).collect();
+        names.join(", ")
+    };
+    let text = |f: &FeatureInfo| matches!(f.dtype, Dtype::Str | Dtype::Bool | Dtype::TimestampNs | Dtype::ListStr);
+    let own = names(&|f| f.in_rows == InRows::Own);
+    let same = names(&|f| f.in_rows == InRows::Both && !text(f));
+    let only = |d: Direction| names(&move |f| f.in_rows == InRows::Only(d) && f.direction.is_none());
+    put(
+        page,
+        &format!(
+            "\n## Rows of one direction\n\nWith `bidirectional_split` (`--bidir-split`) a flow has two rows: `direction` is `fwd` \
+             for what the initiator sent, `bwd` for what the responder sent, also where that is nothing (`total_packets` is then \
+             0). A sum over rows is the sum over flows, because nothing is counted in both:\n\n| column | row `fwd` | row `bwd` \
+             |\n|---|---|---|\n| names with `fwd` | as ever | null |\n| names with `bwd` | null | as ever |\n| {own} | the \
+             direction's own: its sender is the source, its packets are counted | likewise |\n| texts, times and truth values, \
+             {same} | the flow's | the flow's |\n| {} | as ever | null |\n| {} | null | as ever |\n| all other numbers | null | \
+             null |\n",
+            only(Direction::Fwd),
+            only(Direction::Bwd),
+        ),
+    );
 }
 
 /// A row of the reference: what is that of its group is not said again.

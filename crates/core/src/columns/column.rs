@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, S
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 
-use super::{Block, Direction, Dtype, FlowView, Get, Texts, item};
+use super::{Block, Dtype, FlowView, Get, Texts, item};
 use crate::config::Missing;
 use crate::privacy::Pseudonyms;
 
@@ -21,7 +21,6 @@ pub struct Column {
     /// Validity, a word for each block.
     valid: Vec<u64>,
     rows: usize,
-    direction: Option<Direction>,
 }
 
 #[derive(Debug)]
@@ -38,7 +37,7 @@ enum Values {
 
 impl Column {
     /// An empty column with room for some rows.
-    pub fn new(dtype: Dtype, direction: Option<Direction>, rows: usize) -> Self {
+    pub fn new(dtype: Dtype, rows: usize) -> Self {
         let offsets = || {
             let mut o = Vec::with_capacity(rows + 1);
             o.push(0);
@@ -54,29 +53,30 @@ impl Column {
             Dtype::ListI64 => Values::ListI64(Vec::new(), offsets()),
             Dtype::ListStr => Values::ListStr(Texts::default(), offsets()),
         };
-        Self { values, valid: Vec::with_capacity(rows / Block::ROWS + 1), rows: 0, direction }
+        Self { values, valid: Vec::with_capacity(rows / Block::ROWS + 1), rows: 0 }
     }
 
-    /// Appends a feature's values of a block, from the views of its flows. Every block but the last must be full. `absent` has
+    /// Appends a feature's values of a block of at most 64 flows, from their views. Every block but the last must be full. `absent` has
     /// a bit for each view that is [`FlowView::is_absent`]; none need be set.
     ///
     /// With `pseudonyms`, each text is replaced by its pseudonym; what is no text is null.
     pub fn append<V: FlowView>(
         &mut self,
-        block: &Block<'_, '_>,
         views: &[V::Of<'_>],
         absent: u64,
         get: &Get<V>,
         pseudonyms: Option<&Pseudonyms>,
     ) {
         let text = matches!(get, Get::Str(_) | Get::ListStr(_));
-        let kept = if pseudonyms.is_some() && !text { 0 } else { block.kept(self.direction) };
-        let absent = if kept == u64::MAX && block.copies() == 1 { absent } else { 0 };
+        if pseudonyms.is_some() && !text {
+            self.append_nothing(views.len());
+            return;
+        }
         let first_absent = || views.get(absent.trailing_zeros() as usize);
         let valid = match (&mut self.values, get) {
-            (Values::F64(to), Get::F64(f)) => fixed(block, views, absent, kept, to, |v| f(v).filter(|x| x.is_finite())),
+            (Values::F64(to), Get::F64(f)) => fixed(views, absent, to, |v| f(v).filter(|x| x.is_finite())),
             (Values::I64(to), Get::I64(f)) | (Values::TimestampNs(to), Get::TimestampNs(f)) => {
-                fixed(block, views, absent, kept, to, f)
+                fixed(views, absent, to, f)
             }
             (Values::Bool(to), Get::Bool(f)) if absent != 0 => {
                 let common = first_absent().and_then(f);
@@ -92,8 +92,8 @@ impl Column {
             }
             (Values::Bool(to), Get::Bool(f)) => {
                 let mut word = 0;
-                let valid = each(block, views, kept, |row, v| {
-                    let value = v.and_then(f);
+                let valid = each(views, |row, v| {
+                    let value = f(v);
                     word |= u64::from(value == Some(true)) << row;
                     value.is_some()
                 });
@@ -117,37 +117,51 @@ impl Column {
                 ends.resize(from + views.len(), end(to.len()));
                 valid
             }
-            (Values::Str(to, ends), Get::Str(f)) => each(block, views, kept, |_, v| {
-                let start = to.len();
-                let some = v.and_then(|v| f(v, to)).is_some();
-                if !some {
-                    to.truncate(start);
-                } else if let Some(p) = pseudonyms {
-                    let pseudonym = p.of(to.get(start..).unwrap_or_default());
-                    to.truncate(start);
-                    put(pseudonym, to);
-                }
-                ends.push(end(to.len()));
-                some
-            }),
-            (Values::ListF64(to, ends), Get::ListF64(f)) => lists(block, views, kept, to, ends, f),
-            (Values::ListI64(to, ends), Get::ListI64(f)) => lists(block, views, kept, to, ends, f),
-            (Values::ListStr(to, ends), Get::ListStr(f)) => each(block, views, kept, |_, v| {
-                let start = to.len();
-                let some = v.and_then(|v| f(v, to)).is_some();
-                if !some {
-                    to.truncate(start);
-                } else if let Some(p) = pseudonyms {
-                    to.replace_from(start, |text, out| put(p.of(text), out));
-                }
-                ends.push(end(to.len()));
-                some
-            }),
-            // A column is made from the dtype of its feature, which is that of its `Get`.
-            _ => each(block, views, 0, |_, _| false),
+            (values, get) => each(views, |_, v| values.push::<V>(v, Some(get), pseudonyms)),
         };
         self.valid.push(valid.to_le());
-        self.rows += block.rows();
+        self.rows += views.len();
+    }
+
+    /// Appends the values of two rows for each of at most 32 flows: each row has its own way to a value, or none.
+    pub fn append_halves<V: FlowView>(
+        &mut self,
+        views: &[V::Of<'_>],
+        halves: [Option<&Get<V>>; 2],
+        pseudonyms: Option<&Pseudonyms>,
+    ) {
+        let (mut valid, mut row) = (0, 0);
+        if let Values::Bool(words) = &mut self.values {
+            words.push(0);
+        }
+        for view in views {
+            for get in halves {
+                let get = get.filter(|get| pseudonyms.is_none() || matches!(get, Get::Str(_) | Get::ListStr(_)));
+                valid |= match (&mut self.values, get) {
+                    (Values::Bool(words), Some(Get::Bool(f))) => {
+                        let value = f(view);
+                        if let Some(word) = words.last_mut() {
+                            *word |= (u64::from(value == Some(true)) << row).to_le();
+                        }
+                        u64::from(value.is_some())
+                    }
+                    (values, get) => u64::from(values.push::<V>(view, get, pseudonyms)),
+                } << row;
+                row += 1;
+            }
+        }
+        self.valid.push(valid.to_le());
+        self.rows += 2 * views.len();
+    }
+
+    /// Appends a block of nulls.
+    fn append_nothing(&mut self, rows: usize) {
+        if let Values::Bool(words) = &mut self.values {
+            words.push(0);
+        }
+        (0..rows).for_each(|_| self.values.push_nothing());
+        self.valid.push(0);
+        self.rows += rows;
     }
 
     /// The Arrow array; with [`Missing::Zero`] what is not known is 0, false or empty.
@@ -182,25 +196,71 @@ impl Column {
     }
 }
 
+impl Values {
+    /// Appends a value, or a null, and says which. Not for truth values, which come in words.
+    fn push<V: FlowView>(&mut self, view: &V::Of<'_>, get: Option<&Get<V>>, pseudonyms: Option<&Pseudonyms>) -> bool {
+        match (&mut *self, get) {
+            (Self::F64(to), Some(Get::F64(f))) => fixed_one(to, f(view).filter(|x| x.is_finite())),
+            (Self::I64(to), Some(Get::I64(f))) | (Self::TimestampNs(to), Some(Get::TimestampNs(f))) => {
+                fixed_one(to, f(view))
+            }
+            (Self::Str(to, ends), Some(Get::Str(f))) => {
+                let start = to.len();
+                let some = f(view, to).is_some();
+                if !some {
+                    to.truncate(start);
+                } else if let Some(p) = pseudonyms {
+                    let pseudonym = p.of(to.get(start..).unwrap_or_default());
+                    to.truncate(start);
+                    put(pseudonym, to);
+                }
+                ends.push(end(to.len()));
+                some
+            }
+            (Self::ListF64(to, ends), Some(Get::ListF64(f))) => list(view, to, ends, f),
+            (Self::ListI64(to, ends), Some(Get::ListI64(f))) => list(view, to, ends, f),
+            (Self::ListStr(to, ends), Some(Get::ListStr(f))) => {
+                let start = to.len();
+                let some = f(view, to).is_some();
+                if !some {
+                    to.truncate(start);
+                } else if let Some(p) = pseudonyms {
+                    to.replace_from(start, |text, out| put(p.of(text), out));
+                }
+                ends.push(end(to.len()));
+                some
+            }
+            // None is wanted; a column is made from the dtype of its feature, which is that of its `Get`.
+            _ => {
+                self.push_nothing();
+                false
+            }
+        }
+    }
+
+    fn push_nothing(&mut self) {
+        match self {
+            Self::F64(to) => to.push(0.0),
+            Self::I64(to) | Self::TimestampNs(to) => to.push(0),
+            Self::Bool(_) => {}
+            Self::Str(to, ends) => ends.push(end(to.len())),
+            Self::ListF64(to, ends) => ends.push(end(to.len())),
+            Self::ListI64(to, ends) => ends.push(end(to.len())),
+            Self::ListStr(to, ends) => ends.push(end(to.len())),
+        }
+    }
+}
+
 /// A pseudonym as 16 hexadecimal digits.
 fn put(pseudonym: u64, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = write!(out, "{pseudonym:016x}");
 }
 
-/// Calls `put` with each row and its view, none for a row of the other direction; gives the word of those it affirmed.
+/// Calls `put` with each row and its view; gives the word of those it affirmed.
 #[inline]
-fn each<V>(block: &Block<'_, '_>, views: &[V], kept: u64, mut put: impl FnMut(u32, Option<&V>) -> bool) -> u64 {
-    let (mut valid, mut row) = (0, 0);
-    let copies = block.copies();
-    for view in views {
-        for _ in 0..copies {
-            let some = put(row, (kept >> row & 1 == 1).then_some(view));
-            valid |= u64::from(some) << row;
-            row += 1;
-        }
-    }
-    valid
+fn each<V>(views: &[V], mut put: impl FnMut(usize, &V) -> bool) -> u64 {
+    views.iter().enumerate().fold(0, |valid, (row, view)| valid | u64::from(put(row, view)) << row)
 }
 
 /// The views that are not absent, each with its row.
@@ -215,22 +275,7 @@ fn present<V>(views: &[V], absent: u64) -> impl Iterator<Item = (usize, &V)> {
 }
 
 #[inline]
-fn fixed<V, T: Clone + Default>(
-    block: &Block<'_, '_>,
-    views: &[V],
-    absent: u64,
-    kept: u64,
-    to: &mut Vec<T>,
-    get: impl Fn(&V) -> Option<T>,
-) -> u64 {
-    if kept != u64::MAX || block.copies() > 1 {
-        return each(block, views, kept, |_, v| {
-            let value = v.and_then(&get);
-            let some = value.is_some();
-            to.push(value.unwrap_or_default());
-            some
-        });
-    }
+fn fixed<V, T: Clone + Default>(views: &[V], absent: u64, to: &mut Vec<T>, get: impl Fn(&V) -> Option<T>) -> u64 {
     if absent != 0 {
         let common = views.get(absent.trailing_zeros() as usize).and_then(&get);
         let mut valid = if common.is_some() { absent } else { 0 };
@@ -254,23 +299,20 @@ fn fixed<V, T: Clone + Default>(
     valid
 }
 
-fn lists<V, T>(
-    block: &Block<'_, '_>,
-    views: &[V],
-    kept: u64,
-    to: &mut Vec<T>,
-    ends: &mut Vec<i32>,
-    get: impl Fn(&V, &mut Vec<T>) -> Option<()>,
-) -> u64 {
-    each(block, views, kept, |_, v| {
-        let start = to.len();
-        let some = v.and_then(|v| get(v, to)).is_some();
-        if !some {
-            to.truncate(start);
-        }
-        ends.push(end(to.len()));
-        some
-    })
+fn fixed_one<T: Default>(to: &mut Vec<T>, value: Option<T>) -> bool {
+    let some = value.is_some();
+    to.push(value.unwrap_or_default());
+    some
+}
+
+fn list<V, T>(view: &V, to: &mut Vec<T>, ends: &mut Vec<i32>, get: impl Fn(&V, &mut Vec<T>) -> Option<()>) -> bool {
+    let start = to.len();
+    let some = get(view, to).is_some();
+    if !some {
+        to.truncate(start);
+    }
+    ends.push(end(to.len()));
+    some
 }
 
 /// The text is made of whole strings, so Arrow has nothing to check.
@@ -296,11 +338,6 @@ mod tests {
     use arrow_array::Array;
 
     use super::*;
-    use crate::flow::{FlowBase, FlowRef, FlowStore};
-    use crate::packet::Packet;
-    use crate::testing::packet;
-    use crate::trackers::TrackerMask;
-
     /// As many words as the flow has bytes.
     struct Words;
     impl FlowView for Words {
@@ -313,15 +350,12 @@ mod tests {
     });
 
     fn lists_of(counts: &[u64], split: bool, pseudonyms: Option<&Pseudonyms>) -> ListArray {
-        let mut store = FlowStore::new(TrackerMask::NONE);
-        for (at, _) in counts.iter().enumerate() {
-            let packets = [packet(0, 40, 0)];
-            let base = FlowBase::start(&Packet::without_bytes(&packets[0]), at as u64);
-            store.replay(base, packets.iter().map(Packet::without_bytes), &Default::default());
+        let mut column = Column::new(Dtype::ListStr, counts.len());
+        if split {
+            column.append_halves(counts, [None, Some(&NAMES)], pseudonyms);
+        } else {
+            column.append(counts, 0, &NAMES, pseudonyms);
         }
-        let flows: Vec<FlowRef<'_>> = (0..counts.len()).filter_map(|i| store.get(i)).collect();
-        let mut column = Column::new(Dtype::ListStr, None, counts.len());
-        column.append(&Block::new(&flows, split), counts, 0, &NAMES, pseudonyms);
         column.finish(Missing::Null).unwrap().as_any().downcast_ref::<ListArray>().unwrap().clone()
     }
 
@@ -337,7 +371,8 @@ mod tests {
         assert_eq!(list.null_count(), 1);
         assert!(list.is_null(2));
         assert_eq!([0, 1, 3].map(|r| texts(&list, r)), [vec!["".to_owned(), "x".into()], vec![], vec!["".into()]]);
-        assert_eq!(texts(&lists_of(&[2], true, None), 1), ["", "x"]);
+        let split = lists_of(&[2], true, None);
+        assert_eq!((texts(&split, 1), split.is_null(0)), (vec![String::new(), "x".into()], true));
     }
 
     #[test]
@@ -369,20 +404,35 @@ mod tests {
         fn what_absent_flows_have_in_common_is_what_each_of_them_has(
             counts in proptest::collection::vec(0..6u64, 1..150),
             absent in 0..6u64,
-            split in proptest::bool::ANY,
             pseudonyms in proptest::bool::ANY,
         ) {
             let pseudonyms = pseudonyms.then(|| Pseudonyms::new("k"));
             for get in OF_EACH_TYPE {
                 let column = |told: bool| {
-                    let mut column = Column::new(get.dtype(), None, counts.len());
-                    for part in counts.chunks(if split { 32 } else { 64 }) {
+                    let mut column = Column::new(get.dtype(), counts.len());
+                    for part in counts.chunks(64) {
                         let mask = part.iter().enumerate().fold(0, |m, (i, &n)| m | u64::from(told && n == absent) << i);
-                        column.append(&Block::of_len(part.len(), split), part, mask, &get, pseudonyms.as_ref());
+                        column.append(part, mask, &get, pseudonyms.as_ref());
                     }
                     column.finish(Missing::Null).unwrap().to_data()
                 };
                 proptest::prop_assert_eq!(column(true), column(false));
+            }
+        }
+
+        #[test]
+        fn halves_are_the_rows_of_the_flows_twice(
+            counts in proptest::collection::vec(0..6u64, 1..100),
+            pseudonyms in proptest::bool::ANY,
+        ) {
+            let pseudonyms = pseudonyms.then(|| Pseudonyms::new("k"));
+            let twice: Vec<u64> = counts.iter().flat_map(|&n| [n, n]).collect();
+            for get in OF_EACH_TYPE {
+                let (mut halves, mut whole) = (Column::new(get.dtype(), 0), Column::new(get.dtype(), 0));
+                counts.chunks(32).for_each(|part| halves.append_halves(part, [Some(&get); 2], pseudonyms.as_ref()));
+                twice.chunks(64).for_each(|part| whole.append(part, 0, &get, pseudonyms.as_ref()));
+                let [halves, whole] = [halves, whole].map(|c| c.finish(Missing::Null).unwrap().to_data());
+                proptest::prop_assert_eq!(halves, whole);
             }
         }
     }

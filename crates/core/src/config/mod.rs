@@ -37,6 +37,19 @@ impl Key {
     pub fn require(name: &str) -> Result<&'static Self, ConfigError> {
         Self::find(name).ok_or_else(|| unknown("option", name, KEYS.iter().map(|k| k.name)))
     }
+
+    /// Why a value is refused, in plain words: what our own types say is for people; what a parser says of its types is not.
+    pub fn refusal(&self, error: &str) -> String {
+        let of_parser =
+            ["invalid type", "invalid value", "unknown variant"].iter().any(|begin| error.starts_with(begin));
+        match self.kind {
+            _ if !of_parser => error.to_owned(),
+            Kind::Whole => "must be a whole number, and not negative".to_owned(),
+            Kind::Number => "must be a number".to_owned(),
+            Kind::Names => "must be a list of names".to_owned(),
+            kind @ (Kind::Bool | Kind::Text | Kind::Size | Kind::OneOf(_)) => format!("must be {kind}"),
+        }
+    }
 }
 
 /// A macro and not a function, because a struct cannot be made from a table and doc comments cannot be read back.
@@ -115,7 +128,8 @@ config! {
     specific_features: Option<Vec<String>> = None;
     /// Only features of this profile (and of those inside it): JJ-CORE, JJ-EXTENDED, JJ-EXPERIMENTAL.
     profile: Option<String> = None;
-    /// Whether rows are split into one per direction (direction = fwd, bwd).
+    /// Whether a flow has two rows, one for each direction (direction = fwd, bwd), with end points, counts and times between packets of
+    /// its own, so that sums over rows are sums over flows. What tells of the whole flow alone is null.
     bidirectional_split: bool = false;
     /// Whether to add the raw sequences of the first packets (iat_sequence, size_sequence and so on).
     include_raw_sequences: bool = false;

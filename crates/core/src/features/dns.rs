@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit, Seconds};
 use super::values::{detected, int, put};
-use super::{FlowView, Group, Need, always, bool, f64, formula, i64, private, str};
+use super::{FlowView, Group, Need, Split, always, bool, f64, formula, i64, private, split, str};
 use crate::privacy::Privacy::Name;
 use crate::protocols::dns::{Response, Session, rcode_name, type_name};
 use crate::trackers::{AppWants, TrackerMask};
@@ -72,12 +72,12 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("port 53, 5353 or 5355 and a message that parses").source("RFC 1035, RFC 6762, RFC 4795"))),
         private(Name, str("dns_query_name", Extended, |v, o| put(o, &v.dns?.question()?.name), "Name in the first question of the first query; without query, of the first response.",
             formula("QNAME of the first question of the query, else of the response").null(NO_QUESTION).source("RFC 1035 section 4.1.2, 5.1").text("domain name"))),
-        i64("dns_query_type", NoUnit, Extended, |v| v.kind().map(Into::into), "Type in that question.",
-            formula("QTYPE of that question").null(NO_QUESTION).source("RFC 1035 section 3.2.2").range(0, 65535)),
+        split(Split::Both, i64("dns_query_type", NoUnit, Extended, |v| v.kind().map(Into::into), "Type in that question.",
+            formula("QTYPE of that question").null(NO_QUESTION).source("RFC 1035 section 3.2.2").range(0, 65535))),
         str("dns_query_type_str", Extended, |v, o| named(type_name(v.kind()?), "TYPE", v.kind()?, o), "Name of that type; TYPEn where it has none (RFC 3597).",
             formula("name(dns_query_type), else TYPEn").null(NO_QUESTION).source("IANA DNS parameters, RFC 3597 section 5").text("name of a type")),
-        i64("dns_response_code", NoUnit, Extended, |v| Some(v.response()?.rcode.into()), "Response code of the response to the query, extended by EDNS (RFC 6891).",
-            formula("RCODE of the response + 16 * extended RCODE of its OPT record").null(NO_RESPONSE).source("RFC 1035 section 4.1.1, RFC 6891 section 6.1.3").range(0, 4095)),
+        split(Split::Both, i64("dns_response_code", NoUnit, Extended, |v| Some(v.response()?.rcode.into()), "Response code of the response to the query, extended by EDNS (RFC 6891).",
+            formula("RCODE of the response + 16 * extended RCODE of its OPT record").null(NO_RESPONSE).source("RFC 1035 section 4.1.1, RFC 6891 section 6.1.3").range(0, 4095))),
         str("dns_response_code_str", Extended, |v, o| named(rcode_name(v.response()?.rcode), "RCODE", v.response()?.rcode, o), "Name of that code.",
             formula("name(dns_response_code), else RCODEn").null(NO_RESPONSE).source("IANA DNS parameters").text("name of a code")),
         i64("dns_answer_count", Count, Extended, |v| v.records(0), "Records in the answer section of the response.",

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use super::Profile::Extended;
 use super::Unit::{Bits, Bytes, None as NoUnit};
 use super::values::ratio;
-use super::{FlowView, Group, f64, formula, i64};
+use super::{FlowView, Group, Split, f64, formula, i64, split};
+use crate::columns::Direction;
 use crate::trackers::TrackerMask;
 
 /// What the bytes of the samples are; none for protocols other than TCP and UDP.
@@ -188,12 +189,12 @@ pub static GROUP: Group<View> = Group {
         Known::new(fwd, bwd, scratch.logs())
     })),
     features: &[
-        f64("entropy_payload", Bits, Extended, |v| v.entropy(2), "Shannon entropy per byte of both samples together.",
-            formula("-sum(p log2 p), p = share of each byte value in both samples").range(0, 8)),
-        f64("entropy_initiator", Bits, Extended, |v| v.fwd(), "Shannon entropy per byte of the forward sample.",
-            formula("-sum(p log2 p), p = share of each byte value in the sample of fwd").null("neither TCP nor UDP, or no forward payload was captured").range(0, 8)),
-        f64("entropy_responder", Bits, Extended, |v| v.bwd(), "Shannon entropy per byte of the backward sample.",
-            formula("-sum(p log2 p), p = share of each byte value in the sample of bwd").null("neither TCP nor UDP, or no backward payload was captured").range(0, 8)),
+        split(Split::As(["entropy_initiator", "entropy_responder"]), f64("entropy_payload", Bits, Extended, |v| v.entropy(2), "Shannon entropy per byte of both samples together.",
+            formula("-sum(p log2 p), p = share of each byte value in both samples").range(0, 8))),
+        split(Split::Only(Direction::Fwd), f64("entropy_initiator", Bits, Extended, |v| v.fwd(), "Shannon entropy per byte of the forward sample.",
+            formula("-sum(p log2 p), p = share of each byte value in the sample of fwd").null("neither TCP nor UDP, or no forward payload was captured").range(0, 8))),
+        split(Split::Only(Direction::Bwd), f64("entropy_responder", Bits, Extended, |v| v.bwd(), "Shannon entropy per byte of the backward sample.",
+            formula("-sum(p log2 p), p = share of each byte value in the sample of bwd").null("neither TCP nor UDP, or no backward payload was captured").range(0, 8))),
         f64("entropy_ratio", NoUnit, Extended, |v| ratio(v.fwd()?, v.bwd()?), "entropy_initiator over entropy_responder; null where that is 0.",
             formula("entropy_initiator / entropy_responder").null("one of them is null, or entropy_responder is 0").source("own definition").from(0)),
         f64("byte_distribution_uniformity", NoUnit, Extended, |v| v.known()?.uniformity, "1 - sum of (c - n/256)^2 / n^2 over the 256 values of a byte, which occurs c times in n bytes of both samples; null below 256 bytes.",

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
 use super::values::{TcpFlow, address, bits, decimal, int, put, ratio, time};
-use super::{FlowView, Group, always, f64, formula, i64, private, str};
+use super::{FlowView, Group, Split, always, f64, formula, i64, private, split, str};
+use crate::columns::Get;
 use crate::flow::InitiatorBy;
 use crate::packet::{Layer, Layers};
 use crate::ports;
@@ -46,6 +47,10 @@ impl View {
         // Nanoseconds before seconds: two epoch times as doubles would lose all below 0.2 microseconds.
         self.last_ts.saturating_sub(self.first_ts) as f64 / 1e9
     }
+    /// IP bytes over packets of one direction.
+    fn average(&self, side: usize) -> Option<f64> {
+        ratio(*self.bytes.get(side)? as f64, *self.packets.get(side)? as f64)
+    }
     fn flow_stat(&self) -> Option<i64> {
         let t = self.tcp?;
         let (syn, synack) = (t.initiator_syn(), t.responder_synack());
@@ -53,6 +58,15 @@ impl View {
         Some(bits(&[syn, synack, t.fin(0), t.fin(1), t.rst(), false, whole]))
     }
 }
+
+// What the direction's own is, where no other feature says it.
+const DST_CLASS: Split<View> = Split::Own([
+    Get::Str(|v, o| put(o, ports::class(v.dst_port?))),
+    Get::Str(|v, o| put(o, ports::class(v.src_port?))),
+]);
+const DST_RANGE: Split<View> =
+    Split::Own([Get::I64(|v| v.dst_port.map(ports::range)), Get::I64(|v| v.src_port.map(ports::range))]);
+const AVERAGE: Split<View> = Split::Own([Get::F64(|v| v.average(0)), Get::F64(|v| v.average(1))]);
 
 // When there is no value.
 const NO_PORTS: &str = "the protocol has no ports, or they were not captured";
@@ -90,34 +104,34 @@ pub static GROUP: Group<View> = Group {
         }
     },
     features: &[
-        always(private(Address, str("src_ip", Core, |v, o| address(v.src, o), "Address of the initiator.",
-            formula("initiator's address").source("RFC 5952 (text)").text("IPv4 or IPv6 address")))),
-        always(private(Address, str("dst_ip", Core, |v, o| address(v.dst, o), "Address of the responder.",
-            formula("responder's address").source("RFC 5952 (text)").text("IPv4 or IPv6 address")))),
-        private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.",
-            formula("initiator's port").null(NO_PORTS).source("IANA IPFIX sourceTransportPort").range(0, 65535))),
-        private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.",
-            formula("responder's port").null(NO_PORTS).source("IANA IPFIX destinationTransportPort").range(0, 65535))),
-        private(Port, str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic.",
-            formula("service(dst_port), else name of its range").null(NO_PORTS).source("IANA service names, RFC 6335 section 6").text("name of a service, or system, registered, dynamic"))),
-        private(Port, i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335).",
-            formula("dst_port < 1024 ? 1 : dst_port < 49152 ? 2 : 3").null(NO_PORTS).source("RFC 6335 section 6").range(1, 3))),
-        always(i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers.",
-            formula("IPv4.protocol; IPv6: next header of the last extension header").source("IANA protocol numbers, RFC 8200 section 4").range(0, 255))),
-        always(f64("start_time", Seconds, Core, |v| Some(time(v.first_ts)), "Time of the earliest packet since the Unix epoch.",
-            formula("min(t)").source("IANA IPFIX flowStartNanoseconds").any())),
-        always(f64("end_time", Seconds, Core, |v| Some(time(v.last_ts)), "Time of the latest packet since the Unix epoch.",
-            formula("max(t)").source("IANA IPFIX flowEndNanoseconds").any())),
+        split(Split::As(["src_ip", "dst_ip"]), always(private(Address, str("src_ip", Core, |v, o| address(v.src, o), "Address of the initiator.",
+            formula("initiator's address").source("RFC 5952 (text)").text("IPv4 or IPv6 address"))))),
+        split(Split::As(["dst_ip", "src_ip"]), always(private(Address, str("dst_ip", Core, |v, o| address(v.dst, o), "Address of the responder.",
+            formula("responder's address").source("RFC 5952 (text)").text("IPv4 or IPv6 address"))))),
+        split(Split::As(["src_port", "dst_port"]), private(Port, i64("src_port", NoUnit, Core, |v| v.src_port.map(Into::into), "Port of the initiator.",
+            formula("initiator's port").null(NO_PORTS).source("IANA IPFIX sourceTransportPort").range(0, 65535)))),
+        split(Split::As(["dst_port", "src_port"]), private(Port, i64("dst_port", NoUnit, Core, |v| v.dst_port.map(Into::into), "Port of the responder.",
+            formula("responder's port").null(NO_PORTS).source("IANA IPFIX destinationTransportPort").range(0, 65535)))),
+        split(DST_CLASS, private(Port, str("dst_port_class", Core, |v, o| put(o, ports::class(v.dst_port?)), "Service of the responder's port, or its range: system, registered, dynamic.",
+            formula("service(dst_port), else name of its range").null(NO_PORTS).source("IANA service names, RFC 6335 section 6").text("name of a service, or system, registered, dynamic")))),
+        split(DST_RANGE, private(Port, i64("dst_port_class_num", NoUnit, Core, |v| v.dst_port.map(ports::range), "Range of the responder's port: 1 system, 2 registered, 3 dynamic (RFC 6335).",
+            formula("dst_port < 1024 ? 1 : dst_port < 49152 ? 2 : 3").null(NO_PORTS).source("RFC 6335 section 6").range(1, 3)))),
+        split(Split::Both, always(i64("protocol", NoUnit, Core, |v| Some(v.protocol.into()), "IP protocol number of the upper layer, behind IPv6 extension headers.",
+            formula("IPv4.protocol; IPv6: next header of the last extension header").source("IANA protocol numbers, RFC 8200 section 4").range(0, 255)))),
+        split(Split::Both, always(f64("start_time", Seconds, Core, |v| Some(time(v.first_ts)), "Time of the earliest packet since the Unix epoch.",
+            formula("min(t)").source("IANA IPFIX flowStartNanoseconds").any()))),
+        split(Split::Both, always(f64("end_time", Seconds, Core, |v| Some(time(v.last_ts)), "Time of the latest packet since the Unix epoch.",
+            formula("max(t)").source("IANA IPFIX flowEndNanoseconds").any()))),
         always(f64("duration", Seconds, Core, |v| Some(v.duration()), "Time from the earliest to the latest packet.",
             formula("max(t) - min(t)").source("IANA IPFIX flowDurationMicroseconds"))),
-        always(i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions.",
-            formula("count(all)").source("IANA IPFIX packetTotalCount"))),
+        split(Split::As(["packets_fwd", "packets_bwd"]), always(i64("total_packets", Count, Core, |v| Some(int(v.packets())), "Packets in both directions.",
+            formula("count(all)").source("IANA IPFIX packetTotalCount")))),
         always(i64("packets_fwd", Count, Core, |v| Some(int(v.packets[0])), "Packets from the initiator.",
             formula("count(fwd)").source("RFC 5103 (biflows)"))),
         always(i64("packets_bwd", Count, Core, |v| Some(int(v.packets[1])), "Packets from the responder.",
             formula("count(bwd)").source("RFC 5103 (biflows)"))),
-        always(i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire.",
-            formula("sum(len of all)").source("IANA IPFIX octetTotalCount"))),
+        split(Split::As(["bytes_fwd", "bytes_bwd"]), always(i64("total_bytes", Bytes, Core, |v| Some(int(v.bytes())), "IP bytes in both directions, as on the wire.",
+            formula("sum(len of all)").source("IANA IPFIX octetTotalCount")))),
         always(i64("bytes_fwd", Bytes, Core, |v| Some(int(v.bytes[0])), "IP bytes from the initiator.",
             formula("sum(len of fwd)").source("RFC 5103 (biflows)"))),
         always(i64("bytes_bwd", Bytes, Core, |v| Some(int(v.bytes[1])), "IP bytes from the responder.",
@@ -126,8 +140,8 @@ pub static GROUP: Group<View> = Group {
             formula("sum(payload of fwd)").null(CUT).source("IANA IPFIX transportOctetDeltaCount")),
         i64("payload_bytes_bwd", Bytes, Core, |v| v.payload[1].map(int), "Upper-layer payload from the responder, as on the wire.",
             formula("sum(payload of bwd)").null(CUT).source("IANA IPFIX transportOctetDeltaCount")),
-        i64("payload_bytes_total", Bytes, Core, |v| Some(int(v.payload[0]? + v.payload[1]?)), "Upper-layer payload in both directions.",
-            formula("payload_bytes_fwd + payload_bytes_bwd").null("a snap length hid a payload").source("IANA IPFIX transportOctetDeltaCount")),
+        split(Split::As(["payload_bytes_fwd", "payload_bytes_bwd"]), i64("payload_bytes_total", Bytes, Core, |v| Some(int(v.payload[0]? + v.payload[1]?)), "Upper-layer payload in both directions.",
+            formula("payload_bytes_fwd + payload_bytes_bwd").null("a snap length hid a payload").source("IANA IPFIX transportOctetDeltaCount"))),
         f64("packets_ratio", NoUnit, Core, |v| ratio(v.packets[0] as f64, v.packets[1] as f64), "Forward over backward packets.",
             formula("packets_fwd / packets_bwd").null("no backward packet").source("own definition").from(0)),
         f64("bytes_ratio", NoUnit, Core, |v| ratio(v.bytes[0] as f64, v.bytes[1] as f64), "Forward over backward IP bytes.",
@@ -136,12 +150,12 @@ pub static GROUP: Group<View> = Group {
             formula("total_packets / duration").null("duration is 0").source("own definition")),
         f64("bytes_per_second", BytesPerSecond, Core, |v| ratio(v.bytes() as f64, v.duration()), "IP bytes over duration.",
             formula("total_bytes / duration").null("duration is 0").source("own definition")),
-        always(f64("avg_packet_size", Bytes, Core, |v| ratio(v.bytes() as f64, v.packets() as f64), "IP bytes over packets.",
-            formula("total_bytes / total_packets").source("own definition"))),
-        always(f64("time_first", Seconds, Core, |v| Some(time(v.first_ts)), "The same as start_time.",
-            formula("min(t)").source("IANA IPFIX flowStartNanoseconds").any())),
-        always(f64("time_last", Seconds, Core, |v| Some(time(v.last_ts)), "The same as end_time.",
-            formula("max(t)").source("IANA IPFIX flowEndNanoseconds").any())),
+        split(AVERAGE, always(f64("avg_packet_size", Bytes, Core, |v| ratio(v.bytes() as f64, v.packets() as f64), "IP bytes over packets.",
+            formula("total_bytes / total_packets").source("own definition")))),
+        split(Split::Both, always(f64("time_first", Seconds, Core, |v| Some(time(v.first_ts)), "The same as start_time.",
+            formula("min(t)").source("IANA IPFIX flowStartNanoseconds").any()))),
+        split(Split::Both, always(f64("time_last", Seconds, Core, |v| Some(time(v.last_ts)), "The same as end_time.",
+            formula("max(t)").source("IANA IPFIX flowEndNanoseconds").any()))),
         i64("flow_stat", Bitmap, Core, |v| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved).",
             formula("bits(SYN(fwd) without ACK, SYN-ACK(bwd), FIN in fwd, FIN in bwd, RST, 0, opened and closed)").null("not TCP").source("RFC 9293 section 3.5, 3.6").range(0, 127)),
         always(i64("num_hdrs", Count, Core, |v| Some(headers(v.layers).count() as i64), "Headers in hdr_desc.",

@@ -26,10 +26,51 @@ pub struct Feature<V: FlowView> {
     pub always: bool,
     /// The value.
     pub get: Get<V>,
+    /// What it says in a row of one direction.
+    pub split: Split<V>,
     /// What it is, in a sentence.
     pub doc: &'static str,
     /// How it is made.
     pub reference: Reference,
+}
+
+/// What a feature says in the two rows of a flow (`bidirectional_split`). One whose name has a direction is in the row of that
+/// direction only, whatever stands here.
+#[derive(Debug)]
+pub enum Split<V: FlowView> {
+    /// Nothing: it is a quantity of the whole flow, and would be counted twice.
+    Nothing,
+    /// The same in both: it says which flow it is, or what its protocol is.
+    Both,
+    /// It is in the row of this direction only.
+    Only(Direction),
+    /// What these features of the group say, forward and backward.
+    As([&'static str; 2]),
+    /// The direction's own values, forward and backward.
+    Own([Get<V>; 2]),
+}
+
+impl<V: FlowView> Split<V> {
+    /// What holds where nothing else is said: numbers are quantities, texts, times and truth values say what the flow is.
+    const fn of(get: &Get<V>) -> Self {
+        match get {
+            Get::F64(_) | Get::I64(_) | Get::ListF64(_) | Get::ListI64(_) => Self::Nothing,
+            Get::Bool(_) | Get::Str(_) | Get::TimestampNs(_) | Get::ListStr(_) => Self::Both,
+        }
+    }
+}
+
+/// In which rows of a split flow a feature has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InRows {
+    /// In none: it is a quantity of the whole flow.
+    Neither,
+    /// The same in both.
+    Both,
+    /// In that of this direction only.
+    Only(Direction),
+    /// In both, each direction's own.
+    Own,
 }
 
 /// Features that read the same trackers.
@@ -124,6 +165,10 @@ pub struct FeatureInfo {
     pub always: bool,
     /// Whether it is of one direction only.
     pub direction: Option<Direction>,
+    /// In which rows of a split flow it has a value.
+    pub in_rows: InRows,
+    /// Whether both rows of every split flow have a value.
+    pub always_in_rows: bool,
 }
 
 impl FeatureInfo {
@@ -237,6 +282,12 @@ pub const fn always<V: FlowView>(mut feature: Feature<V>) -> Feature<V> {
     feature
 }
 
+/// The same feature, which says this in the rows of a split flow.
+pub const fn split<V: FlowView>(split: Split<V>, mut feature: Feature<V>) -> Feature<V> {
+    feature.split = split;
+    feature
+}
+
 /// A constructor of features: its name, the variant of `Get`, what the value is, and the unit where it has no choice.
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident $variant:ident ($($out:ty)?) -> $value:ty $(, $unit:expr)?;)+) => {
@@ -253,7 +304,8 @@ macro_rules! constructors {
             reference: Reference,
         ) -> Feature<V> {
             let (privacy, always, get) = (Privacy::Public, false, Get::$variant(get));
-            Feature { name, unit, profile, privacy, always, get, doc, reference }
+            let split = Split::of(&get);
+            Feature { name, unit, profile, privacy, always, get, split, doc, reference }
         }
     };
     (@ [$($doc:tt)*] $name:ident $variant:ident ($($out:ty)?) -> $value:ty, $unit:expr) => {
@@ -266,7 +318,8 @@ macro_rules! constructors {
             reference: Reference,
         ) -> Feature<V> {
             let (unit, privacy, always, get) = ($unit, Privacy::Public, false, Get::$variant(get));
-            Feature { name, unit, profile, privacy, always, get, doc, reference }
+            let split = Split::of(&get);
+            Feature { name, unit, profile, privacy, always, get, split, doc, reference }
         }
     };
 }
@@ -288,6 +341,46 @@ constructors! {
     list_i64 ListI64 (Vec<i64>) -> ();
     /// A feature of type list of strings.
     list_str ListStr (Texts) -> (), Unit::None;
+}
+
+impl<V: FlowView> Group<V> {
+    /// What a feature says in the forward and the backward row of a split flow.
+    pub(crate) fn halves<'g>(&'g self, feature: &'g Feature<V>) -> [Option<&'g Get<V>>; 2] {
+        let only = |d: Direction| [Direction::Fwd, Direction::Bwd].map(|row| (row == d).then_some(&feature.get));
+        if let Some(direction) = Direction::of_name(feature.name) {
+            return only(direction);
+        }
+        match &feature.split {
+            Split::Nothing => [None; 2],
+            Split::Both => [Some(&feature.get); 2],
+            Split::Only(direction) => only(*direction),
+            Split::As(names) => names.map(|name| Some(&self.named(name)?.get)),
+            Split::Own([fwd, bwd]) => [Some(fwd), Some(bwd)],
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&Feature<V>> {
+        self.features.iter().find(|f| f.name == name)
+    }
+
+    fn in_rows(feature: &Feature<V>) -> InRows {
+        match (Direction::of_name(feature.name), &feature.split) {
+            (Some(direction), _) | (None, &Split::Only(direction)) => InRows::Only(direction),
+            (None, Split::Nothing) => InRows::Neither,
+            (None, Split::Both) => InRows::Both,
+            (None, Split::As(_) | Split::Own(_)) => InRows::Own,
+        }
+    }
+
+    fn always_in_rows(&self, feature: &Feature<V>) -> bool {
+        match &feature.split {
+            _ if Direction::of_name(feature.name).is_some() => false,
+            Split::Both => feature.always,
+            Split::As(names) => names.iter().all(|name| self.named(name).is_some_and(|f| f.always)),
+            // Values of their own say nothing of it.
+            Split::Nothing | Split::Only(_) | Split::Own(_) => false,
+        }
+    }
 }
 
 impl<V: FlowView> AnyGroup for Group<V> {
@@ -331,6 +424,8 @@ impl<V: FlowView> AnyGroup for Group<V> {
             privacy: f.privacy,
             always: f.always,
             direction: Direction::of_name(f.name),
+            in_rows: Self::in_rows(f),
+            always_in_rows: self.always_in_rows(f),
         };
         self.features.iter().map(info).collect()
     }
@@ -348,7 +443,12 @@ impl<V: FlowView> AnyGroup for Group<V> {
         let absent = views.iter().enumerate().fold(0, |mask, (row, view)| mask | u64::from(V::is_absent(view)) << row);
         for &(feature, column) in wanted {
             if let (Some(feature), Some(column)) = (self.features.get(feature), columns.get_mut(column)) {
-                column.append(block, &views, absent, &feature.get, settings.pseudonyms_for(feature.privacy));
+                let pseudonyms = settings.pseudonyms_for(feature.privacy);
+                if block.is_split() {
+                    column.append_halves(&views, self.halves(feature), pseudonyms);
+                } else {
+                    column.append(&views, absent, &feature.get, pseudonyms);
+                }
             }
         }
     }

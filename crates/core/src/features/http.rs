@@ -3,7 +3,7 @@
 use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit};
 use super::values::{detected, int, put};
-use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
+use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::http1::{Request, Session};
 use crate::trackers::{AppWants, TrackerMask};
@@ -58,8 +58,8 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("first field Host of the first request").null("no request, or its fields were not read to the end, or Host is empty or not there").source("RFC 9110 section 7.2").text("host, with port where it is said"))),
         private(Id, str("http_user_agent", Extended, |v, o| field(v.request()?.user_agent.as_deref(), o), "Its first field User-Agent.",
             formula("first field User-Agent of the first request").null("no request, or its fields were not read to the end, or User-Agent is empty or not there").source("RFC 9110 section 10.1.5"))),
-        i64("http_status", NoUnit, Extended, |v| Some(v.http?.response.as_ref()?.status.into()), "Status of the first final response (200 or above); where there is none, of the first response.",
-            formula("status of the first response >= 200, else of the first response").null("no HTTP/1 in clear, or no response").source("RFC 9110 section 15").range(0, 999)),
+        split(Split::Both, i64("http_status", NoUnit, Extended, |v| Some(v.http?.response.as_ref()?.status.into()), "Status of the first final response (200 or above); where there is none, of the first response.",
+            formula("status of the first response >= 200, else of the first response").null("no HTTP/1 in clear, or no response").source("RFC 9110 section 15").range(0, 999))),
         str("http_content_type", Extended, |v, o| field(v.http?.response.as_ref()?.content_type.as_deref(), o), "First field Content-Type of that response.",
             formula("first field Content-Type of that response").null("no response, or its fields were not read to the end, or Content-Type is empty or not there").source("RFC 9110 section 8.3").text("media type")),
         i64("http_request_count", Count, Extended, |v| Some(int(v.http?.requests)), "Requests in the flow.",

@@ -4,7 +4,8 @@ use super::Profile::Extended;
 use super::Unit::None as NoUnit;
 use super::sides::IpView;
 use super::values::{initial_ttl, int, ratio};
-use super::{Group, always, f64, formula, i64};
+use super::{Group, Split, always, f64, formula, i64, split};
+use crate::columns::Direction;
 use crate::trackers::{IpHeader, SideIpHeader, TrackerMask, mean};
 
 impl IpView<'_> {
@@ -73,12 +74,12 @@ pub static GROUP: Group<IpView<'static>> = Group {
             formula("smallest of 64, 128, 255 that is >= TTL of the first of fwd").null(NO_FWD).source("common initial TTLs; RFC 1700 (64)").range(64, 255)),
         i64("ip_ttl_fwd_hops_est", NoUnit, Extended, |v| Some(v.initial()? - v.ttl(0, |s| s.ttl_first)?), "ip_ttl_fwd_initial_est - TTL of the first forward packet.",
             formula("ip_ttl_fwd_initial_est - TTL of the first of fwd").null(NO_FWD).source("own definition").range(0, 127)),
-        i64("ip_tos_value", NoUnit, Extended, |v| v.ds(), "DS field (IPv4 TOS byte or IPv6 traffic class) of the first forward packet.",
-            formula("DS field (IPv4.TOS, IPv6.traffic_class) of the first of fwd").null(NO_DS).source("RFC 2474 section 3").range(0, 255)),
+        split(Split::Only(Direction::Fwd), i64("ip_tos_value", NoUnit, Extended, |v| v.ds(), "DS field (IPv4 TOS byte or IPv6 traffic class) of the first forward packet.",
+            formula("DS field (IPv4.TOS, IPv6.traffic_class) of the first of fwd").null(NO_DS).source("RFC 2474 section 3").range(0, 255))),
         i64("ip_tos_unique_count", NoUnit, Extended, |v| Some(v.known()?.ds_values().into()), "Different values of the DS field, both directions.",
             formula("unique(DS field of all)").null("no header was captured").source("RFC 2474 section 3").range(1, 256)),
-        i64("ip_dscp", NoUnit, Extended, |v| Some(v.ds()? >> 2), "ip_tos_value >> 2 (RFC 2474).",
-            formula("ip_tos_value >> 2").null(NO_DS).source("RFC 2474 section 3").range(0, 63)),
+        split(Split::Only(Direction::Fwd), i64("ip_dscp", NoUnit, Extended, |v| Some(v.ds()? >> 2), "ip_tos_value >> 2 (RFC 2474).",
+            formula("ip_tos_value >> 2").null(NO_DS).source("RFC 2474 section 3").range(0, 63))),
         i64("ip_ecn", NoUnit, Extended, |v| Some(v.known()?.ecn_max()?.into()), "Largest ECN codepoint of all packets: 0 Not-ECT, 1 ECT(1), 2 ECT(0), 3 CE (RFC 3168).",
             formula("max(DS field of all & 3)").null("no header was captured").source("RFC 3168 section 5").range(0, 3)),
         i64("ip_flags", NoUnit, Extended, |v| Some(v.v4()?.flags.into()), "All flags of the IPv4 packets: 4 reserved, 2 DF, 1 MF.",
@@ -87,8 +88,8 @@ pub static GROUP: Group<IpView<'static>> = Group {
             formula("count(DF)").source("RFC 791 section 3.1").from(0)),
         f64("ip_df_ratio", NoUnit, Extended, |v| ratio(v.v4()?.df as f64, v.packets as f64), "ip_df_count over the packets of the flow.",
             formula("ip_df_count / total_packets").source("RFC 791 section 3.1").range(0, 1)),
-        always(i64("ip_version", NoUnit, Extended, |v| Some(if v.v6 { 6 } else { 4 }), "Version of the IP header that the flow goes by: 4 or 6.",
-            formula("version of the flow's IP header").range(4, 6))),
+        split(Split::Both, always(i64("ip_version", NoUnit, Extended, |v| Some(if v.v6 { 6 } else { 4 }), "Version of the IP header that the flow goes by: 4 or 6.",
+            formula("version of the flow's IP header").range(4, 6)))),
         i64("ip_id_gaps", NoUnit, Extended, |v| Some(int(v.v4()?.side.iter().map(|s| s.id_gaps).sum())), "IPv4 packets whose identification is more than 1 above that of the packet before in the same direction, modulo 65536.",
             formula("count(IPv4.identification more than 1 above that of the packet before in its direction, modulo 65536)").source("RFC 6864").from(0)),
     ],

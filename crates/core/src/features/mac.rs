@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Profile::Experimental;
 use super::Unit::{Bitmap, Count, None as NoUnit};
 use super::values::{bits, int};
-use super::{FlowView, Group, formula, i64, private, str};
+use super::{FlowView, Group, Split, formula, i64, private, split, str};
 use crate::packet::Side;
 use crate::privacy::Privacy;
 use crate::trackers::{FirstFrame, Mac, TrackerMask};
@@ -62,14 +62,14 @@ pub static GROUP: Group<View<'static>> = Group {
     needs: &[],
     view: |flow, _, _| View { mac: flow.mac, initiator: flow.base.initiator() },
     features: &[
-        private(Privacy::Mac, str("mac_src", Experimental, |v, out| v.address(v.initiator, out), "MAC address at the initiator's end, in the first packet that has an Ethernet header.",
-            formula("fwd ? Ethernet.source : Ethernet.destination, of the first packet with the header").text("MAC address, six pairs of hexadecimal digits"))),
-        private(Privacy::Mac, str("mac_dst", Experimental, |v, out| v.address(v.initiator.other(), out), "MAC address at the responder's end, in the first packet that has an Ethernet header.",
-            formula("fwd ? Ethernet.destination : Ethernet.source, of the first packet with the header").text("MAC address, six pairs of hexadecimal digits"))),
-        i64("mac_eth_type", NoUnit, Experimental, |v| v.ether_type(), "Type field of the Ethernet header of the first packet that has one; null where the field is a length.",
-            formula("Ethernet.type of the first packet with the header").null("no packet has an Ethernet header, or the field is a length (below 1536)").source("IEEE 802.3 clause 3.2.6").range(1536, 65535)),
-        i64("mac_vlan_id", NoUnit, Experimental, |v| v.mac?.vlan.map(i64::from), "VLAN identifier of the outermost tag of the first packet that has a tag; 0 is a priority tag.",
-            formula("VID of the outermost tag of the first packet with a tag").null("no packet has a VLAN tag").source("IEEE 802.1Q clause 9.6").range(0, 4095)),
+        split(Split::As(["mac_src", "mac_dst"]), private(Privacy::Mac, str("mac_src", Experimental, |v, out| v.address(v.initiator, out), "MAC address at the initiator's end, in the first packet that has an Ethernet header.",
+            formula("fwd ? Ethernet.source : Ethernet.destination, of the first packet with the header").text("MAC address, six pairs of hexadecimal digits")))),
+        split(Split::As(["mac_dst", "mac_src"]), private(Privacy::Mac, str("mac_dst", Experimental, |v, out| v.address(v.initiator.other(), out), "MAC address at the responder's end, in the first packet that has an Ethernet header.",
+            formula("fwd ? Ethernet.destination : Ethernet.source, of the first packet with the header").text("MAC address, six pairs of hexadecimal digits")))),
+        split(Split::Both, i64("mac_eth_type", NoUnit, Experimental, |v| v.ether_type(), "Type field of the Ethernet header of the first packet that has one; null where the field is a length.",
+            formula("Ethernet.type of the first packet with the header").null("no packet has an Ethernet header, or the field is a length (below 1536)").source("IEEE 802.3 clause 3.2.6").range(1536, 65535))),
+        split(Split::Both, i64("mac_vlan_id", NoUnit, Experimental, |v| v.mac?.vlan.map(i64::from), "VLAN identifier of the outermost tag of the first packet that has a tag; 0 is a priority tag.",
+            formula("VID of the outermost tag of the first packet with a tag").null("no packet has a VLAN tag").source("IEEE 802.1Q clause 9.6").range(0, 4095))),
         i64("mac_vlan_count", Count, Experimental, |v| Some(int(v.frames()?.0.vlans.count())), "Different VLAN identifiers of all tags, outer and inner.",
             formula("unique(VID of all tags)").source("IEEE 802.1Q clause 9.6").range(0, 4096)),
         i64("mac_unique_src_count", Count, Experimental, |v| v.at_end(v.initiator).map(int), "Different MAC addresses at the initiator's end: sources of forward and destinations of backward packets; at most 1,024.",

@@ -44,8 +44,8 @@ mod values;
 
 pub use crate::columns::{FlowView, Texts};
 pub use group::{
-    AnyGroup, Feature, FeatureInfo, Group, Need, Profile, Unit, always, bool, f64, i64, list_f64, list_i64, list_str,
-    private, str, timestamp,
+    AnyGroup, Feature, FeatureInfo, Group, InRows, Need, Profile, Split, Unit, always, bool, f64, i64, list_f64,
+    list_i64, list_str, private, split, str, timestamp,
 };
 pub use reference::{NEVER, NOTATION, Range, Reference, formula};
 pub use settings::{RowSettings, Scratch};

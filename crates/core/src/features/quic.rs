@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Profile::Extended;
 use super::Unit::{Bytes, Count, None as NoUnit};
 use super::values::{detected, hex, int, wire_text};
-use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
+use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
 use crate::packet::Side;
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::quic::{ClientInitial, QuicSession, Spin};
@@ -79,8 +79,8 @@ pub static GROUP: Group<View<'static>> = Group {
     features: &[
         always(bool("quic_detected", Extended, |v| Some(v.detected), "Whether the flow is QUIC, Google's included.",
             formula("a long header of a known version, Version Negotiation, or gQUIC").source("RFC 8999, RFC 9000 section 17, RFC 9369"))),
-        i64("quic_version", NoUnit, Extended, |v| Some(v.quic?.version()?.0.into()), "Version of the server's first Initial or Handshake packet, else of the client's first packet.",
-            formula("version of the server's first Initial or Handshake packet, else of the client's first long header").null("not QUIC").source("RFC 9000 section 15, RFC 9368").range(0, 4_294_967_295)),
+        split(Split::Both, i64("quic_version", NoUnit, Extended, |v| Some(v.quic?.version()?.0.into()), "Version of the server's first Initial or Handshake packet, else of the client's first packet.",
+            formula("version of the server's first Initial or Handshake packet, else of the client's first long header").null("not QUIC").source("RFC 9000 section 15, RFC 9368").range(0, 4_294_967_295))),
         str("quic_version_str", Extended, |v, o| write!(o, "{}", v.quic?.version()?).ok(), "Name of quic_version: QUIC v1, QUIC v2, QUIC draft-29, gQUIC Q043; of others, the number.",
             formula("name(quic_version), else its hexadecimal digits").null("not QUIC").source("RFC 9000, RFC 9369").text("name of a version")),
         i64("quic_dcid_len", Bytes, Extended, |v| Some(int(v.initial()?.dcid.as_bytes().len() as u64)), "Length of the destination connection id of the client's first Initial packet.",

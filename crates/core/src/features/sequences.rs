@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use super::Profile::Extended;
 use super::Unit::{Bitmap, Bytes, Milliseconds, None as NoUnit, Seconds};
-use super::{FlowView, Group, Need, RowSettings, Scratch, always, formula, list_f64, list_i64};
+use super::{FlowView, Group, Need, RowSettings, Scratch, Split, always, formula, list_f64, list_i64, split};
+use crate::columns::Direction::{self, Bwd, Fwd};
+use crate::columns::Get;
 use crate::flow::FlowRef;
 use crate::trackers::{Record, TrackerMask};
 
@@ -14,6 +16,9 @@ pub struct View<'a> {
     packets: Cow<'a, [Record]>,
     fwd: usize,
 }
+
+/// Both directions, or one.
+type Of = Option<Direction>;
 
 impl FlowView for View<'static> {
     type Of<'a> = View<'a>;
@@ -25,15 +30,20 @@ fn view<'a>(flow: &FlowRef<'a>, scratch: &mut Scratch, settings: &RowSettings) -
 }
 
 impl View<'_> {
+    /// The packets of the flow, or of one direction.
+    fn packets(&self, of: Of) -> impl Iterator<Item = &Record> {
+        self.packets.iter().filter(move |r| of.is_none_or(|of| of == if r.side() == self.fwd { Fwd } else { Bwd }))
+    }
+
     /// Time since the packet before; 0 for the first.
-    fn gaps(&self, unit_ns: f64, out: &mut Vec<f64>) -> Option<()> {
-        let before = self.packets.first().into_iter().chain(&*self.packets);
-        out.extend(self.packets.iter().zip(before).map(|(p, b)| p.ts.abs_diff(b.ts) as f64 / unit_ns));
+    fn gaps(&self, of: Of, unit_ns: f64, out: &mut Vec<f64>) -> Option<()> {
+        let before = self.packets(of).take(1).chain(self.packets(of));
+        out.extend(self.packets(of).zip(before).map(|(p, b)| p.ts.abs_diff(b.ts) as f64 / unit_ns));
         Some(())
     }
 
-    fn each(&self, out: &mut Vec<i64>, value: impl Fn(&Record) -> i64) -> Option<()> {
-        out.extend(self.packets.iter().map(value));
+    fn each(&self, of: Of, out: &mut Vec<i64>, value: impl Fn(&Record) -> i64) -> Option<()> {
+        out.extend(self.packets(of).map(value));
         Some(())
     }
 
@@ -42,6 +52,36 @@ impl View<'_> {
         i64::from(r.side() != self.fwd)
     }
 }
+
+// Of the first packets of the flow, those of each direction.
+const IAT_SEQUENCE: Split<View> =
+    Split::Own([Get::ListF64(|v, o| v.gaps(Some(Fwd), 1e9, o)), Get::ListF64(|v, o| v.gaps(Some(Bwd), 1e9, o))]);
+const SIZE_SEQUENCE: Split<View> = Split::Own([
+    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| r.ip_len().into())),
+    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| r.ip_len().into())),
+]);
+const PAYLOAD_SEQUENCE: Split<View> = Split::Own([
+    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| r.payload_len().into())),
+    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| r.payload_len().into())),
+]);
+const DIRECTION_SEQUENCE: Split<View> = Split::Own([
+    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| v.direction(r))),
+    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| v.direction(r))),
+]);
+const FLAGS_SEQUENCE: Split<View> = Split::Own([
+    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| r.tcp_flags().into())),
+    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| r.tcp_flags().into())),
+]);
+const SPLT_DIRECTION: Split<View> = Split::Own([
+    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| v.direction(r))),
+    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| v.direction(r))),
+]);
+const SPLT_PS: Split<View> = Split::Own([
+    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| r.ip_len().into())),
+    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| r.ip_len().into())),
+]);
+const SPLT_PIAT_MS: Split<View> =
+    Split::Own([Get::ListF64(|v, o| v.gaps(Some(Fwd), 1e6, o)), Get::ListF64(|v, o| v.gaps(Some(Bwd), 1e6, o))]);
 
 /// Raw sequences, by `include_raw_sequences`.
 #[rustfmt::skip] // a feature: what it is, and how
@@ -56,16 +96,16 @@ pub static RAW: Group<View> = Group {
     needs: &[Need::Sequences],
     view,
     features: &[
-        always(list_f64("iat_sequence", Seconds, Extended, |v, o| v.gaps(1e9, o), "Time since the packet before; 0 for the first.",
-            formula("t - t of the packet before, in time; 0 for the first").since("0.2.0"))),
-        always(list_i64("size_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet.",
-            formula("len").since("0.2.0"))),
-        always(list_i64("payload_sequence", Bytes, Extended, |v, o| v.each(o, |r| r.payload_len().into()), "Upper-layer payload of each packet.",
-            formula("payload").since("0.2.0"))),
-        always(list_i64("direction_sequence", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
-            formula("fwd ? 0 : 1").range(0, 1).since("0.2.0"))),
-        always(list_i64("flags_sequence", Bitmap, Extended, |v, o| v.each(o, |r| r.tcp_flags().into()), "TCP flags of each packet.",
-            formula("flags of the TCP header; 0 for other protocols").source("RFC 9293 section 3.1").range(0, 511).since("0.2.0"))),
+        split(IAT_SEQUENCE, always(list_f64("iat_sequence", Seconds, Extended, |v, o| v.gaps(None, 1e9, o), "Time since the packet before; 0 for the first.",
+            formula("t - t of the packet before, in time; 0 for the first").since("0.2.0")))),
+        split(SIZE_SEQUENCE, always(list_i64("size_sequence", Bytes, Extended, |v, o| v.each(None, o, |r| r.ip_len().into()), "IP length of each packet.",
+            formula("len").since("0.2.0")))),
+        split(PAYLOAD_SEQUENCE, always(list_i64("payload_sequence", Bytes, Extended, |v, o| v.each(None, o, |r| r.payload_len().into()), "Upper-layer payload of each packet.",
+            formula("payload").since("0.2.0")))),
+        split(DIRECTION_SEQUENCE, always(list_i64("direction_sequence", NoUnit, Extended, |v, o| v.each(None, o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
+            formula("fwd ? 0 : 1").range(0, 1).since("0.2.0")))),
+        split(FLAGS_SEQUENCE, always(list_i64("flags_sequence", Bitmap, Extended, |v, o| v.each(None, o, |r| r.tcp_flags().into()), "TCP flags of each packet.",
+            formula("flags of the TCP header; 0 for other protocols").source("RFC 9293 section 3.1").range(0, 511).since("0.2.0")))),
     ],
 };
 
@@ -82,11 +122,11 @@ pub static SPLT: Group<View> = Group {
     needs: &[Need::Sequences],
     view,
     features: &[
-        always(list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
-            formula("fwd ? 0 : 1").range(0, 1).since("0.2.0"))),
-        always(list_i64("splt_ps", Bytes, Extended, |v, o| v.each(o, |r| r.ip_len().into()), "IP length of each packet.",
-            formula("len").since("0.2.0"))),
-        always(list_f64("splt_piat_ms", Milliseconds, Extended, |v, o| v.gaps(1e6, o), "Time since the packet before; 0 for the first.",
-            formula("1000 (t - t of the packet before, in time); 0 for the first").since("0.2.0"))),
+        split(SPLT_DIRECTION, always(list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(None, o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
+            formula("fwd ? 0 : 1").range(0, 1).since("0.2.0")))),
+        split(SPLT_PS, always(list_i64("splt_ps", Bytes, Extended, |v, o| v.each(None, o, |r| r.ip_len().into()), "IP length of each packet.",
+            formula("len").since("0.2.0")))),
+        split(SPLT_PIAT_MS, always(list_f64("splt_piat_ms", Milliseconds, Extended, |v, o| v.gaps(None, 1e6, o), "Time since the packet before; 0 for the first.",
+            formula("1000 (t - t of the packet before, in time); 0 for the first").since("0.2.0")))),
     ],
 };

@@ -3,7 +3,7 @@
 use super::Profile::Core;
 use super::Unit::{Bytes, BytesSquared, Count, None as NoUnit};
 use super::values::{int, ratio};
-use super::{FlowView, Group, always, f64, formula, i64};
+use super::{FlowView, Group, Split, always, f64, formula, i64, split};
 use crate::trackers::{LengthSummary, SideSizes, TrackerMask, mean, population_std};
 
 /// Lengths of a set of packets.
@@ -142,16 +142,16 @@ pub static GROUP: Group<View> = Group {
         View(Some(Known { all, fwd, bwd, lengths }))
     },
     features: &[
-        always(f64("pkt_len_min", Bytes, Core, |v| v.all()?.min(), "Smallest IP length of all packets.",
-            formula("min(len of all)"))),
-        always(f64("pkt_len_max", Bytes, Core, |v| v.all()?.max(), "Largest IP length of all packets.",
-            formula("max(len of all)"))),
-        always(f64("pkt_len_mean", Bytes, Core, |v| v.all()?.mean(), "Mean IP length of all packets.",
-            formula("mean(len of all)"))),
-        f64("pkt_len_std", Bytes, Core, |v| v.all()?.std(), "Population standard deviation of the IP lengths of all packets.",
-            formula("std(len of all)").null("the sum of squares exceeds 64 bits")),
-        always(f64("pkt_len_median", Bytes, Core, |v| v.all()?.some(v.all()?.median), "Median IP length of all packets.",
-            formula("median(len of all)"))),
+        split(Split::As(["pkt_len_fwd_min", "pkt_len_bwd_min"]), always(f64("pkt_len_min", Bytes, Core, |v| v.all()?.min(), "Smallest IP length of all packets.",
+            formula("min(len of all)")))),
+        split(Split::As(["pkt_len_fwd_max", "pkt_len_bwd_max"]), always(f64("pkt_len_max", Bytes, Core, |v| v.all()?.max(), "Largest IP length of all packets.",
+            formula("max(len of all)")))),
+        split(Split::As(["pkt_len_fwd_mean", "pkt_len_bwd_mean"]), always(f64("pkt_len_mean", Bytes, Core, |v| v.all()?.mean(), "Mean IP length of all packets.",
+            formula("mean(len of all)")))),
+        split(Split::As(["pkt_len_fwd_std", "pkt_len_bwd_std"]), f64("pkt_len_std", Bytes, Core, |v| v.all()?.std(), "Population standard deviation of the IP lengths of all packets.",
+            formula("std(len of all)").null("the sum of squares exceeds 64 bits"))),
+        split(Split::As(["pkt_len_fwd_median", "pkt_len_bwd_median"]), always(f64("pkt_len_median", Bytes, Core, |v| v.all()?.some(v.all()?.median), "Median IP length of all packets.",
+            formula("median(len of all)")))),
         always(f64("pkt_len_p25", Bytes, Core, |v| v.quantile(0), "25th percentile of the IP lengths of all packets.",
             formula("p25(len of all)"))),
         always(f64("pkt_len_p75", Bytes, Core, |v| v.quantile(2), "75th percentile of the IP lengths of all packets.",
@@ -182,10 +182,10 @@ pub static GROUP: Group<View> = Group {
             formula("min(payload of all)").null(CUT)),
         f64("payload_len_max", Bytes, Core, |v| v.all()?.payload_max(), "Largest payload of all packets, empty ones included.",
             formula("max(payload of all)").null(CUT)),
-        f64("payload_len_mean", Bytes, Core, |v| v.all()?.payload_mean(), "Mean payload of all packets, empty ones included.",
-            formula("mean(payload of all)").null(CUT)),
-        f64("payload_len_std", Bytes, Core, |v| v.all()?.payload_std(), "Population standard deviation of the payloads of all packets, empty ones included.",
-            formula("std(payload of all)").null(CUT)),
+        split(Split::As(["payload_len_fwd_mean", "payload_len_bwd_mean"]), f64("payload_len_mean", Bytes, Core, |v| v.all()?.payload_mean(), "Mean payload of all packets, empty ones included.",
+            formula("mean(payload of all)").null(CUT))),
+        split(Split::As(["payload_len_fwd_std", "payload_len_bwd_std"]), f64("payload_len_std", Bytes, Core, |v| v.all()?.payload_std(), "Population standard deviation of the payloads of all packets, empty ones included.",
+            formula("std(payload of all)").null(CUT))),
         f64("payload_len_fwd_mean", Bytes, Core, |v| v.fwd()?.payload_mean(), "Mean payload of forward packets, empty ones included.",
             formula("mean(payload of fwd)").null("no forward packet, or a snap length hid a payload of one")),
         f64("payload_len_fwd_std", Bytes, Core, |v| v.fwd()?.payload_std(), "Population standard deviation of the payloads of forward packets, empty ones included.",
@@ -194,8 +194,8 @@ pub static GROUP: Group<View> = Group {
             formula("mean(payload of bwd)").null("no backward packet, or a snap length hid a payload of one")),
         f64("payload_len_bwd_std", Bytes, Core, |v| v.bwd()?.payload_std(), "Population standard deviation of the payloads of backward packets, empty ones included.",
             formula("std(payload of bwd)").null("no backward packet, or a snap length hid a payload of one")),
-        i64("packets_with_payload", Count, Core, |v| v.all()?.with_payload().map(int), "Packets with payload.",
-            formula("count(payload > 0)").null(CUT).source("own definition")),
+        split(Split::As(["packets_with_payload_fwd", "packets_with_payload_bwd"]), i64("packets_with_payload", Count, Core, |v| v.all()?.with_payload().map(int), "Packets with payload.",
+            formula("count(payload > 0)").null(CUT).source("own definition"))),
         i64("packets_with_payload_fwd", Count, Core, |v| v.fwd()?.with_payload().map(int), "Forward packets with payload.",
             formula("count(fwd with payload > 0)").null(CUT).source("own definition")),
         i64("packets_with_payload_bwd", Count, Core, |v| v.bwd()?.with_payload().map(int), "Backward packets with payload.",
@@ -212,8 +212,8 @@ pub static GROUP: Group<View> = Group {
             formula("sum(payload of fwd)").null(CUT).source("IANA IPFIX transportOctetDeltaCount")),
         i64("l7_bytes_bwd", Bytes, Core, |v| v.bwd()?.payload.map(int), "Payload of all backward packets.",
             formula("sum(payload of bwd)").null(CUT).source("IANA IPFIX transportOctetDeltaCount")),
-        i64("l7_bytes_total", Bytes, Core, |v| v.all()?.payload.map(int), "Payload of all packets.",
-            formula("sum(payload of all)").null(CUT).source("IANA IPFIX transportOctetDeltaCount")),
+        split(Split::As(["l7_bytes_fwd", "l7_bytes_bwd"]), i64("l7_bytes_total", Bytes, Core, |v| v.all()?.payload.map(int), "Payload of all packets.",
+            formula("sum(payload of all)").null(CUT).source("IANA IPFIX transportOctetDeltaCount"))),
         i64("l7_pkt_min_fwd", Bytes, Core, |v| v.fwd()?.l7_min(), "Smallest payload of the forward packets that have one.",
             formula("min(payload of fwd where payload > 0)").null(L7_FWD)),
         i64("l7_pkt_max_fwd", Bytes, Core, |v| v.fwd()?.l7_max(), "Largest payload of the forward packets that have one.",

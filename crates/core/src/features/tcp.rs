@@ -3,7 +3,7 @@
 use super::Profile::Core;
 use super::Unit::{Bitmap, Count, Ratio};
 use super::values::{TcpFlow, bits};
-use super::{FlowView, Group, always, bool, f64, formula, i64};
+use super::{FlowView, Group, Split, always, bool, f64, formula, i64, split};
 use crate::packet::ip_proto;
 use crate::trackers::TrackerMask;
 
@@ -100,8 +100,8 @@ pub static GROUP: Group<View> = Group {
             formula("SYN and ACK in bwd").source("RFC 9293 section 3.5")),
         i64("tcp_fstat", Bitmap, Core, |v| v.fstat(), "1 initiator's SYN, 2 responder's SYN-ACK, 4 ACKs beyond SYN-ACKs, 8 forward FIN, 16 backward FIN, 32 RST, 64 data, 128 anomaly.",
             formula("bits(tcp_initiator_syn, tcp_responder_synack, tcp_ack_count > tcp_synack_count, FIN in fwd, FIN in bwd, RST, tcp_data_packets > 0, tcp_flags_anomaly)").source("own definition").range(0, 255)),
-        i64("tcp_flags_agg", Bitmap, Core, |v| Some(v.tcp?.seen(0) | v.tcp?.seen(1)), "All flags of the flow, as on the wire.",
-            formula("bitwise or of the flags of all").range(0, 511)),
+        split(Split::As(["tcp_flags_fwd", "tcp_flags_bwd"]), i64("tcp_flags_agg", Bitmap, Core, |v| Some(v.tcp?.seen(0) | v.tcp?.seen(1)), "All flags of the flow, as on the wire.",
+            formula("bitwise or of the flags of all").range(0, 511))),
         i64("tcp_flags_fwd", Bitmap, Core, |v| Some(v.tcp?.seen(0)), "All flags of the forward packets.",
             formula("bitwise or of the flags of fwd").range(0, 511)),
         i64("tcp_flags_bwd", Bitmap, Core, |v| Some(v.tcp?.seen(1)), "All flags of the backward packets.",

@@ -4,7 +4,7 @@ use super::Profile::Experimental;
 use super::Unit::{Bitmap, Count, None as NoUnit};
 use super::sides::SidesView;
 use super::values::{bits, int};
-use super::{Group, formula, i64};
+use super::{Group, Split, formula, i64, split};
 use crate::trackers::{SideTcp, TcpOptions, TrackerMask};
 
 /// Options of Multipath TCP; none for other protocols, or where no header was captured.
@@ -43,8 +43,8 @@ pub static GROUP: Group<View<'static>> = Group {
     needs: &[],
     view: |flow, _, _| View::of(flow, flow.tcp_options),
     features: &[
-        i64("mptcp_detected", NoUnit, Experimental, |v| Some((v.known?.with_mptcp > 0).into()), "1 if any segment has an option of Multipath TCP (kind 30), else 0.",
-            formula("mptcp_option_count > 0 ? 1 : 0").range(0, 1)),
+        split(Split::Both, i64("mptcp_detected", NoUnit, Experimental, |v| Some((v.known?.with_mptcp > 0).into()), "1 if any segment has an option of Multipath TCP (kind 30), else 0.",
+            formula("mptcp_option_count > 0 ? 1 : 0").range(0, 1))),
         i64("mptcp_capable_fwd", NoUnit, Experimental, |v| v.is_capable(0).map(i64::from), "1 if a segment with SYN of the initiator has MP_CAPABLE, else 0.",
             formula("MP_CAPABLE in a SYN of fwd ? 1 : 0").null("not TCP, or no SYN of that side").range(0, 1)),
         i64("mptcp_capable_bwd", NoUnit, Experimental, |v| v.is_capable(1).map(i64::from), "1 if a segment with SYN of the responder has MP_CAPABLE, else 0.",
@@ -53,7 +53,7 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("count(segments with an option of kind 30)")),
         i64("mptcp_stat", Bitmap, Experimental, |v| v.stat(), "1 mptcp_detected, 2 mptcp_capable_fwd, 4 mptcp_capable_bwd, 8 both.",
             formula("bits(mptcp_detected, mptcp_capable_fwd, mptcp_capable_bwd, both of these)").source("own definition").range(0, 15)),
-        i64("is_mptcp", NoUnit, Experimental, |v| v.is_mptcp(), "1 if the SYNs of both sides have MP_CAPABLE, or both MP_JOIN (a subflow); 0 if a side's SYNs have neither or both sides' were seen; null if the handshake does not show it.",
-            formula("both sides' SYNs with MP_CAPABLE, or both with MP_JOIN ? 1 : 0").null("not TCP, or a SYN is missing and no side that was seen lacks both").range(0, 1)),
+        split(Split::Both, i64("is_mptcp", NoUnit, Experimental, |v| v.is_mptcp(), "1 if the SYNs of both sides have MP_CAPABLE, or both MP_JOIN (a subflow); 0 if a side's SYNs have neither or both sides' were seen; null if the handshake does not show it.",
+            formula("both sides' SYNs with MP_CAPABLE, or both with MP_JOIN ? 1 : 0").null("not TCP, or a SYN is missing and no side that was seen lacks both").range(0, 1))),
     ],
 };

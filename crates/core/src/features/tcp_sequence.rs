@@ -4,7 +4,7 @@ use super::Profile::Extended;
 use super::Unit::{Bytes, Count, None as NoUnit};
 use super::sides::SidesView;
 use super::values::{int, ratio};
-use super::{Group, f64, formula, i64};
+use super::{Group, Split, f64, formula, i64, split};
 use crate::trackers::{SideSequence, TcpSequence, TrackerMask};
 
 /// Sequence numbers with the directions told apart; none for other protocols, or where no header was captured.
@@ -65,12 +65,12 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("count(bwd with ACK)").source("RFC 9293 section 3.1")),
         i64("tcp_ack_bwd_dup", Count, Extended, |v| v.number(1, |s| s.duplicate_acks), "Backward duplicate ACKs (RFC 5681 section 2).",
             formula("count(bwd without data, SYN, FIN that repeat ACK number and window at the next expected seq)").source("RFC 5681 section 2, RFC 8684 section 4")),
-        i64("tcp_total_retrans", Count, Extended, |v| v.sum(|s| s.retransmissions), "Retransmissions of both directions.",
-            formula("tcp_seq_fwd_retrans + tcp_seq_bwd_retrans")),
-        i64("tcp_total_ooo", Count, Extended, |v| v.sum(|s| s.out_of_order), "Segments out of order of both directions.",
-            formula("tcp_seq_fwd_ooo + tcp_seq_bwd_ooo")),
-        i64("tcp_total_dup_acks", Count, Extended, |v| v.sum(|s| s.duplicate_acks), "Duplicate ACKs of both directions.",
-            formula("tcp_ack_fwd_dup + tcp_ack_bwd_dup").source("RFC 5681 section 2")),
+        split(Split::As(["tcp_seq_fwd_retrans", "tcp_seq_bwd_retrans"]), i64("tcp_total_retrans", Count, Extended, |v| v.sum(|s| s.retransmissions), "Retransmissions of both directions.",
+            formula("tcp_seq_fwd_retrans + tcp_seq_bwd_retrans"))),
+        split(Split::As(["tcp_seq_fwd_ooo", "tcp_seq_bwd_ooo"]), i64("tcp_total_ooo", Count, Extended, |v| v.sum(|s| s.out_of_order), "Segments out of order of both directions.",
+            formula("tcp_seq_fwd_ooo + tcp_seq_bwd_ooo"))),
+        split(Split::As(["tcp_ack_fwd_dup", "tcp_ack_bwd_dup"]), i64("tcp_total_dup_acks", Count, Extended, |v| v.sum(|s| s.duplicate_acks), "Duplicate ACKs of both directions.",
+            formula("tcp_ack_fwd_dup + tcp_ack_bwd_dup").source("RFC 5681 section 2"))),
         f64("tcp_retrans_ratio", NoUnit, Extended, |v| ratio(v.sum(|s| s.retransmissions)? as f64, v.sum(|s| s.segments)? as f64), "tcp_total_retrans over the TCP segments of the flow.",
             formula("tcp_total_retrans / count(TCP segments)").range(0, 1)),
     ],

@@ -3,7 +3,8 @@
 use super::Profile::{Core, Extended};
 use super::Unit::{Count, None as NoUnit, Seconds};
 use super::values::{int, seconds as s};
-use super::{FlowView, Group, always, bool, f64, formula, i64};
+use super::{FlowView, Group, Split, always, bool, f64, formula, i64, split};
+use crate::columns::Get;
 use crate::trackers::{GapRun, GapSummary, TrackerMask};
 
 /// Gaps with the directions told apart; none without a log.
@@ -54,6 +55,9 @@ impl View {
     }
 }
 
+// What the direction's own is, where no other feature says it.
+const GAPS: Split<View> = Split::Own([Get::F64(|v| v.fwd()?.sum().map(s)), Get::F64(|v| v.bwd()?.sum().map(s))]);
+
 // When there is no value.
 const FWD: &str = "fewer than two forward packets";
 const BWD: &str = "fewer than two backward packets";
@@ -72,18 +76,18 @@ pub static GROUP: Group<View> = Group {
     needs: &[],
     view: |flow, scratch, settings| View { gaps: scratch.gaps(flow, settings), fwd: flow.base.fwd() },
     features: &[
-        f64("iat_min", Seconds, Core, |v| v.all()?.min().map(s), "Smallest gap between consecutive packets.",
-            formula("min(gaps(all))")),
-        f64("iat_max", Seconds, Core, |v| v.all()?.max().map(s), "Largest gap between consecutive packets.",
-            formula("max(gaps(all))")),
-        f64("iat_mean", Seconds, Core, |v| Some(v.all()?.mean()? / 1e9), "Mean gap between consecutive packets.",
-            formula("mean(gaps(all))")),
-        f64("iat_std", Seconds, Core, |v| Some(v.all()?.std()? / 1e9), "Population standard deviation of the gaps between packets.",
-            formula("std(gaps(all))")),
-        f64("iat_median", Seconds, Core, |v| v.quantile(1), "Median gap between consecutive packets.",
-            formula("median(gaps(all))")),
-        f64("iat_sum", Seconds, Core, |v| v.all()?.sum().map(s), "Sum of the gaps between consecutive packets.",
-            formula("sum(gaps(all))")),
+        split(Split::As(["iat_fwd_min", "iat_bwd_min"]), f64("iat_min", Seconds, Core, |v| v.all()?.min().map(s), "Smallest gap between consecutive packets.",
+            formula("min(gaps(all))"))),
+        split(Split::As(["iat_fwd_max", "iat_bwd_max"]), f64("iat_max", Seconds, Core, |v| v.all()?.max().map(s), "Largest gap between consecutive packets.",
+            formula("max(gaps(all))"))),
+        split(Split::As(["iat_fwd_mean", "iat_bwd_mean"]), f64("iat_mean", Seconds, Core, |v| Some(v.all()?.mean()? / 1e9), "Mean gap between consecutive packets.",
+            formula("mean(gaps(all))"))),
+        split(Split::As(["iat_fwd_std", "iat_bwd_std"]), f64("iat_std", Seconds, Core, |v| Some(v.all()?.std()? / 1e9), "Population standard deviation of the gaps between packets.",
+            formula("std(gaps(all))"))),
+        split(Split::As(["iat_fwd_median", "iat_bwd_median"]), f64("iat_median", Seconds, Core, |v| v.quantile(1), "Median gap between consecutive packets.",
+            formula("median(gaps(all))"))),
+        split(GAPS, f64("iat_sum", Seconds, Core, |v| v.all()?.sum().map(s), "Sum of the gaps between consecutive packets.",
+            formula("sum(gaps(all))"))),
         f64("iat_p25", Seconds, Core, |v| v.quantile(0), "25th percentile of the gaps between packets.",
             formula("p25(gaps(all))")),
         f64("iat_p75", Seconds, Core, |v| v.quantile(2), "75th percentile of the gaps between packets.",
@@ -112,8 +116,8 @@ pub static GROUP: Group<View> = Group {
             formula("std(gaps(bwd))").null(BWD)),
         f64("iat_bwd_median", Seconds, Core, |v| v.median(1 - v.fwd), "Median gap between consecutive backward packets.",
             formula("median(gaps(bwd))").null(BWD)),
-        f64("burstiness_index", NoUnit, Core, |v| v.all()?.variation(), "Standard deviation over mean of the gaps between packets.",
-            formula("std(gaps(all)) / mean(gaps(all))").null("fewer than two packets, or all at one time").source("coefficient of variation").from(0)),
+        split(Split::As(["burstiness_index_fwd", "burstiness_index_bwd"]), f64("burstiness_index", NoUnit, Core, |v| v.all()?.variation(), "Standard deviation over mean of the gaps between packets.",
+            formula("std(gaps(all)) / mean(gaps(all))").null("fewer than two packets, or all at one time").source("coefficient of variation").from(0))),
         f64("burstiness_index_fwd", NoUnit, Core, |v| v.fwd()?.variation(), "Standard deviation over mean of the gaps between forward packets.",
             formula("std(gaps(fwd)) / mean(gaps(fwd))").null("fewer than two forward packets, or all at one time").source("coefficient of variation").from(0)),
         f64("burstiness_index_bwd", NoUnit, Core, |v| v.bwd()?.variation(), "Standard deviation over mean of the gaps between backward packets.",

@@ -10,7 +10,7 @@ use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
 use super::leaves::Leaves;
 use super::values::{detected, hex, int, put, wire_text};
-use super::{FlowView, Group, Need, always, bool, formula, i64, private, str};
+use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
 use crate::protocols::tls::{
@@ -136,12 +136,12 @@ pub static GROUP: Group<View<'static>> = Group {
     features: &[
         always(bool("tls_detected", Core, |v| Some(v.detected), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one.",
             formula("a hello of TLS, DTLS or QUIC begins, or a stream or datagrams are made of records").source("RFC 8446 section 5.1"))),
-        i64("tls_version", NoUnit, Core, |v| Some(v.facts?.version()?.into()), "Version that the server chose; without a ServerHello, the highest that the client offered.",
-            formula("SH.supported_versions, else SH.legacy_version, else max(CH.supported_versions without GREASE), else CH.legacy_version").null(NO_HELLO).source("RFC 8446 section 4.2.1").range(0, 65535)),
+        split(Split::Both, i64("tls_version", NoUnit, Core, |v| Some(v.facts?.version()?.into()), "Version that the server chose; without a ServerHello, the highest that the client offered.",
+            formula("SH.supported_versions, else SH.legacy_version, else max(CH.supported_versions without GREASE), else CH.legacy_version").null(NO_HELLO).source("RFC 8446 section 4.2.1").range(0, 65535))),
         str("tls_version_str", Core, |v, o| write_version(v.facts?.version()?, o).ok(), "Name of tls_version: TLS 1.3, DTLS 1.2; of others, the number.",
             formula("name(tls_version), else its hexadecimal digits").null(NO_HELLO).source("IANA TLS parameters").text("name of a version")),
-        i64("tls_cipher_suite", NoUnit, Core, |v| Some(v.facts?.any_server_hello()?.cipher.into()), "Cipher suite that the server chose.",
-            formula("SH.cipher_suite").null(NO_SERVER).source("RFC 8446 section 4.1.3").range(0, 65535)),
+        split(Split::Both, i64("tls_cipher_suite", NoUnit, Core, |v| Some(v.facts?.any_server_hello()?.cipher.into()), "Cipher suite that the server chose.",
+            formula("SH.cipher_suite").null(NO_SERVER).source("RFC 8446 section 4.1.3").range(0, 65535))),
         i64("tls_cipher_count", Count, Core, |v| Some(int(v.hello()?.ciphers().len() as u64)), "Cipher suites in the ClientHello, GREASE included.",
             formula("count(CH.cipher_suites)").source("RFC 8446 section 4.1.2")),
         i64("tls_extension_count", Count, Core, |v| Some(int(v.hello()?.extensions().len() as u64)), "Extensions in the ClientHello, GREASE included.",
@@ -174,8 +174,8 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("CH has extension 41").source("RFC 8446 section 4.2.11")),
         bool("tls_early_data_ext", Core, |v| v.has(ext::EARLY_DATA), "Whether the ClientHello has the extension early_data.",
             formula("CH has extension 42").source("RFC 8446 section 4.2.10")),
-        i64("tls_key_exchange_group", NoUnit, Core, |v| Some(v.key_exchange()?.group?.into()), "Group of the key exchange that took place.",
-            formula("TLS 1.3: group of SH.key_share; before: ServerKeyExchange.named_curve, or the group of RFC 7919 with its prime").null("no such message, or static RSA, PSK, or a prime of its own").source("RFC 8446 section 4.2.8, RFC 8422 section 5.4, RFC 7919").range(0, 65535)),
+        split(Split::Both, i64("tls_key_exchange_group", NoUnit, Core, |v| Some(v.key_exchange()?.group?.into()), "Group of the key exchange that took place.",
+            formula("TLS 1.3: group of SH.key_share; before: ServerKeyExchange.named_curve, or the group of RFC 7919 with its prime").null("no such message, or static RSA, PSK, or a prime of its own").source("RFC 8446 section 4.2.8, RFC 8422 section 5.4, RFC 7919").range(0, 65535))),
         str("tls_key_exchange_group_name", Core, |v, o| group_name_of(v.key_exchange()?, o), "Its name; of Diffie-Hellman with a prime of its own, dhe and the bits of the prime.",
             formula("name(tls_key_exchange_group), else its hexadecimal digits; dhe and the bits of another prime").null("no such message, or static RSA or PSK").source("IANA TLS supported groups").text("name of a group")),
         i64("tls_key_exchange_length", Bits, Core, |v| Some(8 * i64::from(v.key_exchange()?.public_len)), "Bits of the server's public value as sent.",

@@ -1,8 +1,8 @@
 //! Rows: Arrow schema and record batches from the selected features.
 //!
-//! With `bidirectional_split` a flow has two rows, told apart by the column `direction`: the row `fwd` has nulls in
-//! the features of the backward direction (`..._bwd...`) and the row `bwd` in those of the forward one; what is about
-//! the whole flow is in both.
+//! With `bidirectional_split` a flow has two rows, told apart by the column `direction`: `fwd` is what the initiator sent, `bwd` what
+//! the responder sent. End points and counts are the direction's own, quantities of the whole flow are null, so that a sum over
+//! rows is the sum over flows; what says which flow it is stands in both ([`Split`](crate::features::Split)).
 
 mod selection;
 mod waiting;
@@ -135,8 +135,7 @@ impl RowPlan {
     pub fn never_null(&self) -> impl Iterator<Item = &'static str> {
         let zeros = self.missing == Missing::Zero;
         let plain = |d: Dtype| matches!(d, Dtype::F64 | Dtype::I64 | Dtype::Bool);
-        // A row of one direction has nulls for the other.
-        let always = move |f: &&FeatureInfo| (f.always && !(self.split && f.direction.is_some())) || zeros;
+        let always = move |f: &&FeatureInfo| zeros || if self.split { f.always_in_rows } else { f.always };
         self.features.iter().filter(move |f| plain(f.dtype)).filter(always).map(|f| f.name)
     }
 
@@ -160,7 +159,7 @@ impl RowPlan {
         ready: &mut dyn FnMut(&'static str),
     ) -> Result<RecordBatch, ArrowError> {
         let rows = flows.len() << u32::from(self.split);
-        let mut columns: Vec<_> = self.features.iter().map(|f| Column::new(f.dtype, f.direction, rows)).collect();
+        let mut columns: Vec<_> = self.features.iter().map(|f| Column::new(f.dtype, rows)).collect();
         for flows in flows.chunks(Block::ROWS >> u32::from(self.split)) {
             let block = Block::new(flows, self.split);
             scratch.start_block();

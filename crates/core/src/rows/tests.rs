@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow_array::RecordBatch;
 
 use super::*;
+use crate::features::InRows;
 use crate::features::tests::{connection, groups, row};
 use crate::flow::{FlowBase, FlowStore};
 use crate::packet::{Endpoint, FlowKey, Packet, PacketInfo, Scope};
@@ -187,17 +188,75 @@ fn a_split_flow_has_a_row_for_each_direction() {
     for at in [0, 38, 39] {
         let (f, b) = (row(&batch, 2 * at), row(&batch, 2 * at + 1));
         let of = |r: &BTreeMap<String, String>| {
-            ["direction", "total_packets", "packets_fwd", "packets_bwd", "iat_bwd_median", "src_ip"]
-                .map(|n| r[n].clone())
+            [
+                "direction",
+                "total_packets",
+                "packets_fwd",
+                "packets_bwd",
+                "iat_bwd_median",
+                "iat_median",
+                "src_ip",
+                "dst_port",
+            ]
+            .map(|n| r[n].clone())
         };
-        assert_eq!(of(&f), ["fwd", "7", "4", "-", "-", "10.0.0.1"]);
-        assert_eq!(of(&b), ["bwd", "7", "-", "3", "0.115", "10.0.0.1"]);
-        assert_eq!(f["flow_id"], b["flow_id"]);
+        assert_eq!(of(&f), ["fwd", "4", "4", "-", "-", "0.02", "10.0.0.1", "53"]);
+        assert_eq!(of(&b), ["bwd", "3", "-", "3", "0.115", "0.115", "10.0.0.2", "1000"]);
+        for same in ["flow_id", "start_time", "protocol", "end_reason", "tcp_complete_handshake"] {
+            assert_eq!(f[same], b[same]);
+        }
+        assert_eq!([&f, &b].map(|r| r["duration"].as_str()), ["-", "-"]);
     }
     let never_null: Vec<_> = RowPlan::new(&config).unwrap().never_null().collect();
-    assert!(never_null.contains(&"total_packets") && !never_null.contains(&"packets_fwd"));
+    assert!(never_null.contains(&"total_packets") && never_null.contains(&"start_time"));
+    assert!(!never_null.contains(&"packets_fwd") && !never_null.contains(&"duration"));
     for name in never_null {
         assert_eq!(batch.column_by_name(name).unwrap().null_count(), 0, "{name}");
+    }
+}
+
+#[test]
+fn sequences_of_a_split_flow_are_those_of_each_direction() {
+    let splt =
+        Config { bidirectional_split: true, include_splt: true, include_raw_sequences: true, ..Config::default() };
+    let whole = row(&build(&Config { bidirectional_split: false, ..splt.clone() }, &[connection()]), 0);
+    let split = build(&splt, &[connection()]);
+    let (f, b) = (row(&split, 0), row(&split, 1));
+    for name in ["size_sequence", "payload_sequence", "flags_sequence", "splt_ps"] {
+        let of = |want: &str| {
+            let sides = whole["splt_direction"].split(' ');
+            let values = whole[name].split(' ').zip(sides).filter(|(_, side)| *side == want).map(|(v, _)| v);
+            values.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((f[name].as_str(), b[name].as_str()), (of("0").as_str(), of("1").as_str()), "{name}");
+    }
+    assert_eq!(b["splt_piat_ms"].split(' ').next(), Some("0"));
+}
+
+/// A name that is not there, or another type, would be a column of nulls.
+#[test]
+fn what_a_direction_says_instead_is_a_feature_of_the_same_type() {
+    let one_way = vec![packet(0, 60, 40), packet(1, 60, 40)];
+    let elsewhere = ["mac", "tunnel", "entropy"];
+    for config in [Config::default(), Config { missing: Missing::Zero, ..Config::default() }] {
+        let config = Config { bidirectional_split: true, include_splt: true, ..config };
+        let batch = build(&config, &[connection(), one_way.clone()]);
+        for f in RowPlan::new(&config).unwrap().features() {
+            let column = batch.column_by_name(f.name).unwrap();
+            let known = |row: usize| column.is_valid(row);
+            match f.in_rows {
+                _ if config.missing == Missing::Zero => assert_eq!(column.null_count(), 0),
+                InRows::Neither => assert_eq!(column.null_count(), 4, "{}", f.name),
+                InRows::Both => assert_eq!(known(0), known(1), "{}", f.name),
+                InRows::Only(Direction::Fwd) => assert!(!known(1) && !known(3), "{}", f.name),
+                InRows::Only(Direction::Bwd) => assert!(!known(0) && !known(2), "{}", f.name),
+                // The packets have no more than lengths and flags.
+                InRows::Own if !elsewhere.contains(&f.group) => {
+                    assert!(known(0) && known(1), "{}", f.name);
+                }
+                InRows::Own => {}
+            }
+        }
     }
 }
 

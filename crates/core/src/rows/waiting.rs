@@ -39,7 +39,7 @@ impl RowPlan {
         let mut columns: Vec<(usize, Column)> = Vec::with_capacity(wanted.len());
         for (_, at) in &wanted {
             let info = self.features.get(*at);
-            columns.extend(info.map(|f| (*at, Column::new(f.dtype, f.direction, lines.len()))));
+            columns.extend(info.map(|f| (*at, Column::new(f.dtype, lines.len()))));
         }
         let copies = 1 + usize::from(self.split);
         let flows: Vec<_> = (0..lines.len()).step_by(copies).collect();
@@ -47,10 +47,13 @@ impl RowPlan {
             let values = flows.iter().map(|row| graph?.values(lines.is_valid(*row).then(|| lines.value(*row))?));
             let values: Vec<_> = values.collect();
             let views: Vec<_> = values.iter().map(|v| View(v.as_ref())).collect();
-            let block = Block::of_len(views.len(), self.split);
             for ((feature, _), (_, column)) in wanted.iter().zip(&mut columns) {
                 if let Some(feature) = GROUP.features.get(*feature) {
-                    column.append(&block, &views, 0, &feature.get, None);
+                    if self.split {
+                        column.append_halves(&views, GROUP.halves(feature), None);
+                    } else {
+                        column.append(&views, 0, &feature.get, None);
+                    }
                 }
             }
         }
