@@ -8,6 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use joyfuljay_io::database::{self, DatabaseOptions, DatabasePlace, IfExists};
 
 use crate::error::CliError;
+use crate::options::{number, whole};
 use crate::say;
 
 #[derive(Debug, Args)]
@@ -25,13 +26,13 @@ pub struct DatabaseArgs {
         PossibleValuesParser::new(IfExists::NAMES).try_map(|name| name.parse::<IfExists>()))]
     db_if_exists: IfExists,
     /// Rows of a batch, each of which is one transaction.
-    #[arg(long, value_name = "ROWS", default_value_t = DatabaseOptions::BATCH_ROWS)]
+    #[arg(long, value_name = "ROWS", default_value_t = DatabaseOptions::BATCH_ROWS, value_parser = whole(0, usize::MAX))]
     db_batch_size: usize,
     /// Take a run up again that was broken off, behind the rows that it has left: with the same captures and options.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = whole(0, i64::MAX))]
     db_resume: Option<i64>,
     /// How long to wait for others who hold the table or the database, or for a server that was lost.
-    #[arg(long, value_name = "SECONDS", default_value_t = DatabaseOptions::PATIENCE.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = DatabaseOptions::PATIENCE.as_secs_f64(), value_parser = number)]
     db_timeout: f64,
     /// Refuse a table that does not have all columns.
     #[arg(long)]
@@ -54,8 +55,8 @@ impl DatabaseArgs {
         };
         let place = DatabasePlace::Postgres(url.to_owned());
         if place.shows_password() {
-            say::line(
-                "warning: other users of this machine can see the password among the arguments: give it by PGPASSWORD or in ~/.pgpass",
+            say::warning(
+                "other users of this machine can see the password among the arguments: give it by PGPASSWORD or in ~/.pgpass",
             );
         }
         Ok(place)

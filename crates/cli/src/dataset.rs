@@ -5,6 +5,8 @@ use joyfuljay_core::config::ByteSize;
 use joyfuljay_io::dataset::DatasetOptions;
 use joyfuljay_io::sink::SinkOptions;
 
+use crate::options::whole;
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Dataset (-f parquet -o FOLDER)")]
 pub struct DatasetArgs {
@@ -13,7 +15,7 @@ pub struct DatasetArgs {
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     partition_by: Vec<String>,
     /// Rows of a file of the folder; then another is begun.
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "ROWS", value_parser = whole(1, u64::MAX))]
     rows_per_file: Option<u64>,
     /// Size of a file of the folder, such as 512MB; then another is begun.
     #[arg(long, value_name = "SIZE")]

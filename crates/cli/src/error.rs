@@ -3,6 +3,7 @@
 use std::io;
 
 use joyfuljay::ConfigError;
+use joyfuljay_core::features::Profile;
 use joyfuljay_io::save::SaveError;
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
@@ -41,7 +42,7 @@ impl CliError {
 }
 
 fn fail(message: &str, code: u8) -> u8 {
-    say::line(format_args!("error: {message}"));
+    say::error(message);
     code
 }
 
@@ -51,6 +52,13 @@ impl From<ConfigError> for CliError {
             ConfigError::NothingSelected => {
                 "no feature is selected: name at least one with --features GROUP or --feature NAME (see `jj features`)"
                     .into()
+            }
+            // Where no name is near, where there are some.
+            ConfigError::Unknown { kind: "feature group" | "feature" | "feature or group", nearest: None, .. } => {
+                format!("{e}; `jj features` lists them")
+            }
+            ConfigError::Unknown { kind: "profile", nearest: None, .. } => {
+                format!("{e}; there are {}", Profile::ALL.map(Profile::name).join(", "))
             }
             other => other.to_string(),
         })

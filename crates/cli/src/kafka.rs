@@ -8,6 +8,7 @@ use joyfuljay_core::config::ByteSize;
 use joyfuljay_io::sink::{MessageForm, OnFull, TopicOptions};
 
 use crate::error::CliError;
+use crate::options::{number, whole};
 use crate::say;
 
 /// Where messages go, and what they are.
@@ -27,7 +28,7 @@ pub struct KafkaArgs {
     #[arg(long, value_enum, value_name = "FORM", default_value_t = Form::Json)]
     kafka_format: Form,
     /// Rows of a message of arrow; otherwise the most messages of a request.
-    #[arg(long, value_name = "ROWS", default_value_t = TopicOptions::BATCH_SIZE as u32, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "ROWS", default_value_t = TopicOptions::BATCH_SIZE as u32, value_parser = whole(1, u32::MAX))]
     kafka_batch_size: u32,
     /// A property of librdkafka, such as compression.type=zstd, security.protocol=SASL_SSL or sasl.username=…. Not for passwords, as
     /// other users see arguments.
@@ -44,10 +45,10 @@ pub struct KafkaArgs {
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize(TopicOptions::SPOOL_BYTES))]
     kafka_spool_size: ByteSize,
     /// How long the start looks for brokers and topic. Without them jj extract fails, a live capture begins all the same; 0 does not look.
-    #[arg(long, value_name = "SECONDS", default_value_t = TopicOptions::START_TIMEOUT.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = TopicOptions::START_TIMEOUT.as_secs_f64(), value_parser = number)]
     kafka_start_timeout: f64,
     /// How long the end waits for acknowledgements. Rows without one are an error.
-    #[arg(long, value_name = "SECONDS", default_value_t = TopicOptions::CLOSE_TIMEOUT.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = TopicOptions::CLOSE_TIMEOUT.as_secs_f64(), value_parser = number)]
     kafka_close_timeout: f64,
 }
 
@@ -105,8 +106,8 @@ impl KafkaArgs {
                 CliError::Usage("--kafka-config takes KEY=VALUE, as in --kafka-config compression.type=zstd".into())
             })?;
             if name.contains("password") || name.contains("secret") {
-                say::line(format_args!(
-                    "warning: other users see {name} among the arguments: put it into --kafka-config-file, or a password into {PASSWORD}"
+                say::warning(format_args!(
+                    "other users see {name} among the arguments: put it into --kafka-config-file, or a password into {PASSWORD}"
                 ));
             }
             options.config.push((name.trim().to_owned(), value.trim().to_owned()));

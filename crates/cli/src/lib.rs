@@ -78,7 +78,13 @@ pub fn main_from(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
 
 /// The definition of the command, for completions and reference pages.
 pub fn command() -> clap::Command {
-    Jj::command()
+    Jj::command().mut_subcommands(|subcommand| {
+        subcommand.mut_args(|arg| {
+            // A negative number is a wrong number, and no unknown option.
+            let takes_number = options::is_number(&arg);
+            if takes_number { arg.allow_negative_numbers(true) } else { arg }
+        })
+    })
 }
 
 #[cfg(test)]
@@ -88,6 +94,25 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         command().debug_assert();
+    }
+
+    /// The words of Rust's parsers mean nothing to a user.
+    #[test]
+    fn numbers_are_refused_in_plain_words() {
+        let mut tried = 0;
+        for subcommand in command().get_subcommands() {
+            for arg in subcommand.get_arguments().filter(|arg| options::is_number(arg)) {
+                let option = format!("--{}", arg.get_long().unwrap());
+                for value in ["abc", "-3", "1e400", "99999999999999999999999", ""] {
+                    let parsed = command().try_get_matches_from(["jj", subcommand.get_name(), &option, value]);
+                    let said = parsed.unwrap_err().to_string();
+                    let plain = ["must be ", "required arguments were not provided", "a value is required"];
+                    assert!(plain.iter().any(|words| said.contains(words)), "{option} {value}: {said}");
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 100, "{tried}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Notify {
             let inner = Arc::clone(&self.0);
             let watch = move || inner.keep_alive(period);
             if let Err(e) = std::thread::Builder::new().name("jj-watchdog".into()).spawn(watch) {
-                say::line(format_args!("warning: the watchdog will not hear of us: no thread could be started: {e}"));
+                say::warning(format_args!("the watchdog will not hear of us: no thread could be started: {e}"));
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Options that set the configuration. Each argument's id is the key that it sets, and its help is that key's doc
 //! comment, so an option says the same here, in `--help` and on the reference page.
 
+use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -57,7 +59,7 @@ pub struct FeatureArgs {
     pub include_raw_sequences: bool,
     #[arg(long = "splt", help = help("include_splt"))]
     pub include_splt: bool,
-    #[arg(long = "max-sequence-length", value_name = "PACKETS", help = help("max_sequence_length"))]
+    #[arg(long = "max-sequence-length", value_parser = whole(0, u32::MAX), value_name = "PACKETS", help = help("max_sequence_length"))]
     pub max_sequence_length: Option<u32>,
     #[arg(long = "bidir-split", help = help("bidirectional_split"))]
     pub bidirectional_split: bool,
@@ -71,11 +73,11 @@ pub struct FeatureArgs {
 pub struct FlowArgs {
     #[arg(id = "bpf_filter", long = "filter", value_name = "EXPRESSION", help = help("bpf_filter"))]
     pub bpf_filter: Option<String>,
-    #[arg(long = "timeout", allow_negative_numbers = true, value_parser = number, value_name = "SECONDS", help = help("flow_timeout"))]
+    #[arg(long = "timeout", value_parser = number, value_name = "SECONDS", help = help("flow_timeout"))]
     pub flow_timeout: Option<f64>,
-    #[arg(long = "active-timeout", allow_negative_numbers = true, value_parser = number, value_name = "SECONDS", help = help("active_timeout"))]
+    #[arg(long = "active-timeout", value_parser = number, value_name = "SECONDS", help = help("active_timeout"))]
     pub active_timeout: Option<f64>,
-    #[arg(long = "max-flows", value_name = "FLOWS", help = help("max_concurrent_flows"))]
+    #[arg(long = "max-flows", value_parser = whole(0, u64::MAX), value_name = "FLOWS", help = help("max_concurrent_flows"))]
     pub max_concurrent_flows: Option<u64>,
     #[arg(long = "eviction", value_parser = one_of::<Eviction>(Eviction::NAMES), help = help("flow_eviction_strategy"))]
     pub flow_eviction_strategy: Option<Eviction>,
@@ -85,9 +87,9 @@ pub struct FlowArgs {
         help = "Neither FIN nor RST ends a flow (the NFStream definition)"
     )]
     pub no_fin_rst: bool,
-    #[arg(long = "sampling-rate", allow_negative_numbers = true, value_parser = number, value_name = "SHARE", help = help("sampling_rate"))]
+    #[arg(long = "sampling-rate", value_parser = number, value_name = "SHARE", help = help("sampling_rate"))]
     pub sampling_rate: Option<f64>,
-    #[arg(long = "sampling-seed", value_name = "NUMBER", help = help("sampling_seed"))]
+    #[arg(long = "sampling-seed", value_parser = whole(0, u64::MAX), value_name = "NUMBER", help = help("sampling_seed"))]
     pub sampling_seed: Option<u64>,
 }
 
@@ -95,13 +97,33 @@ pub struct FlowArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Run")]
 pub struct RunArgs {
-    #[arg(short = 'w', long = "workers", value_name = "THREADS", help = help("num_workers"))]
+    #[arg(short = 'w', long = "workers", value_parser = whole(0, u32::MAX), value_name = "THREADS", help = help("num_workers"))]
     pub num_workers: Option<u32>,
 }
 
 /// A number, refused in words of ours.
-fn number(text: &str) -> Result<f64, String> {
+pub fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "must be a number".to_owned())
+}
+
+/// A whole number of a range, refused in the words of the configuration.
+pub fn whole<T>(min: T, max: T) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    move |text| match (text.parse(), text.parse::<i128>()) {
+        (Ok(n), _) if n >= min && n <= max => Ok(n),
+        (Err(_), Err(_)) => Err("must be a whole number".to_owned()),
+        _ => Err(format!("must be from {min} to {max}")),
+    }
+}
+
+/// Whether an argument is a number.
+pub fn is_number(arg: &Arg) -> bool {
+    fn is<T: Clone + Send + Sync + 'static>(arg: &Arg) -> bool {
+        arg.get_value_parser().type_id() == TypeId::of::<T>()
+    }
+    is::<f64>(arg) || is::<u16>(arg) || is::<u32>(arg) || is::<u64>(arg) || is::<usize>(arg) || is::<i64>(arg)
 }
 
 /// One of the names of an enumeration.
@@ -148,6 +170,26 @@ pub fn check_inputs(inputs: &[PathBuf]) -> Result<(), CliError> {
     let is_typed = inputs.iter().any(|input| input.as_os_str() == "-") && std::io::stdin().is_terminal();
     let why = "standard input is a terminal, and a capture is binary: pipe one in, as in `tcpdump -w - | jj extract -`";
     if is_typed { Err(CliError::Usage(why.into())) } else { Ok(()) }
+}
+
+/// All options of the configuration.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    base: BaseArgs,
+    #[command(flatten)]
+    features: FeatureArgs,
+    #[command(flatten)]
+    flows: FlowArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl ConfigArgs {
+    /// The configuration.
+    pub fn config(&self) -> Result<Config, CliError> {
+        configuration(&self.base, &self.features, &self.flows, &self.run)
+    }
 }
 
 /// Defaults, then the file, then options, then `--set`; validated.
@@ -246,7 +288,7 @@ fn set_keys(config: Config, pairs: &[String]) -> Result<Config, CliError> {
         }
         // Each pair is judged by itself, so that the error names it.
         serde_json::from_value::<Config>(value.clone())
-            .map_err(|e| usage(format!("--set {pair}: {e}; {} takes {}", key.name, key.kind)))?;
+            .map_err(|e| usage(format!("--set {pair}: {}", key.refusal(&e.to_string()))))?;
     }
     serde_json::from_value(value).map_err(|e| usage(e.to_string()))
 }
@@ -327,7 +369,7 @@ mod tests {
     fn a_key_that_cannot_be_set_says_why() {
         assert!(message(with_set(&["burst_treshold_ms=2"]).unwrap_err()).contains("'burst_threshold_ms'"));
         assert!(message(with_set(&["timeout=30"]).unwrap_err()).contains("--timeout sets is the key flow_timeout"));
-        assert!(message(with_set(&["flow_timeout=long"]).unwrap_err()).contains("takes number"));
+        assert!(message(with_set(&["flow_timeout=long"]).unwrap_err()).ends_with("must be a number"));
         assert!(message(with_set(&["flow_timeout"]).unwrap_err()).contains("KEY=VALUE"));
     }
 }

@@ -1,6 +1,6 @@
 //! Text on standard output: in one piece, and without a panic when the reader has gone (`jj features | head`).
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::CliError;
@@ -55,6 +55,50 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// Columns of standard output, where that is a terminal that says so.
+pub fn terminal_width() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        let out = std::io::stdout();
+        let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Pairs of a name and its text; the texts are one below the other, and break between words before this width.
+pub fn pairs(rows: &[(String, String)], width: usize) -> String {
+    /// Narrower columns of text are harder to read than long lines.
+    const LEAST: usize = 24;
+
+    let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) + 2;
+    let room = width.saturating_sub(names).max(LEAST);
+    let mut text = String::new();
+    for (name, said) in rows {
+        let mut line = format!("{name}{}", " ".repeat(names.saturating_sub(name.chars().count())));
+        let mut used = 0;
+        for word in said.split(' ') {
+            let len = word.chars().count();
+            if used > 0 && used + 1 + len > room {
+                text.push_str(line.trim_end());
+                text.push('\n');
+                line = " ".repeat(names);
+                used = 0;
+            }
+            if used > 0 {
+                line.push(' ');
+                used += 1;
+            }
+            line.push_str(word);
+            used += len;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// A CSV field, quoted where RFC 4180 asks for it.
 pub fn csv_field(s: &str) -> String {
     if s.contains([',', '"', '\n', '\r']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.to_owned() }
@@ -68,6 +112,13 @@ mod tests {
     fn columns_are_aligned_and_lines_not_padded() {
         let rows = [vec!["a".into(), "b".into()], vec!["long".into(), "".into()]];
         assert_eq!(table(&rows), "a     b\nlong\n");
+    }
+
+    #[test]
+    fn texts_break_between_words() {
+        let rows = [("a".to_owned(), "one two three four five six".to_owned()), ("long".into(), "x".repeat(40))];
+        let text = pairs(&rows, 30);
+        assert_eq!(text, format!("a     one two three four five\n      six\nlong  {}\n", "x".repeat(40)));
     }
 
     #[test]

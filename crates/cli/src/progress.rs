@@ -40,7 +40,7 @@ impl Bar {
             n => format!(", file {} of {n}", (p.position.files_done + 1).min(n)),
         };
         bar.set_message(format!(
-            "{} packets, {} packets/s, {} flows{files}",
+            "{} packets ({}/s), {} flows{files}",
             human::count(p.stats.frames),
             human::scaled(rate),
             human::count(p.stats.flows_created),
@@ -91,10 +91,11 @@ impl ClockNote {
 }
 
 fn style(total_known: bool) -> ProgressStyle {
+    // One line: of the message, what a narrow terminal has no room for is left out. Bytes as the summary counts them.
     let template = if total_known {
-        "{bar:24} {percent:>3}% {bytes}/{total_bytes} {binary_bytes_per_sec}, {msg}, {eta} left"
+        "{bar:12} {percent:>3}% of {decimal_total_bytes}, {eta} left, {wide_msg}"
     } else {
-        "{spinner} {bytes} {binary_bytes_per_sec}, {msg}"
+        "{spinner} {decimal_bytes} ({decimal_bytes_per_sec}), {wide_msg}"
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

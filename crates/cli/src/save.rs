@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use joyfuljay_core::config::ByteSize;
 use joyfuljay_io::save::{CaptureWriter, Rotation, SaveError};
 
+use crate::options::whole;
+
 /// The writer of frames that are kept, if any are, and whether it may lose some.
 pub type Saving = Option<(CaptureWriter, bool)>;
 
@@ -22,7 +24,7 @@ pub struct SaveArgs {
     #[arg(long, value_name = "SIZE", requires = "save_pcap")]
     pub save_pcap_size: Option<ByteSize>,
     /// Begin another file at every multiple of so many seconds, counted in UTC; a quiet one is closed all the same.
-    #[arg(long, value_name = "SECONDS", requires = "save_pcap", value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
+    #[arg(long, value_name = "SECONDS", requires = "save_pcap", value_parser = whole(1, MAX_SECONDS))]
     pub save_pcap_seconds: Option<u64>,
     /// What to do when packets cannot be written, as the disk is full: stop with an error, or lose them (counted) and go on.
     #[arg(long, value_enum, value_name = "WHAT", requires = "save_pcap", default_value_t = OnError::Stop)]

@@ -5,11 +5,67 @@
 //! escaped, so that no name moves the cursor of a terminal or begins a line of its own.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+
+use clap::builder::styling::{AnsiColor, Style};
 
 /// One line of any text, control characters escaped.
 pub fn line(text: impl Display) {
     text_as_is(&format!("{}\n", printable(&text.to_string())));
+}
+
+/// Why something was not done.
+pub fn error(text: impl Display) {
+    labelled("error:", AnsiColor::Red.on_default().bold(), text);
+}
+
+/// What went another way than it should.
+pub fn warning(text: impl Display) {
+    labelled("warning:", AnsiColor::Yellow.on_default().bold(), text);
+}
+
+/// What is good to know.
+pub fn note(text: impl Display) {
+    labelled("note:", Style::new().bold(), text);
+}
+
+/// A line with a label in front, which a terminal shows as clap's own errors have it.
+fn labelled(label: &str, style: Style, text: impl Display) {
+    let text = printable(&without_codes(&text.to_string()));
+    if is_coloured() {
+        text_as_is(&format!("{style}{label}{style:#} {text}\n"));
+    } else {
+        text_as_is(&format!("{label} {text}\n"));
+    }
+}
+
+/// The text without the numbers of errors, which the standard library puts behind their words: `(os error 2)`.
+fn without_codes(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((code, rest)) if code.bytes().all(|b| b.is_ascii_digit()) => out.push_str(rest),
+            _ => out.extend([" (os error ", part]),
+        }
+    }
+    out
+}
+
+/// Whether colours are wanted on standard error: by the rules that clap goes by (no-color.org, bixense.com/clicolors).
+fn is_coloured() -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let is = |name: &str, value: &str| set(name).is_some_and(|found| found == value);
+    if set("NO_COLOR").is_some() {
+        return false;
+    }
+    if set("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        return true;
+    }
+    std::io::stderr().is_terminal()
+        && !is("CLICOLOR", "0")
+        && !is("TERM", "dumb")
+        && (cfg!(windows) || set("TERM").is_some())
 }
 
 /// Text that is safe already: JSON, or lines whose names went through [`printable`].
@@ -34,6 +90,14 @@ pub fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_have_words_and_no_numbers() {
+        let said = |text| without_codes(text);
+        assert_eq!(said("a: No such file or directory (os error 2)"), "a: No such file or directory");
+        assert_eq!(said("x (os error 13), y (os error 2) z"), "x, y z");
+        assert_eq!(said("(os error of mine) (os error x)"), "(os error of mine) (os error x)");
+    }
 
     #[test]
     fn controls_are_escaped_and_letters_stay() {

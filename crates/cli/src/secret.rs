@@ -36,8 +36,8 @@ impl TokenArgs {
             return Token::new(&line).map(Some).map_err(|e| usage(&path.display().to_string(), e));
         }
         if let Some(token) = self.token.as_deref().or(in_address) {
-            say::line(format_args!(
-                "warning: other users of this machine see a token on the command line: --token-file and {VARIABLE} hide it"
+            say::warning(format_args!(
+                "other users of this machine see a token on the command line: --token-file and {VARIABLE} hide it"
             ));
             return Token::new(token).map(Some).map_err(|e| usage("--token", e));
         }

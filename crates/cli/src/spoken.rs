@@ -34,7 +34,7 @@ impl SourceLayer for Spoken {
         let (said, kept) =
             self.source.take_warnings().into_iter().partition(|w: &SourceWarning| w.trouble == Trouble::Interface);
         for warning in Vec::from_iter::<Vec<SourceWarning>>(said) {
-            self.bar.suspend(|| say::line(format_args!("warning: {warning}")));
+            self.bar.suspend(|| say::warning(warning));
         }
         kept
     }

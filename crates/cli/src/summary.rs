@@ -166,10 +166,10 @@ pub fn print_warnings(s: &Summary, all: bool) {
     // What concerns all rows comes first, and always.
     let shown = if all { usize::MAX } else { FEW + s.stats.remarks().len() };
     for warning in s.messages().take(shown) {
-        say::line(format_args!("warning: {warning}"));
+        say::warning(warning);
     }
     if s.warnings.len() > FEW && !all {
-        say::line(format_args!("warning: {} more (-v shows all)", s.warnings.len() - FEW));
+        say::warning(format_args!("{} more (-v shows all)", s.warnings.len() - FEW));
     }
 }
 

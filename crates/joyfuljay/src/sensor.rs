@@ -1,5 +1,6 @@
 //! What a sensor serves: interfaces, captures or a pipe, by their names.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use joyfuljay_capture::filter::Filter;
@@ -60,6 +61,15 @@ impl Sensor {
         if interfaces > 0 {
             let problem = "a sensor serves interfaces or captures, not both".into();
             return Err(SourceError::Interface { name: self.inputs.join(", "), problem }.into());
+        }
+        let nowhere = |name: &&String| *name != "-" && !name.contains(['*', '?', '[']) && !Path::new(name).exists();
+        if let Some(name) = self.inputs.iter().find(nowhere) {
+            let there: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
+            let problem = format!(
+                "there is no such interface and no such file; interfaces are {}, and `any` for all",
+                there.join(", ")
+            );
+            return Err(SourceError::Interface { name: name.clone(), problem }.into());
         }
         let source = CaptureSet::open(&self.inputs, &CaptureOptions::default())?;
         if source.has_streams() {

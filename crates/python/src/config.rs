@@ -52,15 +52,9 @@ fn wrong_value(name: &str, value: &Value, error: &str) -> String {
         Value::Bool(false) => "False".to_owned(),
         other => other.to_string(),
     };
-    // What our own types say is for people; what the parser says of its types is not.
-    let of_parser = ["invalid type", "invalid value", "unknown variant"].iter().any(|begin| error.starts_with(begin));
-    let said = match Key::find(name).map(|key| key.kind).filter(|_| of_parser) {
-        Some(Kind::Bool) => "must be True or False".to_owned(),
-        Some(Kind::Number) => "must be a number".to_owned(),
-        Some(Kind::Whole) => "must be a whole number, and not negative".to_owned(),
-        Some(Kind::Text) => "must be text".to_owned(),
-        Some(Kind::Names) => "must be a list of names".to_owned(),
-        Some(kind @ (Kind::Size | Kind::OneOf(_))) => format!("must be {kind}"),
+    let said = match Key::find(name).map(|key| (key.kind, key.refusal(error))) {
+        Some((Kind::Bool, _)) => "must be True or False".to_owned(),
+        Some((_, said)) => said,
         None => error.to_owned(),
     };
     format!("{name} = {shown}: {said}")

@@ -29,7 +29,8 @@ impl SensorUrl {
     /// When it is none. The message does not repeat it, as there may be a token in it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let form = || "the form is jj://HOST:PORT?tls=1".to_owned();
-        let (scheme, rest) = text.split_once("://").ok_or_else(form)?;
+        let (scheme, rest) =
+            text.split_once("://").ok_or_else(|| format!("this is no address of a sensor: {}", form()))?;
         let mut tls = match scheme.to_ascii_lowercase().as_str() {
             "jj" => false,
             "jjs" => true,

@@ -12,10 +12,10 @@ use joyfuljay_remote::client::{ClientOptions, RemoteSource};
 use joyfuljay_remote::url::SensorUrl;
 
 use super::output::{Lifetime, Output, OutputArgs};
-use super::running::{self, Concluded, HowArgs, MetricsArgs};
+use super::running::{self, Concluded, HowArgs};
 use crate::error::CliError;
 use crate::notify::Notify;
-use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::options::{ConfigArgs, number};
 use crate::save::{SaveArgs, Saving};
 use crate::say;
 use crate::secret::TokenArgs;
@@ -43,24 +43,16 @@ pub struct Connect {
     #[command(flatten)]
     save: SaveArgs,
     #[command(flatten)]
-    base: BaseArgs,
-    #[command(flatten)]
-    features: FeatureArgs,
-    #[command(flatten)]
-    flows: FlowArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    config: ConfigArgs,
     #[command(flatten)]
     how: HowArgs,
-    #[command(flatten)]
-    metrics: MetricsArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 struct LinkArgs {
     /// End after so many seconds.
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, value_name = "SECONDS", value_parser = number)]
     duration: Option<f64>,
     /// Trust certificates that these authorities (PEM) signed, instead of the system's.
     #[arg(long, value_name = "FILE")]
@@ -78,10 +70,10 @@ struct LinkArgs {
     #[arg(long)]
     wait: bool,
     /// Fail when the sensor has been away for so long; without, it is waited for.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = number)]
     give_up: Option<f64>,
     /// How often to say that we are there; an end that was not heard for twice as long is taken for gone.
-    #[arg(long, value_name = "SECONDS", default_value_t = joyfuljay_remote::KEEPALIVE.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = joyfuljay_remote::KEEPALIVE.as_secs_f64(), value_parser = number)]
     keepalive: f64,
 }
 
@@ -91,7 +83,7 @@ type Opened = (Box<dyn PacketSource>, Box<dyn RowSink>, Saving);
 impl Connect {
     pub fn run(self) -> Result<(), CliError> {
         let url = SensorUrl::parse(&self.url).map_err(CliError::Usage)?;
-        let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let config = self.config.config()?;
         let output = self.output.resolve(Lifetime::Lasts)?;
         let mut client = ClientOptions::new(self.token.given_or_typed(url.token.as_deref())?);
         self.link.set(&url, &mut client)?;
@@ -100,7 +92,7 @@ impl Connect {
         let pipeline = Pipeline::new(config)?.with_control(control.clone());
         let interrupt = running::watch(control.clone())?;
         interrupt.reopens(lasting.clone());
-        let (mut pipeline, server, bar) = self.how.begin(pipeline, &self.metrics)?;
+        let (mut pipeline, server, bar) = self.how.begin(pipeline)?;
         client.metrics = pipeline.metrics();
         let shown = bar.clone();
         let notify = Notify::from_environment(lasting.clone());
@@ -114,7 +106,7 @@ impl Connect {
         let result = match self.open(&mut pipeline, &url, &client, &lasting, &output) {
             Ok((source, sink, saving)) => {
                 for note in pipeline.plan().notes().iter().filter(|note| !said.contains(note)) {
-                    say::line(format_args!("note: {note}"));
+                    say::note(note);
                 }
                 interrupt.enter(Phase::Stream);
                 pipeline = self.how.opened(pipeline, saving);
@@ -129,7 +121,7 @@ impl Connect {
         };
         notify.stopping();
         bar.finish();
-        self.how.conclude(Concluded { result, server, metrics: &self.metrics, interrupt: &interrupt, output: &output })
+        self.how.conclude(Concluded { result, server, interrupt: &interrupt, output: &output })
     }
 
     /// Input and output; where they cannot be had, the metrics are told.
@@ -169,12 +161,12 @@ impl LinkArgs {
             return Err(CliError::Usage("options for TLS and an address without it: add ?tls=1 to the address".into()));
         }
         if self.tls_insecure {
-            say::line(
-                "warning: --tls-insecure: the sensor's certificate is not looked at; anyone in between can read the token and the packets",
+            say::warning(
+                "--tls-insecure: the sensor's certificate is not looked at; anyone in between can read the token and the packets",
             );
         }
         if !url.tls && !is_this_machine(&url.host) {
-            say::line("warning: without TLS (?tls=1) the token and the packets can be read by anyone on the way");
+            say::warning("without TLS (?tls=1) the token and the packets can be read by anyone on the way");
         }
         client.keepalive = running::duration("--keepalive", self.keepalive)?;
         client.duration = self.duration.map(|seconds| running::duration("--duration", seconds)).transpose()?;

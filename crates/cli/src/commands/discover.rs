@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::running;
 use crate::error::CliError;
+use crate::options::number;
 use crate::{out, say};
 
 /// Sensors of the local network that announce themselves (jj serve --announce).
@@ -15,7 +16,7 @@ use crate::{out, say};
 )]
 pub struct Discover {
     /// How long to look for them.
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = number)]
     timeout: f64,
     /// An array of objects instead of lines.
     #[arg(long)]

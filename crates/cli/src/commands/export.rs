@@ -12,6 +12,7 @@ use joyfuljay_monitoring::rules::{
 };
 
 use crate::error::CliError;
+use crate::options::number;
 use crate::out;
 
 /// Write the Grafana dashboard of JoyfulJay's metrics (JSON).
@@ -45,19 +46,19 @@ pub struct Alerts {
     #[command(flatten)]
     output: OutputArgs,
     /// Alert on more errors per second than this, of any stage.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = RulesOptions::default().error_threshold)]
+    #[arg(long, value_name = "N", value_parser = number, default_value_t = RulesOptions::default().error_threshold)]
     error_threshold: f64,
     /// Alert on a run that gets no more packets per second than this.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = RulesOptions::default().packet_rate_threshold)]
+    #[arg(long, value_name = "N", value_parser = number, default_value_t = RulesOptions::default().packet_rate_threshold)]
     packet_rate_threshold: f64,
     /// Alert on more open flows than this, where the flow table has no bound.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = RulesOptions::default().active_flows_threshold)]
+    #[arg(long, value_name = "N", value_parser = number, default_value_t = RulesOptions::default().active_flows_threshold)]
     active_flows_threshold: f64,
     /// Alert on a bounded flow table that is fuller than this share of it, 0 to 1.
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, default_value_t = RulesOptions::default().active_flows_ratio)]
+    #[arg(long, value_name = "SHARE", value_parser = number, default_value_t = RulesOptions::default().active_flows_ratio)]
     active_flows_ratio: f64,
     /// Alert on a live or remote source that is more seconds behind than this.
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, default_value_t = RulesOptions::default().lag_threshold)]
+    #[arg(long, value_name = "SECONDS", value_parser = number, default_value_t = RulesOptions::default().lag_threshold)]
     lag_threshold: f64,
     /// The prefix of the metrics' names, as the process that is watched has it; '' for none.
     #[arg(long, value_name = "NAME", default_value_t = RulesOptions::default().namespace)]

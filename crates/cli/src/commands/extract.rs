@@ -11,9 +11,9 @@ use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource, SliceSource};
 
 use super::output::{Lifetime, Output, OutputArgs};
-use super::running::{self, Concluded, HowArgs, MetricsArgs};
+use super::running::{self, Concluded, HowArgs};
 use crate::error::CliError;
-use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::options::{self, ConfigArgs};
 use crate::progress::ClockNote;
 use crate::save::{SaveArgs, Saving};
 use crate::say;
@@ -38,21 +38,13 @@ pub struct Extract {
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
-    base: BaseArgs,
-    #[command(flatten)]
-    features: FeatureArgs,
-    #[command(flatten)]
-    flows: FlowArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    config: ConfigArgs,
     #[command(flatten)]
     save: SaveArgs,
     #[command(flatten)]
     how: HowArgs,
     #[command(flatten)]
     find: FindArgs,
-    #[command(flatten)]
-    metrics: MetricsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -76,12 +68,12 @@ struct FindArgs {
 impl Extract {
     pub fn run(self) -> Result<(), CliError> {
         options::check_inputs(&self.inputs)?;
-        let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let config = self.config.config()?;
         let output = self.output.resolve(Lifetime::Ends)?;
         let control = RunControl::new();
         let pipeline = Pipeline::new(config)?.with_control(control.clone());
         let interrupt = running::watch(control)?;
-        let (mut pipeline, server, bar) = self.how.begin(pipeline, &self.metrics)?;
+        let (mut pipeline, server, bar) = self.how.begin(pipeline)?;
         let shown = bar.clone();
         let mut clock = ClockNote::new(!self.how.quiet);
         let named_pipe = interrupt.clone();
@@ -97,7 +89,7 @@ impl Extract {
         let result = match self.open(&mut pipeline, &output) {
             Ok((source, sink, saving)) => {
                 for note in pipeline.plan().notes().iter().filter(|note| !said.contains(note)) {
-                    say::line(format_args!("note: {note}"));
+                    say::note(note);
                 }
                 interrupt.enter(match source.has_streams() {
                     true if self.inputs.iter().any(|input| input.as_os_str() == "-") => Phase::Stream,
@@ -111,7 +103,7 @@ impl Extract {
         };
         // Off the screen before anything else is said, also an error.
         bar.finish();
-        self.how.conclude(Concluded { result, server, metrics: &self.metrics, interrupt: &interrupt, output: &output })
+        self.how.conclude(Concluded { result, server, interrupt: &interrupt, output: &output })
     }
 }
 

@@ -49,8 +49,11 @@ impl Features {
         }
         features.retain(|f| profile.is_none_or(|p| f.profile <= p));
         match self.format {
-            Form::Table if !self.names.is_empty() => out::print(&cards(&features)),
-            Form::Table => out::print(&table(&features)),
+            Form::Table if !self.names.is_empty() => out::print(&cards(&features, out::terminal_width())),
+            Form::Table => out::print(&match out::terminal_width() {
+                Some(width) => list(&features, width),
+                None => table(&features),
+            }),
             Form::Json => out::print_json(&features.iter().map(feature_json).collect()),
             Form::Csv => out::print(&csv(&features)),
             Form::Markdown => out::print(&markdown(&features)),
@@ -79,16 +82,33 @@ fn table(features: &[FeatureInfo]) -> String {
     out::table(&rows)
 }
 
-/// All that is said of each, one below the other, and the words of their formulas.
-fn cards(features: &[FeatureInfo]) -> String {
+/// The same for a terminal: group by group, within its width.
+fn list(features: &[FeatureInfo], width: usize) -> String {
+    let mut text = String::new();
+    for group in GROUPS {
+        let of_group = features.iter().filter(|f| f.group == group.id());
+        let kind = |f: &FeatureInfo| format!("{} {}", f.dtype.name(), f.unit.name()).trim_end().to_owned();
+        let said = |f: &FeatureInfo| format!("{} ({}; {})", f.doc.trim_end_matches('.'), kind(f), f.profile.name());
+        let rows: Vec<_> = of_group.map(|f| (format!("  {}", f.name), said(f))).collect();
+        if !rows.is_empty() {
+            text.push_str(&format!("{}\n{}\n", group.id(), out::pairs(&rows, width)));
+        }
+    }
+    text.push_str("`jj features NAME` tells all of a feature or a group.\n");
+    text
+}
+
+/// All that is said of each, one below the other, and the words of their formulas; within the width of a terminal.
+fn cards(features: &[FeatureInfo], width: Option<usize>) -> String {
+    let width = width.unwrap_or(usize::MAX);
     let mut text = String::new();
     for f in features {
         let said = f.described().into_iter().filter(|(key, text)| *key != "name" && !text.is_empty());
-        let rows: Vec<_> = said.map(|(key, text)| vec![format!("  {key}"), text.into_owned()]).collect();
-        text.push_str(&format!("{}\n{}\n", f.name, out::table(&rows)));
+        let rows: Vec<_> = said.map(|(key, text)| (format!("  {key}"), text.into_owned())).collect();
+        text.push_str(&format!("{}\n{}\n", f.name, out::pairs(&rows, width)));
     }
-    let rows: Vec<_> = NOTATION.iter().map(|(word, means)| vec![format!("  {word}"), (*means).to_owned()]).collect();
-    text.push_str(&format!("In formulas\n{}", out::table(&rows)));
+    let rows: Vec<_> = NOTATION.iter().map(|(word, means)| (format!("  {word}"), (*means).to_owned())).collect();
+    text.push_str(&format!("In formulas\n{}", out::pairs(&rows, width)));
     text
 }
 
@@ -111,4 +131,18 @@ fn markdown(features: &[FeatureInfo]) -> String {
         text.push_str(&format!("| {} |\n", cells(f).map(|c| c.replace('|', "\\|")).join(" | ")));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_of_80_columns_has_no_longer_line() {
+        let all: Vec<_> = features::all().collect();
+        let text = list(&all, 80) + &cards(&all, Some(80));
+        let broken = |line: &&str| line.chars().count() > 80 && line.trim_start().contains("  ");
+        assert_eq!(text.lines().filter(broken).collect::<Vec<_>>(), [""; 0]);
+        assert!(all.iter().all(|f| text.contains(f.name)));
+    }
 }

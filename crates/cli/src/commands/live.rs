@@ -13,10 +13,10 @@ use joyfuljay_io::source::PacketSource;
 use joyfuljay_monitoring::ServerHandle;
 
 use super::output::{LastingArgs, Lifetime, Output, OutputArgs};
-use super::running::{self, Concluded, HowArgs, MetricsArgs};
+use super::running::{self, Concluded, HowArgs};
 use crate::error::CliError;
 use crate::notify::Notify;
-use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::options::{ConfigArgs, number, whole};
 use crate::save::{SaveArgs, Saving};
 use crate::say;
 use crate::signals::Phase;
@@ -48,37 +48,29 @@ pub struct Live {
     #[command(flatten)]
     save: SaveArgs,
     #[command(flatten)]
-    base: BaseArgs,
-    #[command(flatten)]
-    features: FeatureArgs,
-    #[command(flatten)]
-    flows: FlowArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    config: ConfigArgs,
     #[command(flatten)]
     how: HowArgs,
-    #[command(flatten)]
-    metrics: MetricsArgs,
 }
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Capture")]
 pub(super) struct CaptureArgs {
     /// End after so many seconds.
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, value_name = "SECONDS", value_parser = number)]
     duration: Option<f64>,
     /// Keep so many bytes of each frame; 0 keeps all.
-    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = whole(0, u32::MAX))]
     snaplen: u32,
     /// See only what is for this host.
     #[arg(long)]
     no_promiscuous: bool,
     /// Memory for frames that wait to be read, in MiB, for each interface.
-    #[arg(long, value_name = "MIB", default_value_t = LiveOptions::RING_BYTES >> 20)]
+    #[arg(long, value_name = "MIB", default_value_t = LiveOptions::RING_BYTES >> 20, value_parser = whole(0, u64::MAX))]
     ring_size: u64,
     /// Only packets of the process of this number, by its sockets. What is opened and closed within a tenth of a second, ICMP and
     /// later fragments are not seen.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "process")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "process", value_parser = whole(0, u32::MAX))]
     pid: Option<u32>,
     /// Only packets of all processes of this name, as ps -o comm shows it.
     #[arg(long, value_name = "NAME")]
@@ -116,7 +108,7 @@ type Opened = (Box<dyn PacketSource>, Box<dyn RowSink>, Saving);
 impl Live {
     pub fn run(self) -> Result<(), CliError> {
         let options = self.capture.options()?;
-        let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let config = self.config.config()?;
         let output = self.output.resolve(Lifetime::Lasts)?;
         if self.check {
             return self.say_what_is_missing(&options, &output);
@@ -127,7 +119,7 @@ impl Live {
         pipeline.turn_to_stream()?;
         let interrupt = running::watch(control.clone())?;
         interrupt.reopens(lasting.clone());
-        let (mut pipeline, server, bar) = self.how.begin(pipeline, &self.metrics)?;
+        let (mut pipeline, server, bar) = self.how.begin(pipeline)?;
         let shown = bar.clone();
         let notify = Notify::from_environment(lasting.clone());
         let progressing = notify.clone();
@@ -154,7 +146,7 @@ impl Live {
         };
         notify.stopping();
         bar.finish();
-        self.how.conclude(Concluded { result, server, metrics: &self.metrics, interrupt: &interrupt, output: &output })
+        self.how.conclude(Concluded { result, server, interrupt: &interrupt, output: &output })
     }
 
     /// Input and output; where they cannot be had, the metrics are told.

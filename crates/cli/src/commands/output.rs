@@ -22,7 +22,7 @@ use crate::database::DatabaseArgs;
 use crate::dataset::DatasetArgs;
 use crate::error::CliError;
 use crate::kafka::KafkaArgs;
-use crate::options::Offered;
+use crate::options::{Offered, whole};
 use crate::save::{MAX_SECONDS, OnError};
 use crate::{out, say};
 
@@ -54,7 +54,7 @@ pub(super) struct OutputArgs {
 pub(super) struct LastingArgs {
     /// Write rows into several files, NAME-TIME-NUMBER, and begin another one at every multiple of so many seconds, counted in UTC;
     /// a quiet one is closed all the same.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=MAX_SECONDS))]
+    #[arg(long, value_name = "SECONDS", value_parser = whole(1, MAX_SECONDS))]
     output_seconds: Option<u64>,
     /// The same, before a file of text has more bytes than this (100MB, 1GiB), or when a columnar one has.
     #[arg(long, value_name = "SIZE")]
@@ -314,7 +314,7 @@ impl Output {
             (Self::Folder(folder, options), lasting) => {
                 let (sink, notes) = dataset::open(folder, schema, options)?;
                 for note in notes {
-                    say::line(format_args!("note: {note}"));
+                    say::note(note);
                 }
                 Ok(around(lasting, sink))
             }
@@ -324,7 +324,7 @@ impl Output {
                 options.origin = origin;
                 let (sink, handle) = database::open(place, schema, &options)?;
                 for note in handle.notes() {
-                    say::line(format_args!("note: {note}"));
+                    say::note(note);
                 }
                 let _ = run.set(handle);
                 Ok(around(lasting, sink))

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::features::feature_json;
 use crate::error::CliError;
-use crate::out;
 use crate::summary::plural;
+use crate::{out, say};
 
 /// Named sets of features: list them, show one, or check a file of rows against one.
 #[derive(Debug, Args)]
@@ -112,7 +112,7 @@ fn validate(file: &Path, profile: Option<&str>) -> Result<(), CliError> {
         let of = profile.map(|p| format!(", {} is complete", p.name())).unwrap_or_default();
         return out::print(&format!("{}: {} are known{of}\n", file.display(), plural(names.len() as u64, "column")));
     }
-    out::print(&problems.iter().map(|p| format!("{p}\n")).collect::<String>())?;
+    out::print(&problems.iter().map(|p| format!("{}\n", say::printable(p))).collect::<String>())?;
     Err(CliError::Failed(format!("{}: {}", file.display(), plural(problems.len() as u64, "problem"))))
 }
 
@@ -127,6 +127,10 @@ fn column_names(file: &Path) -> Result<Vec<String>, CliError> {
     }
     let mut bytes = Vec::new();
     File::open(file).and_then(|f| f.take(MOST).read_to_end(&mut bytes)).map_err(|e| failed(&e))?;
+    if bytes.contains(&0) {
+        let problem = "binary, and neither Parquet nor Arrow IPC: rows in one of these, as CSV or JSON Lines, or names can be checked";
+        return Err(failed(&problem));
+    }
     // A long file may be cut within a character, far behind the header.
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_start_matches('\u{feff}').trim_start();

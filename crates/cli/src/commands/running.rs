@@ -12,6 +12,7 @@ use joyfuljay_monitoring::{PrometheusMetrics, Registry, ServerHandle, ServerOpti
 use super::output::Output;
 use crate::error::CliError;
 use crate::human;
+use crate::options::{number, whole};
 use crate::progress::Bar;
 use crate::save::Saving;
 use crate::say;
@@ -36,6 +37,8 @@ pub(super) struct HowArgs {
     /// Show every warning.
     #[arg(short, long)]
     pub(super) verbose: bool,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,13 +52,13 @@ enum SummaryForm {
 #[command(next_help_heading = "Metrics")]
 pub(super) struct MetricsArgs {
     /// Serve Prometheus metrics on this port while the run goes on; 0 takes any free one.
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = whole(0, u16::MAX))]
     prometheus_port: Option<u16>,
     /// The address to serve them on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", requires = "prometheus_port")]
     prometheus_addr: String,
     /// Keep serving for so long after the end, also of a run that failed, so that a last scrape sees the final counts.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "prometheus_port")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0, requires = "prometheus_port", value_parser = number)]
     prometheus_linger: f64,
     /// Prometheus web configuration file: TLS and basic authentication for the metrics.
     #[arg(long, value_name = "FILE", requires = "prometheus_port")]
@@ -66,7 +69,6 @@ pub(super) struct MetricsArgs {
 pub(super) struct Concluded<'a> {
     pub(super) result: Result<Summary, CliError>,
     pub(super) server: Option<ServerHandle>,
-    pub(super) metrics: &'a MetricsArgs,
     pub(super) interrupt: &'a Interrupt,
     pub(super) output: &'a Output,
 }
@@ -96,15 +98,11 @@ impl HowArgs {
     }
 
     /// Says what the user should know, and serves metrics where they were asked for.
-    pub(super) fn begin(
-        &self,
-        pipeline: Pipeline,
-        metrics: &MetricsArgs,
-    ) -> Result<(Pipeline, Option<ServerHandle>, Bar), CliError> {
+    pub(super) fn begin(&self, pipeline: Pipeline) -> Result<(Pipeline, Option<ServerHandle>, Bar), CliError> {
         for note in pipeline.plan().notes() {
-            say::line(format_args!("note: {note}"));
+            say::note(note);
         }
-        let (pipeline, server) = match metrics.start(self.quiet)? {
+        let (pipeline, server) = match self.metrics.start(self.quiet)? {
             Some((server, metrics)) => (pipeline.with_metrics(Arc::new(metrics)), Some(server)),
             None => (pipeline, None),
         };
@@ -125,13 +123,15 @@ impl HowArgs {
 
     /// What the run was, or why it failed: said, and kept for a last scrape.
     pub(super) fn conclude(&self, run: Concluded<'_>) -> Result<(), CliError> {
-        let Concluded { result, server, metrics, interrupt, output } = run;
+        let Concluded { result, server, interrupt, output } = run;
         let summary = match (result, server.as_ref()) {
             (Ok(summary), _) => summary,
             // Counted, but not scraped yet: an alert on failed runs could never fire.
-            (Err(error @ (CliError::Failed(_) | CliError::Usage(_))), Some(_)) if metrics.prometheus_linger > 0.0 => {
+            (Err(error @ (CliError::Failed(_) | CliError::Usage(_))), Some(_))
+                if self.metrics.prometheus_linger > 0.0 =>
+            {
                 let code = error.report();
-                metrics.linger(server, interrupt);
+                self.metrics.linger(server, interrupt);
                 return Err(CliError::Said(code));
             }
             (Err(error), _) => return Err(error),
@@ -144,7 +144,7 @@ impl HowArgs {
             return Err(CliError::Interrupted(interrupt.signal().unwrap_or(SIGINT)));
         }
         for remark in output.remarks() {
-            say::line(format_args!("note: {remark}"));
+            say::note(remark);
         }
         let place = output.place();
         let report = Report { summary: &summary, output: &place, format: output.format() };
@@ -154,7 +154,7 @@ impl HowArgs {
             SummaryForm::Json => say::text_as_is(&format!("{}\n", report.json())),
             SummaryForm::None => {}
         }
-        metrics.linger(server, interrupt);
+        self.metrics.linger(server, interrupt);
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl MetricsArgs {
         let server = joyfuljay_monitoring::start_server(&self.prometheus_addr, port, &registry, options)
             .map_err(|e| failed(&e))?;
         if let Some(warning) = server.warning() {
-            say::line(format_args!("warning: {warning}"));
+            say::warning(warning);
         }
         if !quiet {
             say::line(format_args!("metrics at {}metrics", server.url()));

@@ -18,6 +18,7 @@ use super::running::{self, MetricsArgs};
 use crate::error::CliError;
 use crate::human;
 use crate::notify::Notify;
+use crate::options::{number, whole};
 use crate::say;
 use crate::secret::TokenArgs;
 use crate::signals::{Interrupt, Phase};
@@ -58,13 +59,13 @@ pub struct Serve {
 #[command(next_help_heading = "Clients")]
 struct ListenArgs {
     /// The port to listen on; 0 takes any free one.
-    #[arg(short, long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    #[arg(short, long, value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = whole(0, u16::MAX))]
     port: u16,
     /// The address to listen on; :: is all addresses, of IPv4 too.
     #[arg(long, value_name = "ADDRESS", default_value = "::")]
     host: String,
     /// Clients at once; 0 sets no limit.
-    #[arg(long, value_name = "CLIENTS", default_value_t = ServerOptions::MAX_CLIENTS)]
+    #[arg(long, value_name = "CLIENTS", default_value_t = ServerOptions::MAX_CLIENTS, value_parser = whole(0, usize::MAX))]
     max_clients: usize,
     /// Bytes a second that each client gets at most, as 10MB.
     #[arg(long, value_name = "SIZE")]
@@ -79,7 +80,7 @@ struct ListenArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
     buffer: joyfuljay_core::config::ByteSize,
     /// How often to say that we are there; a client that was not heard for twice as long is taken for gone.
-    #[arg(long, value_name = "SECONDS", default_value_t = joyfuljay_remote::KEEPALIVE.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = joyfuljay_remote::KEEPALIVE.as_secs_f64(), value_parser = number)]
     keepalive: f64,
 }
 
@@ -135,8 +136,8 @@ impl Serve {
             say::line(&at);
         }
         if !tls && !server.address().ip().is_loopback() {
-            say::line(
-                "warning: without TLS (--tls-cert, --tls-key) the token and the packets can be read by anyone on the way",
+            say::warning(
+                "without TLS (--tls-cert, --tls-key) the token and the packets can be read by anyone on the way",
             );
         }
         notify.ready(&at);

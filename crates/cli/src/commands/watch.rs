@@ -9,10 +9,10 @@ use joyfuljay::{Pipeline, RunControl};
 use joyfuljay_io::sink::{Format, SinkOptions, Target};
 
 use super::output::Output;
-use super::running::{self, Concluded, HowArgs, MetricsArgs};
+use super::running::{self, Concluded, HowArgs};
 use crate::error::CliError;
 use crate::notify::Notify;
-use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs};
+use crate::options::{ConfigArgs, number};
 use crate::say;
 use crate::signals::Phase;
 
@@ -33,17 +33,9 @@ pub struct Watch {
     #[command(flatten)]
     watch: WatchArgs,
     #[command(flatten)]
-    base: BaseArgs,
-    #[command(flatten)]
-    features: FeatureArgs,
-    #[command(flatten)]
-    flows: FlowArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    config: ConfigArgs,
     #[command(flatten)]
     how: HowArgs,
-    #[command(flatten)]
-    metrics: MetricsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -59,7 +51,7 @@ struct WatchArgs {
     #[arg(long)]
     recursive: bool,
     /// Take a capture for finished when it has not changed for so long. One that its writer has followed by another is finished at once.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = number)]
     settle: f64,
     /// Read what is there now, all of it taken for finished, and end.
     #[arg(long)]
@@ -80,13 +72,20 @@ impl WatchArgs {
 
 impl Watch {
     pub fn run(self) -> Result<(), CliError> {
-        let config = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let config = self.config.config()?;
+        if !self.folder.is_dir() {
+            let problem = match self.folder.exists() {
+                true => "a file, and no folder: jj extract reads files",
+                false => "there is no such folder: create it first",
+            };
+            return Err(CliError::Usage(format!("{}: {problem}", self.folder.display())));
+        }
         let options = self.watch.options(self.folder.clone())?;
         let control = RunControl::new();
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
         pipeline.turn_to_stream()?;
         let interrupt = running::watch(control.clone())?;
-        let (mut pipeline, server, bar) = self.how.begin(pipeline, &self.metrics)?;
+        let (mut pipeline, server, bar) = self.how.begin(pipeline)?;
         let notify = Notify::from_environment(Default::default());
         let (progressing, shown) = (notify.clone(), bar.clone());
         pipeline = pipeline.with_progress(Box::new(move |p| {
@@ -107,7 +106,6 @@ impl Watch {
         self.how.conclude(Concluded {
             result,
             server,
-            metrics: &self.metrics,
             interrupt: &interrupt,
             output: &Output::Bytes {
                 format: self.watch.format,
