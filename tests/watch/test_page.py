@@ -1,6 +1,7 @@
 """The live page in a headless Chromium while `jj` extracts: what it says is held against /metrics and against what was fed."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import pytest
 from looks import COLOURED, FAINT, PHONE
@@ -77,7 +79,7 @@ def test_figures_agree_with_the_run_while_it_goes_on_and_when_it_has_ended(paced
     # A rate of packets; what rate is right is for tests/watch/test_page_states.py, where no machine is in between.
     v.until(lambda: v.number("#t-packets") > 0)
     v.until(lambda: v.number("#t-bytes") > 0 and v.number("#t-active") > 0 and v.number("#t-flows") > 0)
-    v.until(lambda: re.search(r"MB read, of an input whose size is not known · \d+ s so far", v.text("#run-text")))
+    v.until(lambda: re.search(r"MB of captures read, of an input whose size is not known · \d+ s so far", v.text("#run-text")))
     assert v.page.get_attribute("#progress", "value") is None and v.page.is_visible("#progress")
     assert "running: pcap" in v.page.title()
     before = v.number("#s-packets")
@@ -102,10 +104,27 @@ def test_figures_agree_with_the_run_while_it_goes_on_and_when_it_has_ended(paced
     v.until(lambda: v.text("#t-packets") == "0")
 
 
+def test_who_comes_after_the_end_sees_how_it_went(paced_run, visit):
+    run = paced_run("-o", "-", "-f", "csv", rate=5000)
+    wait_for(lambda: len(past(run)["samples"]) > 3 and value(run.scrape(), "joyfuljay_flows_total", 'reason="fin"') > 0)
+    run.finish()
+    v = visit(run.url)
+    v.state("finished")
+    # The lines of the packets and of the flows by reason, of a time when this page was not open.
+    v.until(lambda: "fin" in v.text("figure:nth-child(4) .legend") and v.page.evaluate(COLOURED, 4))
+    v.until(lambda: v.text("#t-packets") == v.text("figure:nth-child(1) .legend b") == "0")
+    assert [v.text(f"{of} h3") for of in (".tile.c2", ".tile.c5")] == ["IP bytes/s", "Rows written"]
+    assert v.text("#s-rows").endswith("of output")
+
+
+def past(run):
+    return json.loads(urllib.request.urlopen(run.url + "/history", timeout=PATIENCE).read())
+
+
 def test_progress_of_files_and_the_time_left(file_run, visit):
     run = file_run(6, pace=1_000_000)
     v = visit(run.url)
-    pattern = r"[\d.]+ % · [\d.]+ MB of 29\d MB · \d+ s so far · about .+ left"
+    pattern = r"[\d.]+ % · [\d.]+ MB of 29\d MB of captures read · \d+ s so far · about .+ left"
     v.until(lambda: re.fullmatch(pattern, v.text("#run-text")))
     assert 0 < float(v.page.get_attribute("#progress", "value")) < 1
     assert v.text("#run-title") == "Reading captures"
@@ -307,7 +326,7 @@ def test_runs_of_a_python_process_one_after_another_and_at_once(visit, captures,
         assert v.number("#s-packets") == 100_000
         second = held("second")
         v.state("running: pcap")
-        v.until(lambda: re.match(r"2\d.\d MB read, of an input whose size is not known", v.text("#run-text")))
+        v.until(lambda: re.match(r"2\d.\d MB of captures read, of an input whose size is not known", v.text("#run-text")))
         assert "1 run has ended before" in v.text("#run-note")
         third = held("third")
         v.state("running: 2 × pcap")

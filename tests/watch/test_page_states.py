@@ -70,7 +70,7 @@ def test_a_second_run_does_not_inherit_the_firsts_progress(shown):
     metrics['joyfuljay_active_runs{mode="pcap"}'] = 1
     metrics["joyfuljay_input_size_bytes"] = 0
     metrics["joyfuljay_input_read_bytes"] = 5000
-    v.until(lambda: v.text("#run-text").startswith("5.00 kB read, of an input whose size is not known"))
+    v.until(lambda: v.text("#run-text").startswith("5.00 kB of captures read, of an input whose size is not known"))
     assert v.text("#run-note").startswith("1 run has ended before")
     metrics['joyfuljay_active_runs{mode="live"}'] = 2
     v.until(lambda: v.text("#run-title") == "3 runs at once: pcap, 2 × live")

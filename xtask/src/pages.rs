@@ -171,6 +171,12 @@ pub fn metrics() -> String {
         let (name, label) = (reason.name(), reason.label());
         put(&mut page, &format!("| `{name}` | {} | `{label}` |\n", name.replace('_', " ")));
     }
+    page.push_str(
+        "\n## What the server answers\n\n| path | answer |\n|---|---|\n| `/metrics` | the families, as text or OpenMetrics; \
+         `?name[]=FAMILY` asks for some |\n| `/` | the page for people |\n| `/history` | what its charts draw of the last hour, one \
+         sample a second, as JSON |\n| `/healthz` | 200 while the process lives |\n| `/readyz` | 503 while `jj live` cannot write its \
+         rows, or where the program says so (`set_ready`), else 200 |\n",
+    );
     page
 }
 

@@ -111,7 +111,7 @@ function process(v, history, size) {
   if (files !== undefined) rows.push(["open files", most ? `${count(files)} of ${count(most)}` : count(files)]);
   if (start !== undefined) rows.push(["started", clock(start)]);
   const codes = v.by("scrapes_total", "code").filter(([code, n]) => n > 0 || code === "200");
-  for (const [code, n] of codes) rows.push([`/metrics answered ${code}`, count(n)]);
+  for (const [code, n] of codes) rows.push([code === "200" ? "scrapes of /metrics" : `scrapes refused (${code})`, count(n)]);
   rows.push(["size of /metrics", bytes(size)]);
   return rows;
 }

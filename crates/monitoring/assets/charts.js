@@ -3,7 +3,7 @@
 import { clock, percent, short } from "./format.js";
 
 const HEIGHT = 170;
-const SPANS = [20, 60, 300, 900, 3600];
+const SPANS = [20, 60, 120, 300, 900, 3600];
 const probe = document.createElement("i");
 probe.hidden = true;
 document.documentElement.append(probe);
@@ -39,11 +39,12 @@ export class Board {
     this.draw();
   }
 
-  /** What the axis shows. A run that has just begun fills the width; the window chosen is the most that is shown. */
+  /** What the axis shows. A run that has just begun fills the width; the window chosen is the most that is shown. After the end it
+   * is the time up to then. */
   range() {
     if (this.zoom) return this.zoom;
     const { samples } = this.history;
-    const last = samples.at(-1)?.at ?? Date.now() / 1000;
+    const last = this.history.end() ?? Date.now() / 1000;
     const age = last - (samples[0]?.at ?? last);
     const span = SPANS.find((n) => n >= age || n === this.window);
     return { min: last - span, max: last };
@@ -65,7 +66,7 @@ class Chart {
     this.figure.append(head, this.plotAt);
     parent.append(this.figure);
     this.make();
-    new ResizeObserver(() => this.plot.setSize({ width: this.plotAt.clientWidth, height: HEIGHT })).observe(this.plotAt);
+    new ResizeObserver(() => this.plot.setSize(this.size())).observe(this.plotAt);
   }
 
   /** (Re)builds the plot: for other series, or another theme. */
@@ -82,13 +83,17 @@ class Chart {
     over.addEventListener("blur", () => this.mark(null));
   }
 
+  /** The room there is: where a neighbour has more names, the plot is higher. */
+  size() {
+    return { width: this.plotAt.clientWidth || 400, height: this.plotAt.clientHeight || HEIGHT };
+  }
+
   options() {
     const { kind, board } = this;
     const font = "11px system-ui, sans-serif";
     const line = { stroke: color("grid"), width: 1 };
     return {
-      width: this.plotAt.clientWidth || 400,
-      height: HEIGHT,
+      ...this.size(),
       padding: [8, 24, 0, 0],
       legend: { show: false },
       cursor: {
@@ -141,9 +146,9 @@ class Chart {
   }
 
   draw() {
-    const { samples } = this.board.history;
+    const { history } = this.board;
     if (this.kind.series(this.board.history).map((s) => s.key).join() !== this.shown) this.make();
-    const data = [samples.map((s) => s.at), ...this.series.map(({ key }) => samples.map((s) => s[key] ?? null))];
+    const data = [history.samples.map((s) => s.at), ...this.series.map(({ key }) => history.line(key))];
     this.plot.batch(() => {
       this.plot.setData(data, false);
       this.plot.setScale("x", this.board.range());
@@ -195,7 +200,7 @@ const COLORS = ["c1", "c2", "c4", "c3", "c5", "c6"];
 /** What is drawn. */
 export const KINDS = [
   { name: "Packets", format: short, axis: (x) => short(x, "", true), series: () => [{ key: "packets", label: "per second", color: "c1" }] },
-  { name: "Bytes", format: (x) => short(x, "B"), axis: (x) => short(x, "B", true), series: () => [{ key: "bytes", label: "per second", color: "c2" }] },
+  { name: "IP bytes", format: (x) => short(x, "B"), axis: (x) => short(x, "B", true), series: () => [{ key: "bytes", label: "per second", color: "c2" }] },
   { name: "Active flows", format: (x) => short(x), axis: (x) => short(x, "", true), series: () => [{ key: "active", label: "now", color: "c3" }] },
   {
     name: "Flows ended",

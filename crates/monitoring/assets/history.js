@@ -3,6 +3,7 @@
 
 const KEEP = 3600; // samples: an hour
 const SMOOTH = 5; // samples in "now": batches come in bursts
+const GAUGES = ["active", "memory"];
 
 /** Totals of the counters that are drawn. */
 function counters(v) {
@@ -60,17 +61,37 @@ export class History {
     if (this.samples.length > KEEP) this.samples.shift();
   }
 
-  /** The rate over the last few seconds without a gap, and 0 at once when no run goes on; null where nothing is known. */
-  recent(key) {
+  /** The rate over the last few seconds without a gap up to a sample; null where nothing is known. */
+  rate(key, upTo) {
     let [total, span] = [0, 0];
-    if (!this.running && this.samples.at(-1)?.[key] === 0) return 0;
     // By time: on a busy machine one answer may come late and the next at once.
-    for (const s of this.samples.slice(-SMOOTH).reverse()) {
+    for (let i = upTo; i >= 0 && i > upTo - SMOOTH; i--) {
+      const s = this.samples[i];
       if (s[key] === undefined || s.span === undefined) break;
       total += s[key] * s.span;
       span += s.span;
     }
     return span > 0 ? total / span : null;
+  }
+
+  /** The rate now, and 0 at once when no run goes on. */
+  recent(key) {
+    if (!this.running && this.samples.at(-1)?.[key] === 0) return 0;
+    return this.rate(key, this.samples.length - 1);
+  }
+
+  /** What is drawn of a key, as the tiles have it: rates over a few seconds, as batches come in bursts; numbers of now as they are. */
+  line(key) {
+    const line = this.samples.map((s, i) => (GAUGES.includes(key) ? s[key] ?? null : this.rate(key, i)));
+    if (line.length && !GAUGES.includes(key)) line[line.length - 1] = this.recent(key);
+    return line;
+  }
+
+  /** The time of the newest sample; where no run goes on, some seconds after the last one in which something was counted. */
+  end() {
+    const still = (s) => !(s.packets > 0 || s.flows > 0 || s.rows > 0);
+    const last = this.running ? -1 : this.samples.findLastIndex((s) => !still(s));
+    return this.samples.at(last < 0 ? -1 : Math.min(last + SMOOTH, this.samples.length - 1))?.at;
   }
 
   /** Keys with a prefix that were ever above 0. */

@@ -58,7 +58,7 @@ function tiles(v) {
   put("s-drops", v.has("capture_drops_total") ? "before they were read" : "no live capture");
   $("tile-drops").classList.toggle("bad", drops > 0);
   put("t-rows", short(total("output_records_total")));
-  put("s-rows", bytes(total("output_bytes_total")));
+  put("s-rows", bytes(total("output_bytes_total")) + " of output");
   const memory = v.process("resident_memory_bytes");
   put("t-memory", bytes(memory));
   const cpu = now("cpu");
@@ -109,6 +109,18 @@ function noAnswer(error) {
       : "What is shown is from then. The process may have ended: it serves this page only while it runs. Tried again every second.",
   });
   board.draw();
+}
+
+/** What the server remembers of the time before this page was opened, as if it had been asked then. */
+async function restore() {
+  const reply = await fetch("history", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+  if (!reply.ok) return;
+  const { now, series, samples } = await reply.json();
+  const [at, t] = [Date.now() / 1000, performance.now() / 1000];
+  for (const [then, ...values] of samples) {
+    const families = parse(values.map((x, i) => (x === null ? "" : `${series[i]} ${x}`)).join("\n"));
+    history.push(new View(families, namespace(families)), at - (now - then), t - (now - then));
+  }
 }
 
 async function tick() {
@@ -165,4 +177,5 @@ try {
   $("theme").value = localStorage.getItem("joyfuljay-theme") || "";
 } catch { /* storage is switched off */ }
 if ($("theme").value) theme($("theme").value);
-tick();
+// Without it the charts begin now.
+restore().catch(() => {}).finally(tick);

@@ -25,18 +25,18 @@ export class Run {
     const state = { kind: "running", pill: `running: ${names}`, title: active > 1 ? `${count(active)} runs at once: ${names}` : WHAT[modes[0][0]] || `Running: ${names}` };
     if (active > 1) {
       this.forget();
-      return { ...state, text: `${pace} packets/s and ${bytes(v.sum("input_read_bytes"))} read together`, note: "How far each one is cannot be told while several runs share these metrics." };
+      return { ...state, text: `${pace} packets/s and ${bytes(v.sum("input_read_bytes"))} of captures read together`, note: "How far each one is cannot be told while several runs share these metrics." };
     }
     const began = v.sum("last_run_start_timestamp_seconds", (l) => l.mode === modes[0][0]);
     const since = began > 0 ? `${elapsed(Math.max(0, now - began))} so far` : "";
     const [read, size] = [v.sum("input_read_bytes"), v.sum("input_size_bytes")];
     const words = [since];
     if (size > 0 && read <= size) {
-      words.unshift(percent(read / size), `${bytes(read)} of ${bytes(size)}`);
+      words.unshift(percent(read / size), `${bytes(read)} of ${bytes(size)} of captures read`);
       words.push(read < size ? this.left(read, size, t) : "all of it is read, the last rows are on their way");
       state.part = read / size;
     } else if (modes[0][0] === "pcap" && v.has("input_read_bytes")) {
-      words.unshift(`${bytes(read)} read, of an input whose size is not known`);
+      words.unshift(`${bytes(read)} of captures read, of an input whose size is not known`);
       state.part = null;
     }
     const ended = v.sum("runs_total");

@@ -3,7 +3,7 @@
 //! Bounds of buckets are printed as floats (`le="1.0"`) in both, so that a series keeps its name whichever format a scraper asks for
 //! (OpenMetrics requires that form). `_created` samples are not emitted.
 
-use crate::snapshot::{Family, Snapshot, Value};
+use crate::snapshot::{Family, Sample, Snapshot, Value};
 use crate::table::Kind;
 use std::fmt::Write;
 
@@ -107,11 +107,7 @@ fn write_family(out: &mut String, family: &Family, format: Format, filter: &Filt
         let _ = writeln!(out, "# UNIT {base} {}", family.unit);
     }
     for sample in &family.samples {
-        let mut labels = String::new();
-        for (label, value) in family.label_names.iter().zip(&sample.label_values) {
-            let comma = if labels.is_empty() { "" } else { "," };
-            let _ = write!(labels, "{comma}{label}=\"{}\"", escape(value, true));
-        }
+        let labels = labels(family, sample);
         let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
         match &sample.value {
             Value::Int(n) => {
@@ -134,6 +130,17 @@ fn write_family(out: &mut String, family: &Family, format: Format, filter: &Filt
             }
         }
     }
+}
+
+/// Labels of a sample, as they stand between the braces.
+pub(crate) fn labels(family: &Family, sample: &Sample) -> String {
+    let mut labels = String::new();
+    for (label, value) in family.label_names.iter().zip(&sample.label_values) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(labels, "{comma}{label}=\"{}\"", escape(value, true));
+    }
+    labels
 }
 
 /// A float that every parser reads back to the same bits.
@@ -164,7 +171,7 @@ fn escape(text: &str, quotes: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PrometheusMetrics, Registry, Sample};
+    use crate::{PrometheusMetrics, Registry};
     use proptest::prelude::*;
 
     fn family(name: &str, kind: Kind, unit: &'static str, label: Option<(&'static str, &str)>, value: Value) -> Family {

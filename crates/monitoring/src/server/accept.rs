@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// How long answers under way may take once the server closes.
 const GRACE: Duration = Duration::from_secs(2);
@@ -94,10 +95,14 @@ async fn serve(listener: &TcpListener, app: Arc<App>, mut stop: watch::Receiver<
     let half_of_files = max_fds().map_or(usize::MAX, |n| usize::try_from(n / 2).unwrap_or(usize::MAX));
     let table = Arc::new(Table::new(app.options.max_connections.min(half_of_files).max(4)));
     let mut tasks = JoinSet::new();
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    // A machine that slept has not lived through the seconds.
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             biased;
             _ = stop.changed() => break,
+            _ = second.tick() => app.remember(),
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {

@@ -3,6 +3,7 @@
 use super::ServerOptions;
 use super::auth::Verdict;
 use super::encoding::{accepts_gzip, gzip, names};
+use super::past::{self, Past};
 use super::reload::Reloading;
 use crate::exposition::{Format, encode_named};
 use crate::live;
@@ -13,8 +14,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -31,6 +32,7 @@ pub(super) struct App {
     pub(super) web: Arc<Reloading>,
     registry: Registry,
     ready: Arc<AtomicBool>,
+    past: Mutex<Past>,
     rendering: Semaphore,
     foreign: Arc<Semaphore>,
     /// Whether there were families from elsewhere the last time. Where there were none, a scrape does not wait long for the next.
@@ -51,6 +53,7 @@ impl App {
             web,
             registry,
             ready,
+            past: Mutex::default(),
             foreign: Arc::new(Semaphore::new(1)),
             any_foreign: AtomicBool::new(true),
         }
@@ -111,6 +114,12 @@ impl App {
         Reply { status: StatusCode::OK, content_type: format.content_type(), body: body.into_bytes() }
     }
 
+    /// Remembers the values of now for the page's charts.
+    pub(super) fn remember(&self) {
+        let snapshot = self.registry.snapshot();
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).take(&snapshot, past::now());
+    }
+
     /// Text from elsewhere, if it comes in time; a source that hangs costs one thread, not one per scrape.
     async fn foreign(&self, format: Format, names: Vec<String>) -> Option<String> {
         let source = Arc::clone(self.options.foreign.as_ref()?);
@@ -139,6 +148,10 @@ impl App {
 
     fn page(&self, path: &str) -> Reply {
         match path {
+            "/history" => {
+                let body = self.past.lock().unwrap_or_else(PoisonError::into_inner).json(past::now());
+                Reply { status: StatusCode::OK, content_type: "application/json", body: body.into() }
+            }
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if self.ready.load(Relaxed) => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),

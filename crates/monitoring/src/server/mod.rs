@@ -10,6 +10,7 @@ mod deadline;
 mod encoding;
 mod files;
 mod http;
+mod past;
 mod reload;
 #[cfg(feature = "tls")]
 mod tls;
@@ -88,6 +89,7 @@ impl fmt::Debug for ServerOptions {
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}:{port}: {source}{}", hint(source, *port))]
