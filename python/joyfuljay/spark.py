@@ -29,11 +29,18 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from pyspark.accumulators import AccumulatorParam
-from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import (
+from . import _extras, _native, slices
+from .core.config import Config
+
+# Where they are missing this says how to get them, and not the name of a module alone.
+_extras.need("pyspark", "spark", "joyfuljay.spark")
+_extras.need("pyarrow", "spark", "joyfuljay.spark")
+
+import pyarrow as pa  # noqa: E402
+from pyspark.accumulators import AccumulatorParam  # noqa: E402
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition  # noqa: E402
+from pyspark.sql.pandas.types import to_arrow_schema  # noqa: E402
+from pyspark.sql.types import (  # noqa: E402
     ArrayType,
     BinaryType,
     BooleanType,
@@ -50,9 +57,6 @@ from pyspark.sql.types import (
     StructType,
     TimestampType,
 )
-
-from . import _native, slices
-from .core.config import Config
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -557,6 +557,20 @@ for form, extra in [("dataframe", "pandas"), ("polars", "polars"), ("arrow", "ar
     )
 
 
+@pytest.mark.parametrize("missing", ["pyspark", "pyarrow"])
+def test_what_spark_needs_is_named(run_python, missing):
+    run_python(f"""
+import sys
+sys.modules["{missing}"] = None
+try:
+    import joyfuljay.spark
+except ImportError as e:
+    assert "pip install 'joyfuljay[spark]'" in str(e), e
+else:
+    raise AssertionError
+""")
+
+
 def test_importing_takes_nothing_else(run_python):
     run_python(
         "import sys, joyfuljay, joyfuljay.monitoring\n"

@@ -14,8 +14,8 @@ use crate::progress::Reporter;
 use crate::recorder::Recorder;
 use crate::{Error, Pipeline};
 
-/// Finished flows of a source in the order of their rows, a chunk at a time ([`Flows::each_flow`]: one by one). Dropped before its end, the run counts as
-/// cancelled.
+/// Finished flows of a source in the order of their rows: one by one ([`Flows::each_flow`]), or in chunks ([`Flows::chunks`]). Dropped
+/// before its end, the run counts as cancelled.
 pub struct Flows {
     drive: Drive,
     state: State,
@@ -52,10 +52,22 @@ impl Flows {
 
     /// Shows each flow that is left, in the order of rows, and gives the counts of the whole.
     pub fn each_flow(mut self, mut look: impl FnMut(FlowRef<'_>)) -> Result<StatsDelta, Error> {
-        for chunk in self.by_ref() {
+        for chunk in self.chunks() {
             chunk?.flows().into_iter().for_each(&mut look);
         }
         Ok(self.stats())
+    }
+
+    /// The flows that are left, in chunks: for callers who keep them for a while, or leave in between.
+    pub fn chunks(&mut self) -> impl Iterator<Item = Result<RowChunk, Error>> {
+        std::iter::from_fn(|| {
+            loop {
+                match self.advance() {
+                    Some(Ok(chunk)) if chunk.is_empty() => continue,
+                    next => return next,
+                }
+            }
+        })
     }
 
     /// Where in the input.
@@ -135,19 +147,6 @@ impl Drop for Flows {
     }
 }
 
-impl Iterator for Flows {
-    type Item = Result<RowChunk, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.advance() {
-                Some(Ok(chunk)) if chunk.is_empty() => continue,
-                next => return next,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,7 +168,7 @@ mod tests {
         let mut flows = pipeline().keeping_packets(usize::MAX).flows(demo());
         let mut packets = 0;
         let mut seen = 0;
-        for chunk in flows.by_ref() {
+        for chunk in flows.chunks() {
             for flow in chunk.unwrap().flows() {
                 let kept = flow.kept.unwrap();
                 assert_eq!(kept.packets().len() as u64, flow.base.total_packets());
@@ -187,7 +186,7 @@ mod tests {
     #[test]
     fn a_pipeline_that_keeps_nothing_has_no_packets() {
         let mut flows = pipeline().flows(demo());
-        assert!(flows.next().unwrap().unwrap().flows().iter().all(|f| f.kept.is_none()));
+        assert!(flows.chunks().next().unwrap().unwrap().flows().iter().all(|f| f.kept.is_none()));
     }
 
     #[test]
@@ -196,8 +195,8 @@ mod tests {
         let metrics = crate::monitoring::PrometheusMetrics::new(&registry, "jj").unwrap();
         let pipeline = pipeline().with_metrics(Arc::new(metrics));
         drop(pipeline.flows(demo()));
-        let all = pipeline.flows(demo());
-        assert!(all.map(|chunk| chunk.unwrap().len()).sum::<usize>() > 0);
+        let mut all = pipeline.flows(demo());
+        assert!(all.chunks().map(|chunk| chunk.unwrap().len()).sum::<usize>() > 0);
         let s = registry.snapshot();
         assert_eq!(s.value("jj_runs_total", &["pcap", "cancelled"]), Some(1.0));
         assert_eq!(s.value("jj_runs_total", &["pcap", "success"]), Some(1.0));

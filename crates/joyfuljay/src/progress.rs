@@ -7,6 +7,7 @@ use joyfuljay_io::source::{Clock, Position};
 
 /// How far a run has come.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Progress {
     /// Where in the input.
     pub position: Position,

@@ -38,6 +38,7 @@ pub const MOST_TASKS: u32 = 100_000;
 
 /// The work of one task. It can be sent to where the task runs as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Slice {
     /// Its number, from 1 on.
     pub number: u32,

@@ -219,7 +219,7 @@ fn a_stream_has_no_end_to_wait_for() {
 fn flows_one_by_one_have_no_graph() {
     let pipeline = Pipeline::new(config(&["connection"], 1)).unwrap();
     let source = CaptureReader::from_reader("made", Cursor::new(capture(50, 5))).unwrap();
-    let chunks: Vec<_> = pipeline.flows(Box::new(source)).map(Result::unwrap).collect();
+    let chunks: Vec<_> = pipeline.flows(Box::new(source)).chunks().map(Result::unwrap).collect();
     let rows = pipeline.plan().build(&chunks[0].flows(), &mut Default::default()).unwrap();
     assert!(rows.num_rows() > 0 && rows.columns().iter().all(|c| c.null_count() == rows.num_rows()));
 }

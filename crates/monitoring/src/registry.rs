@@ -25,6 +25,7 @@ struct Inner {
 
 /// Why metrics cannot be made or fed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MetricsError {
     /// Not a prefix of a metric name.
     #[error("namespace {0:?} is not a metric name; use letters, digits and underscores, not a digit first")]

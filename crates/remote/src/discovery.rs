@@ -42,6 +42,7 @@ pub struct Announce {
 
 /// A sensor that announces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// Its name with the service's.
     pub name: String,

@@ -29,6 +29,7 @@ pub const RUN_ID: &str = "run_id";
 
 /// Where a table is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DatabasePlace {
     /// A file of SQLite.
     Sqlite(PathBuf),
@@ -112,6 +113,7 @@ fn without_password(url: &str) -> String {
 
 /// What to do where the table is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IfExists {
     /// Add rows to it; columns that it does not have are added.
     #[default]

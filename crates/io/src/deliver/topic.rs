@@ -53,6 +53,7 @@ pub enum Ending {
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MessageForm {
     /// A row, as a JSON object.
     #[default]
@@ -63,6 +64,7 @@ pub enum MessageForm {
 
 /// What becomes of rows while the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnFull {
     /// They wait, and with them the input.
     #[default]

@@ -74,6 +74,7 @@ impl fmt::Display for Format {
 
 /// Compression of Parquet pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Compression {
     /// None.
     None,

@@ -241,6 +241,7 @@ const MAX_LINK_TYPES: usize = 64;
 
 /// A file format of captures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CaptureFormat {
     /// Nothing has been read yet.
     #[default]

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 /// Why a dashboard cannot be built or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DashboardError {
     /// Grafana's grid is 24 columns wide.
     #[error("panel {title:?}: width {width} does not fit a grid of 24 columns; give 1 to 24")]

@@ -91,6 +91,7 @@ impl Default for RulesOptions {
 
 /// Why rules or a configuration cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RulesError {
     /// A threshold that no series can be compared with.
     #[error(transparent)]
