@@ -145,7 +145,7 @@ impl FlowTable {
     ) {
         let mut bytes = 0;
         for run in chosen.chunks(RUN) {
-            self.touch(packets, run);
+            self.touch(packets, run, batch);
             for &i in run {
                 if let Some(info) = packets.get(i as usize) {
                     bytes += u64::from(info.ip_len);
@@ -259,13 +259,20 @@ impl FlowTable {
         self.index.bytes() + queues + self.places.len() * place
     }
 
-    /// Loads what the packets of a run will need. The loads do not depend on each other, so their misses overlap.
-    fn touch(&self, packets: &[PacketInfo], run: &[u32]) {
+    /// Loads what the packets of a run will need. The loads do not depend on each other, so their misses overlap: of packets that
+    /// another thread has decoded, too.
+    fn touch(&self, packets: &[PacketInfo], run: &[u32], batch: &FrameBatch) {
         let mut places = [usize::MAX; RUN];
-        for (place, &i) in places.iter_mut().zip(run) {
-            *place = packets.get(i as usize).and_then(|p| self.index.guess(p.hash)).unwrap_or(usize::MAX);
-        }
         let mut sum = 0u64;
+        for (place, &i) in places.iter_mut().zip(run) {
+            let Some(p) = packets.get(i as usize) else { continue };
+            *place = self.index.guess(p.hash).unwrap_or(usize::MAX);
+            // The second of a packet's two lines; of a SYN, the options are read too.
+            sum ^= u64::from(p.ip_len);
+            if p.tcp_flags & tcp_flags::SYN != 0 {
+                sum ^= batch.data.get(p.l4 as usize).map_or(0, |byte| u64::from(*byte));
+            }
+        }
         for &place in &places[..run.len()] {
             sum ^= self.store.touch(place);
         }
