@@ -30,6 +30,10 @@ pub struct PackedRows {
 }
 
 impl PackedRows {
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.len()
+    }
+
     #[cfg(feature = "postgres")]
     pub(crate) fn new(bytes: Vec<u8>, rows: usize) -> Self {
         Self { bytes, rows }
@@ -165,11 +169,25 @@ impl SpillReader {
         Ok(Some(bytes))
     }
 
-    /// The rows of a packed chunk: for any thread.
+    /// What unpacks chunks, on any thread.
+    pub fn unpacking(&self) -> Unpacking {
+        Unpacking { directory: self.directory.clone(), schema: Arc::clone(&self.schema) }
+    }
+}
+
+/// Unpacks chunks.
+#[derive(Debug)]
+pub struct Unpacking {
+    directory: PathBuf,
+    schema: SchemaRef,
+}
+
+impl Unpacking {
+    /// The rows of a packed chunk.
     ///
     /// # Errors
     /// When the chunk is not what was written.
-    pub fn unpack(&self, packed: &[u8]) -> Result<RecordBatch, SinkError> {
+    pub fn rows(&self, packed: &[u8]) -> Result<RecordBatch, SinkError> {
         let broken = |e: String| spill_error(&self.directory, "read", io::Error::new(io::ErrorKind::InvalidData, e));
         let stream = unpacked(packed).map_err(&broken)?;
         let mut batches = StreamReader::try_new(Cursor::new(stream), None).map_err(|e| broken(e.to_string()))?;
@@ -267,7 +285,7 @@ mod tests {
         let mut reader = spilled.take().unwrap();
         for chunk in &chunks {
             let packed = reader.next_packed().unwrap().unwrap();
-            assert_eq!(&reader.unpack(&packed).unwrap(), chunk);
+            assert_eq!(&reader.unpacking().rows(&packed).unwrap(), chunk);
         }
         assert!(reader.next_packed().unwrap().is_none());
     }
@@ -278,9 +296,9 @@ mod tests {
         let Encoded::Packed(packed) = sink.encoder().encode(rows(0, 500)).unwrap() else { panic!("not packed") };
         Box::new(sink).finish().unwrap();
         let reader = spilled.take().unwrap();
-        assert!(reader.unpack(&packed.bytes).is_ok());
+        assert!(reader.unpacking().rows(&packed.bytes).is_ok());
         for cut in [0, 4, 8, 13, packed.bytes.len() / 2, packed.bytes.len() - 1] {
-            let error = reader.unpack(&packed.bytes[..cut]).unwrap_err().to_string();
+            let error = reader.unpacking().rows(&packed.bytes[..cut]).unwrap_err().to_string();
             assert!(error.contains("TMPDIR"), "{error}");
         }
     }

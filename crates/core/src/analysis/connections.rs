@@ -149,16 +149,16 @@ impl Counting {
         std::mem::take(&mut self.shortages)
     }
 
-    /// Makes the graph, as all flows have been counted and the flow tables are gone. None in a window, where there is no memory for it,
+    /// Makes the graph on so many threads, as all flows have been counted and the flow tables are gone. None in a window, where there is no memory for it,
     /// and where `go_on` said no.
-    pub fn finish(&mut self, go_on: &dyn Fn() -> bool) -> Option<Graph> {
+    pub fn finish(&mut self, threads: usize, go_on: &(dyn Fn() -> bool + Sync)) -> Option<Graph> {
         if let State::Run(graph) = &self.state
             && graph.finish_bytes() > self.max_bytes
         {
             self.give_up();
         }
         match std::mem::replace(&mut self.state, State::GivenUp) {
-            State::Run(graph) => graph.finish(self.settings.graph, go_on),
+            State::Run(graph) => graph.finish(self.settings.graph, threads, go_on),
             State::Window(_) | State::GivenUp => None,
         }
     }

@@ -166,11 +166,12 @@ impl Connections {
         self.heap_bytes() + self.nodes.len() * FINISH_BYTES_A_NODE + self.by_line.len() * FINISH_BYTES_A_LINE
     }
 
-    /// Makes the graph: all flows have been counted in. None where `go_on` said no meanwhile; it is asked now and then.
+    /// Makes the graph, on so many threads where that helps: all flows have been counted in. None where `go_on` said no meanwhile;
+    /// it is asked now and then.
     ///
     /// The cost, of n nodes and m edges: betweenness n m, above 1,000 nodes 256 m; clustering m^1.5; communities by Louvain or
     /// label propagation m for each of a few passes; by greedy merging see [`community::MOST_STEPS`].
-    pub fn finish(self, settings: GraphSettings, go_on: &dyn Fn() -> bool) -> Option<Graph> {
+    pub fn finish(self, settings: GraphSettings, threads: usize, go_on: &(dyn Fn() -> bool + Sync)) -> Option<Graph> {
         let Self { index, nodes, out, into, lines, by_line } = self;
         drop((index, lines));
         let (place, ranks) = places(&nodes, settings.seed);
@@ -217,7 +218,7 @@ impl Connections {
         let metrics = match settings.metrics {
             true => {
                 let proper: Vec<_> = edges.iter().copied().filter(|(src, dst)| src != dst).collect();
-                Some(Metrics::of(&proper, &ranks, settings.algorithm, go_on)?)
+                Some(Metrics::of(&proper, &ranks, settings.algorithm, threads, go_on)?)
             }
             false => None,
         };
@@ -225,8 +226,9 @@ impl Connections {
     }
 }
 
-/// Beside what was counted, per node: its text, place, rank, totals, and what the metrics need of it.
-const FINISH_BYTES_A_NODE: usize = 320;
+/// Beside what was counted, per node: its text, place, rank, totals, and what the metrics need of it, on as many threads as there
+/// may be.
+const FINISH_BYTES_A_NODE: usize = 400;
 
 /// Per line: its edge, in both directions, with weights, and its port.
 const FINISH_BYTES_A_LINE: usize = 96;
@@ -334,7 +336,13 @@ struct Metrics {
 
 impl Metrics {
     /// Of sorted edges without loops; none where `go_on` said no.
-    fn of(edges: &[(u32, u32)], ranks: &[u32], algorithm: Algorithm, go_on: &dyn Fn() -> bool) -> Option<Self> {
+    fn of(
+        edges: &[(u32, u32)],
+        ranks: &[u32],
+        algorithm: Algorithm,
+        threads: usize,
+        go_on: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Self> {
         let n = ranks.len();
         let (mut out_degree, mut in_degree) = (vec![0; n], vec![0; n]);
         let count = |degrees: &mut Vec<u32>, node: u32| {
@@ -346,7 +354,7 @@ impl Metrics {
             count(&mut out_degree, *src);
             count(&mut in_degree, *dst);
         }
-        let betweenness = betweenness::of(&Adjacency::new(n, edges), ranks, go_on)?;
+        let betweenness = betweenness::of(&Adjacency::new(n, edges), ranks, threads, go_on)?;
         let undirected = Adjacency::undirected(n, edges);
         let community = community::of(&undirected, ranks, algorithm, go_on)?;
         let clustering = clustering::of(&undirected);

@@ -30,7 +30,7 @@ impl Made {
 fn graph(flows: &[Flow], settings: GraphSettings) -> Made {
     let mut c = Connections::default();
     let lines = flows.iter().map(|f| ((f.src, f.dst, f.dst_port), c.add(f).unwrap())).collect();
-    Made { graph: c.finish(settings, &|| true).unwrap(), lines }
+    Made { graph: c.finish(settings, 1, &|| true).unwrap(), lines }
 }
 
 /// A graph as the definitions see it: nodes in the order of their texts, edges by number, ranks.
@@ -390,5 +390,47 @@ fn a_hub_of_many_neighbours_costs_no_square() {
         assert_eq!((m.src_out_degree, v.src_unique_dsts, v.src_unique_ports), (100_000, 100_000, 65_536));
         assert_eq!((m.src.unwrap().community, m.same_community().unwrap()), (0, true));
         assert_eq!((m.src.unwrap().clustering, m.src.unwrap().betweenness), (0.0, 0.0));
+    }
+}
+
+/// Sparse, of more nodes than are all sources, some of which nothing leads away from.
+fn sparse(nodes: u64) -> Vec<(u32, u32)> {
+    let mut edges: Vec<(u32, u32)> = (0..3 * nodes)
+        .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20)
+        .map(|n| ((n % (nodes * 3 / 4)) as u32, (n / nodes % nodes) as u32))
+        .filter(|(src, dst)| src != dst)
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+#[test]
+fn betweenness_is_the_same_to_the_last_bit_on_any_number_of_threads() {
+    for nodes in [3, 300, 2_000] {
+        let graph = Adjacency::new(nodes, &sparse(nodes as u64));
+        let ranks: Vec<u32> = (0..nodes as u32).map(|n| (n * 7 + 3) % nodes as u32).collect();
+        let bits = |threads| {
+            let values = betweenness::of(&graph, &ranks, threads, &|| true).unwrap();
+            values.into_iter().map(f64::to_bits).collect::<Vec<_>>()
+        };
+        let alone = bits(1);
+        assert!(nodes == 3 || alone.iter().any(|b| *b != 0));
+        for threads in [0, 2, 4, 7] {
+            assert_eq!(bits(threads), alone, "{nodes} nodes, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn threads_stop_when_nobody_wants_the_graph_any_more() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let graph = Adjacency::new(2_000, &sparse(2_000));
+    for threads in [1, 4] {
+        let asked = AtomicU32::new(0);
+        let go_on = || asked.fetch_add(1, Ordering::Relaxed) < 20;
+        assert_eq!(betweenness::of(&graph, &[], threads, &go_on), None);
+        assert!(asked.into_inner() <= 20 + 4);
     }
 }

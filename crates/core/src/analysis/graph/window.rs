@@ -140,7 +140,7 @@ impl Window {
         let edge = |(src, dst): &(Node, Node)| Some((*at.get(src)?, *at.get(dst)?)).filter(|(src, dst)| src != dst);
         let mut edges: Vec<(u32, u32)> = self.pairs.keys().filter_map(edge).collect();
         edges.sort_unstable();
-        let Some(metrics) = Metrics::of(&edges, &ranks, self.settings.algorithm, &|| true) else {
+        let Some(metrics) = Metrics::of(&edges, &ranks, self.settings.algorithm, 1, &|| true) else {
             return HashMap::new();
         };
         at.into_iter().filter_map(|(node, at)| Some((node, metrics.node(at as usize)?))).collect()
@@ -266,7 +266,7 @@ mod tests {
         let graph = |held: &[(Flow, i64)]| {
             let mut all = Connections::default();
             let lines: Vec<_> = held.iter().map(|(flow, _)| all.add(flow).unwrap()).collect();
-            (all.finish(settings, &|| true).unwrap(), lines)
+            (all.finish(settings, 1, &|| true).unwrap(), lines)
         };
         let mut held: Vec<(Flow, i64)> = Vec::new();
         let mut earlier: Option<(i64, BTreeMap<Node, NodeMetrics>)> = None;
