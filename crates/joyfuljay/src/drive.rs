@@ -50,6 +50,8 @@ pub(crate) struct Drive {
     stopped: bool,
     clock: Option<Clock>,
     saving: Option<Saving>,
+    /// The earliest and the latest time of others, for which it stands.
+    others: [Option<TimeNs>; 2],
 }
 
 impl Drive {
@@ -60,7 +62,17 @@ impl Drive {
         reporter: Reporter,
     ) -> Self {
         let front = Front::new(settings);
-        Self { source, front, control, reporter, flushed: Instant::now(), stopped: false, clock: None, saving: None }
+        Self {
+            source,
+            front,
+            control,
+            reporter,
+            flushed: Instant::now(),
+            stopped: false,
+            clock: None,
+            saving: None,
+            others: [None; 2],
+        }
     }
 
     pub(crate) fn with_filter(mut self, filter: Option<Box<dyn FrameFilter>>) -> Self {
@@ -139,6 +151,20 @@ impl Drive {
         due
     }
 
+    /// Adds what another one saw, which has come to its end.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let [first, last] = &mut self.others;
+        *first = (*first).into_iter().chain(other.first_ts()).min();
+        *last = (*last).max(other.last_ts());
+        self.stopped |= other.stopped;
+    }
+
+    /// Passes on how far the source has come.
+    pub(crate) fn read(&mut self, recorder: &Recorder) {
+        let last = self.last_ts();
+        recorder.read(&mut *self.source, last);
+    }
+
     /// Calls the progress callback while rows that have waited come out, if it is time.
     pub(crate) fn report(&mut self, recorder: &Recorder) {
         self.reporter.tick(|| progress(&*self.source, self.clock, recorder));
@@ -176,12 +202,12 @@ impl Drive {
 
     /// The earliest packet time.
     pub(crate) fn first_ts(&self) -> Option<TimeNs> {
-        self.front.first_ts()
+        self.others[0].into_iter().chain(self.front.first_ts()).min()
     }
 
     /// The latest packet time.
     pub(crate) fn last_ts(&self) -> Option<TimeNs> {
-        self.front.last_ts()
+        self.others[1].max(self.front.last_ts())
     }
 }
 

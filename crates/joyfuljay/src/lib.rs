@@ -54,6 +54,7 @@ mod recorder;
 mod run;
 mod saving;
 pub mod sensor;
+mod separate;
 mod serial;
 pub mod slices;
 mod summary;

@@ -20,7 +20,7 @@ use crate::progress::{Listener, Reporter};
 use crate::recorder::Recorder;
 use crate::run::{Outcome, Run};
 use crate::saving::Saving;
-use crate::{Error, Progress, RunControl, Summary, parallel, serial, waiting};
+use crate::{Error, Progress, RunControl, Summary, parallel, separate, serial, waiting};
 
 /// Packets in, rows out. See the crate's first page for an example.
 pub struct Pipeline {
@@ -111,6 +111,17 @@ impl Pipeline {
     /// When that group was named.
     pub fn turn_to_slice(&mut self) -> Result<(), Error> {
         self.plan = RowPlan::for_slice(&self.config)?;
+        self.settings = self.settings.with_connections(None);
+        Ok(())
+    }
+
+    /// For runs over several inputs that are kept apart: `all` leaves the group `connection` out, which the notes of the plan say. To
+    /// be called before the schema is asked for.
+    ///
+    /// # Errors
+    /// When that group was named.
+    pub fn turn_to_separate(&mut self) -> Result<(), Error> {
+        self.plan = RowPlan::for_separate(&self.config)?;
         self.settings = self.settings.with_connections(None);
         Ok(())
     }
@@ -232,6 +243,32 @@ impl Pipeline {
             None => work(&run, &mut drive, sink),
         };
         run.finish(outcome, &mut drive)
+    }
+
+    /// Runs several sources of stored frames, each to its end and as if it were alone: as many at a time as there are workers. See
+    /// [`Pipeline::turn_to_separate`].
+    ///
+    /// Rows come out source after source, in the order of each; neither they nor their bytes depend on the number of workers. Each source
+    /// has an equal share of [`Pipeline::max_memory`], a sixteenth at least. Frames cannot be saved.
+    ///
+    /// # Errors
+    /// As for [`Pipeline::run`]; a source that cannot be read ends the run.
+    pub fn run_separate(
+        mut self,
+        sources: Vec<Box<dyn PacketSource>>,
+        sink: Box<dyn RowSink>,
+    ) -> Result<Summary, Error> {
+        let at_a_time = sources.len().clamp(1, separate::MOST_AT_A_TIME);
+        let settings = self.settings.with_connections(None).with_max_memory(self.max_memory / at_a_time as u64);
+        let workers = self.workers().min(at_a_time);
+        let metrics = Arc::clone(&self.metrics);
+        let run = Run::start(&self.plan, settings, metrics, &self.control, Mode::Pcap, &*sink, workers);
+        let drive = |source, listener| Drive::new(source, &run.settings, self.control.clone(), Reporter::new(listener));
+        let (all, sources) = separate::together(sources);
+        let mut all = drive(all, self.listener.take());
+        let drives = sources.into_iter().map(|source| drive(source, None).with_filter(self.frame_filter())).collect();
+        let outcome = separate::run(&run, &mut all, drives, sink);
+        run.finish(outcome, &mut all)
     }
 }
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use clap::Args;
-use joyfuljay::{Pipeline, RunControl, slices};
+use clap::{Args, ValueEnum};
+use joyfuljay::{Error, Pipeline, RunControl, Summary, slices};
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::sink::RowSink;
-use joyfuljay_io::source::{CaptureOptions, CaptureSet, PacketSource, SliceSource};
+use joyfuljay_io::source::{Apart, CaptureOptions, CaptureSet, PacketSource, SliceSource};
 
 use super::output::{Lifetime, Output, OutputArgs};
 use super::running::{self, Concluded, HowArgs};
@@ -60,6 +60,10 @@ struct FindArgs {
     /// array jobs of Slurm, Kubernetes and the like.
     #[arg(long, value_name = "I/N", conflicts_with = "save_pcap")]
     slice: Option<SliceNumber>,
+    /// Captures of different sensors: those of each folder, or each file, have flows of their own. As many are read at a time as
+    /// there are workers; rows come out one sensor after the other.
+    #[arg(long, value_name = "BY", conflicts_with_all = ["slice", "save_pcap"])]
+    separate: Option<Separate>,
     /// Accepted for older scripts: rows are always streamed, memory does not grow with the capture.
     #[arg(long, hide_short_help = true)]
     streaming: bool,
@@ -97,7 +101,7 @@ impl Extract {
                     false => Phase::Files,
                 });
                 pipeline = self.how.opened(pipeline, saving);
-                pipeline.run(source.into_source(), sink).map_err(CliError::from)
+                source.run(pipeline, sink).map_err(CliError::from)
             }
             Err(error) => Err(error),
         };
@@ -114,6 +118,7 @@ type Opened = (Input, Box<dyn RowSink>, Saving);
 enum Input {
     Captures(CaptureSet),
     Slice(SliceSource),
+    Separate(Vec<CaptureSet>),
 }
 
 impl Input {
@@ -121,10 +126,40 @@ impl Input {
         matches!(self, Self::Captures(set) if set.has_streams())
     }
 
-    fn into_source(self) -> Box<dyn PacketSource> {
+    fn run(self, pipeline: Pipeline, sink: Box<dyn RowSink>) -> Result<Summary, Error> {
         match self {
-            Self::Captures(set) => Box::new(set),
-            Self::Slice(slice) => Box::new(slice),
+            Self::Captures(set) => pipeline.run(Box::new(set), sink),
+            Self::Slice(slice) => pipeline.run(Box::new(slice), sink),
+            Self::Separate(sets) => {
+                let boxed = |set| Box::new(set) as Box<dyn PacketSource>;
+                pipeline.run_separate(sets.into_iter().map(boxed).collect(), sink)
+            }
+        }
+    }
+}
+
+/// Which captures are of one sensor.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Separate {
+    /// A folder holds those of one sensor.
+    Folder,
+    /// Each file is of another sensor.
+    File,
+}
+
+impl Separate {
+    fn apart(self) -> Apart {
+        match self {
+            Self::Folder => Apart::Folders,
+            Self::File => Apart::Files,
+        }
+    }
+
+    /// As it is written.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Folder => "folder",
+            Self::File => "file",
         }
     }
 }
@@ -157,6 +192,8 @@ impl Extract {
             let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
             if self.find.slice.is_some() {
                 pipeline.turn_to_slice()?;
+            } else if self.find.separate.is_some() {
+                pipeline.turn_to_separate()?;
             } else if source.is_stream() {
                 pipeline.turn_to_stream()?;
             }
@@ -170,9 +207,13 @@ impl Extract {
             if let (Some(origin), Some(SliceNumber { number, of })) = (&mut origin, self.find.slice) {
                 origin.push(("slice", format!("{number}/{of}")));
             }
-            let source = match self.find.slice {
-                Some(slice) => Input::Slice(slice.open(source, pipeline)?),
-                None => Input::Captures(source),
+            if let (Some(origin), Some(by)) = (&mut origin, self.find.separate) {
+                origin.push(("separate", by.name().to_owned()));
+            }
+            let source = match (self.find.slice, self.find.separate) {
+                (Some(slice), _) => Input::Slice(slice.open(source, pipeline)?),
+                (None, Some(by)) => Input::Separate(source.apart(by.apart())?),
+                (None, None) => Input::Captures(source),
             };
             let saving = self.save.open()?;
             match output.open(pipeline, origin, None) {

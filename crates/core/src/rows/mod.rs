@@ -73,6 +73,15 @@ impl RowPlan {
         Self::of(config, features, note.into_iter().collect())
     }
 
+    /// The plan for several inputs that are kept apart: the group `connection` cannot be had, whether or not it has a window.
+    ///
+    /// # Errors
+    /// As for a stream.
+    pub fn for_separate(config: &Config) -> Result<Self, ConfigError> {
+        let (features, note) = selection::select_for(PartialInput::Separate, config)?;
+        Self::of(config, features, note.into_iter().collect())
+    }
+
     fn of(config: &Config, features: Vec<FeatureInfo>, more_notes: Vec<String>) -> Result<Self, ConfigError> {
         let groups: Vec<_> = GROUPS.iter().filter_map(|&g| PlannedGroup::new(g, &features)).collect();
         let needs = || groups.iter().flat_map(|g| g.group.needs());

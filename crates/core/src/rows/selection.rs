@@ -43,6 +43,7 @@ pub(super) fn select_for(
 pub(super) enum PartialInput {
     Stream,
     Slice,
+    Separate,
 }
 
 impl PartialInput {
@@ -53,6 +54,9 @@ impl PartialInput {
                 "a stream has no end to wait for",
                 "set connection_window to the seconds that it is to look back, as in --set connection_window=60, or read a file",
             ],
+            Self::Separate => {
+                ["streams that are kept apart have none in common", "name other groups, or run over each of them"]
+            }
             Self::Slice => ["a slice has only its own", "name other groups, or run over the whole input at once"],
         }
     }

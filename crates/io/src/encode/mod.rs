@@ -61,6 +61,16 @@ impl Encoded {
         }
     }
 
+    /// Bytes of memory that it holds, roughly.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.bytes().len(),
+            Self::RowGroup(group) => group.memory(),
+            Self::Batch(batch) => batch.get_array_memory_size(),
+            Self::Packed(packed) => packed.memory(),
+        }
+    }
+
     /// The rows' bytes; an error that names the sink where another encoder made the chunk.
     pub fn into_rows(self, sink: &'static str) -> Result<RowBytes, SinkError> {
         match self {

@@ -48,6 +48,11 @@ impl RowGroup {
     pub fn rows(&self) -> usize {
         self.rows
     }
+
+    /// Bytes of its columns.
+    pub(super) fn memory(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.close().bytes_written as usize).sum()
+    }
 }
 
 impl fmt::Debug for RowGroup {

@@ -68,7 +68,7 @@ pub enum SourceError {
     },
     /// A slice of something that cannot be read twice.
     #[error(
-        "{path} is a stream: slices are made of files, which each task reads from its own place; save the capture first"
+        "{path} is a stream: slices and captures that are kept apart are files, each read from its own place; save the capture first"
     )]
     Stream {
         /// The stream.

@@ -30,7 +30,7 @@ pub use error::{SourceError, SourceWarning, Trouble};
 pub use layer::SourceLayer;
 pub use order::{same_series, sort_by_first_packet};
 pub use reader::{CaptureReader, MAX_BATCH_BYTES, MAX_RECORD_BYTES};
-pub use set::{CaptureOptions, CaptureSet};
+pub use set::{Apart, CaptureOptions, CaptureSet};
 pub use slice::{Local, Mark, Resume, SlicePlan, SliceSource, Store, first_time, marks};
 
 /// A supply of frames.

@@ -8,9 +8,9 @@ use super::reader::CaptureReader;
 use super::{CaptureInfo, Clock, PacketSource, Position, Pulled};
 use joyfuljay_core::frame::FrameBatch;
 use joyfuljay_core::metrics::Mode;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How inputs are looked for.
@@ -25,6 +25,15 @@ impl Default for CaptureOptions {
     fn default() -> Self {
         Self { recursive: true }
     }
+}
+
+/// Which captures are of one sensor, where there are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// Those of one folder.
+    Folders,
+    /// None: each is by itself.
+    Files,
 }
 
 /// Captures read one after the other. A batch never holds frames of two files.
@@ -63,17 +72,7 @@ impl CaptureSet {
         if inputs.is_empty() {
             return Err(SourceError::NoInput);
         }
-        let mut set = Self {
-            groups: VecDeque::new(),
-            current: None,
-            last_info: CaptureInfo::default(),
-            warnings: Vec::new(),
-            read: 0,
-            total: Some(0),
-            files_done: 0,
-            files_total: 0,
-            streams: false,
-        };
+        let mut set = Self::empty();
         for input in inputs {
             let mut group = expand(input.as_ref(), options.recursive)?;
             set.warnings.append(&mut group.warnings);
@@ -96,6 +95,20 @@ impl CaptureSet {
         }
         set.sort_series();
         Ok(set)
+    }
+
+    fn empty() -> Self {
+        Self {
+            groups: VecDeque::new(),
+            current: None,
+            last_info: CaptureInfo::default(),
+            warnings: Vec::new(),
+            read: 0,
+            total: Some(0),
+            files_done: 0,
+            files_total: 0,
+            streams: false,
+        }
     }
 
     /// Named files of one series are put into order: it was the shell that put `x.pcap10` before `x.pcap2`. Else the order is
@@ -166,6 +179,70 @@ impl CaptureSet {
         items.map(file).collect()
     }
 
+    /// The captures of different sensors, those of one sensor in the order in which they would be read. The sensors are in the order of
+    /// their first captures. Found files that are no captures are left out, as ever, and looked into at once.
+    ///
+    /// # Errors
+    /// When a pipe or a device is among them, or no capture was found.
+    pub fn apart(self, by: Apart) -> Result<Vec<Self>, SourceError> {
+        let mut sensors: Vec<Self> = Vec::new();
+        let mut folders: HashMap<PathBuf, usize> = HashMap::new();
+        let mut warnings = self.warnings;
+        for mut group in self.groups {
+            for item in std::mem::take(&mut group.files) {
+                let Item::File(path) = item else {
+                    return Err(SourceError::Stream { path: "standard input".to_owned() });
+                };
+                let size = match fs::metadata(&path) {
+                    Ok(meta) if !meta.is_file() => {
+                        return Err(SourceError::Stream { path: path.display().to_string() });
+                    }
+                    meta => meta.map_or(0, |meta| meta.len()),
+                };
+                if !group.named
+                    && let Err(error) = CaptureReader::open(&path)
+                {
+                    warnings.push(group.refused(&error, path.display().to_string()));
+                    continue;
+                }
+                group.captures += 1;
+                let new = sensors.len();
+                let at = match by {
+                    Apart::Files => new,
+                    Apart::Folders => *folders.entry(path.parent().unwrap_or(Path::new("")).to_owned()).or_insert(new),
+                };
+                if at == new {
+                    sensors.push(Self::empty());
+                }
+                if let Some(sensor) = sensors.get_mut(at) {
+                    sensor.push(&group, path, size);
+                }
+            }
+            if let Some(error) = group.verdict() {
+                return Err(error);
+            }
+        }
+        if let Some(first) = sensors.first_mut() {
+            first.warnings = warnings;
+        }
+        Ok(sensors)
+    }
+
+    /// Takes a file of a group of another set.
+    fn push(&mut self, of: &Pending, path: PathBuf, size: u64) {
+        let named = of.named;
+        if !self.groups.back().is_some_and(|last| !last.named && !named && last.name == of.name) {
+            let name = of.name.clone();
+            self.groups.push_back(Pending::new(Group { name, named, files: Vec::new(), warnings: Vec::new() }));
+        }
+        if let Some(last) = self.groups.back_mut() {
+            last.files.push_back(Item::File(path));
+            last.files_total += 1;
+        }
+        self.files_total += 1;
+        self.total = self.total.map(|total| total + size);
+    }
+
     /// Whether a pipe or a device is among the inputs, whose end need not come by itself.
     pub fn has_streams(&self) -> bool {
         self.streams
@@ -212,10 +289,7 @@ impl CaptureSet {
     /// it; else that is an error.
     fn pass_over(&mut self, error: SourceError, path: String) -> Result<(), SourceError> {
         let Some(group) = self.groups.front_mut().filter(|group| !group.named) else { return Err(error) };
-        let message = error.to_string();
-        group.first_refusal.get_or_insert_with(|| message.clone());
-        let message = format!("{message}; skipped");
-        self.warnings.push(SourceWarning { path, offset: 0, trouble: Trouble::NotRead, message });
+        self.warnings.push(group.refused(&error, path));
         Ok(())
     }
 
@@ -304,6 +378,13 @@ impl Pending {
             captures: 0,
             first_refusal: None,
         }
+    }
+
+    /// A found file was not read: what is said of it.
+    fn refused(&mut self, error: &SourceError, path: String) -> SourceWarning {
+        let message = error.to_string();
+        self.first_refusal.get_or_insert_with(|| message.clone());
+        SourceWarning { path, offset: 0, trouble: Trouble::NotRead, message: format!("{message}; skipped") }
     }
 
     /// The file, where it was named itself.
