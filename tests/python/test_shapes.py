@@ -167,13 +167,16 @@ def test_names_may_be_separated_by_commas():
         ({"include_ports": 1}, "include_ports = 1: must be True or False"),
         ({"missing": True}, "missing = True: must be null or zero"),
         ({"max_memory": "2XB"}, "such as 2GB"),
+        ({"features": ["zebra"]}, "joyfuljay.FeatureGroup has them"),
+        ({"specific_features": ["zebra"]}, "joyfuljay.schema.get_feature_ids_ordered() has them"),
+        ({"anonymize": True}, "needs a secret anonymization_salt that is not empty, because"),
     ],
 )
 def test_errors_speak_python(options, says):
     with pytest.raises(ValueError) as error:
         Config(**options)
     assert says in str(error.value)
-    for foreign in ("f64", "u32", "expected", "`", "invalid type"):
+    for foreign in ("f64", "u32", "expected", "`", "invalid type", "command line"):
         assert foreign not in str(error.value)
 
 

@@ -39,8 +39,9 @@ fn labelled(label: &str, style: Style, text: impl Display) {
     }
 }
 
-/// The text without the numbers of errors, which the standard library puts behind their words: `(os error 2)`.
+/// The text without what the standard library puts around the words of the system: `(os error 2)`, and that it looked up a name.
 fn without_codes(text: &str) -> String {
+    let text = text.replace("failed to lookup address information: ", "");
     let mut parts = text.split(" (os error ");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -96,6 +97,10 @@ mod tests {
         let said = |text| without_codes(text);
         assert_eq!(said("a: No such file or directory (os error 2)"), "a: No such file or directory");
         assert_eq!(said("x (os error 13), y (os error 2) z"), "x, y z");
+        assert_eq!(
+            said("x: failed to lookup address information: Name or service not known"),
+            "x: Name or service not known"
+        );
         assert_eq!(said("(os error of mine) (os error x)"), "(os error of mine) (os error x)");
     }
 

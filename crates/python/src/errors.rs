@@ -28,9 +28,24 @@ pub fn run_error(error: Error) -> PyErr {
     }
 }
 
-/// A setting that cannot be used.
+/// A setting that cannot be used, in the words of Python: without what the command line has for it.
 pub fn config_error(error: &ConfigError) -> PyErr {
-    PyValueError::new_err(error.to_string())
+    let mut text = error.to_string();
+    if let Some((before, behind)) = text.split_once(" (on the command line:")
+        && let Some((_, after)) = behind.split_once(')')
+    {
+        text = format!("{before}{after}");
+    }
+    match error {
+        ConfigError::Unknown { kind: "feature", nearest: None, .. } => {
+            text.push_str("; joyfuljay.schema.get_feature_ids_ordered() has them");
+        }
+        ConfigError::Unknown { kind: "feature group", nearest: None, .. } => {
+            text.push_str("; joyfuljay.FeatureGroup has them");
+        }
+        _ => {}
+    }
+    PyValueError::new_err(text)
 }
 
 /// An input that cannot be read.
