@@ -42,6 +42,21 @@ def test_directory_is_walked_in_order(rows, tmp_path):
     assert rows(tmp_path) == rows(tmp_path)
 
 
+def test_captures_of_different_sensors_are_kept_apart(jj, rows, tmp_path):
+    for name in ("a/1.pcap", "a/2.pcap", "b/1.pcap"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(DATA / "few.pcap", tmp_path / name)
+    without = ["--features", "flow_meta"]
+    alone = rows(DATA / "few.pcap", *without)
+    for workers in ("1", "2", "7"):
+        by_file = rows(tmp_path, *without, "--separate", "file", "-w", workers)
+        assert by_file == 3 * alone
+        by_folder = rows(tmp_path, *without, "--separate", "folder", "-w", workers)
+        assert by_folder == rows(tmp_path / "a", *without) + alone
+    assert "kept apart" in jj("extract", tmp_path, "--separate", "file", "--features", "connection", ok=False).err
+    assert "is a stream" in jj("extract", "-", "--separate", "file", ok=False, input=b"").err
+
+
 def test_glob_that_the_shell_did_not_expand(rows, tmp_path):
     for name in ("x1.pcap", "x2.pcap", "y.pcap"):
         shutil.copy(DATA / "few.pcap", tmp_path / name)
