@@ -188,7 +188,7 @@ impl FromStr for SliceNumber {
 impl Extract {
     /// Opens input and output; a failure is reported to the metrics.
     fn open(&self, pipeline: &mut Pipeline, output: &Output) -> Result<Opened, CliError> {
-        let mut opened = || -> Result<_, joyfuljay::Error> {
+        let mut opened = || -> Result<_, Error> {
             let mut source = CaptureSet::open(&self.inputs, &self.find.capture_options())?;
             if self.find.slice.is_some() {
                 pipeline.turn_to_slice()?;
@@ -236,7 +236,7 @@ impl Extract {
 
 impl SliceNumber {
     /// Finds where the slice lies among the captures.
-    fn open(self, captures: CaptureSet, pipeline: &mut Pipeline) -> Result<SliceSource, joyfuljay::Error> {
+    fn open(self, captures: CaptureSet, pipeline: &mut Pipeline) -> Result<SliceSource, Error> {
         let files = captures.into_files()?;
         let slice = slices::nth(&slices::Local, &files, self.number, self.of, pipeline.config())?;
         pipeline.share(slice.share());
