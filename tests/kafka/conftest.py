@@ -18,6 +18,9 @@ PATIENCE = int(os.environ.get("JJ_PATIENCE", "300"))
 #: How many rows the long tests write; a million for the heavy form.
 ROWS = int(os.environ.get("JJ_KAFKA_ROWS", "20000"))
 
+#: How long a broker that still has its connections says nothing.
+SILENCE = float(os.environ.get("JJ_KAFKA_SILENCE", "3"))
+
 
 def missing():
     """Why there is no broker, or None."""
@@ -84,6 +87,15 @@ class Broker:
         admin = KafkaAdminClient(bootstrap_servers=self.address)
         try:
             admin.create_topics([NewTopic(name, partitions, 1, topic_configs={k.replace("_", "."): str(v) for k, v in settings.items()})])
+        finally:
+            admin.close()
+
+    def delete(self, name):
+        from kafka.admin import KafkaAdminClient
+
+        admin = KafkaAdminClient(bootstrap_servers=self.address)
+        try:
+            admin.delete_topics([name])
         finally:
             admin.close()
 

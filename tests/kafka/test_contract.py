@@ -9,7 +9,7 @@ import time
 
 import pytest
 from binary import binary
-from conftest import PATIENCE, ROOT, ROWS, free_ports
+from conftest import PATIENCE, ROOT, ROWS, SILENCE, free_ports
 from writers import Jj, Python, Refused, address, capture, in_background, numbers, until
 
 both = pytest.mark.parametrize("writer", [Jj, Python], ids=lambda writer: writer.name)
@@ -82,6 +82,77 @@ def test_a_broker_that_is_restarted_has_every_row_once(own_broker, writer, how):
     outcome = output.close()
     assert (outcome.delivered, outcome.reasons) == (ROWS, {})
     assert numbers(broker.read("rows")) == list(range(ROWS))
+
+
+@both
+def test_rows_flow_again_behind_five_restarts_and_a_long_silence(own_broker, writer):
+    """In their order and once each. JJ_KAFKA_ROWS=1000000 and JJ_KAFKA_SILENCE=60 are the heavy form."""
+    broker = own_broker("broker.session.timeout.ms=1000\nbroker.heartbeat.interval.ms=200\n")
+    output = writer(broker.address, "rows", close_timeout=PATIENCE)
+    share = ROWS // 6
+    output.write(range(share))
+    for part in range(1, 6):
+        until(lambda: output.figure("kafka_rows_total") > 0)
+        broker.stop("kill" if part % 2 else "stop")
+        rows = range(part * share, (part + 1) * share)
+        thread = in_background(lambda rows=rows: output.write(rows))
+        until(lambda: output.figure("kafka_queue_depth") > 0)
+        broker.start()
+        thread.join(PATIENCE)
+        until(lambda part=part: output.figure("kafka_rows_total") == (part + 1) * share)
+    broker.signal(signal.SIGSTOP)
+    try:
+        output.write(range(6 * share, 6 * share + 1000))
+        time.sleep(SILENCE)
+    finally:
+        broker.signal(signal.SIGCONT)
+    until(lambda: output.figure("kafka_rows_total") == 6 * share + 1000)
+    outcome = output.close()
+    assert (outcome.delivered, outcome.reasons) == (6 * share + 1000, {})
+    assert numbers(broker.read("rows")) == list(range(6 * share + 1000))
+
+
+@both
+def test_a_topic_that_is_deleted_and_made_again(own_broker, writer):
+    """What comes while there is none waits, or is counted; what comes after it is there again arrives."""
+    broker = own_broker("auto.create.topics.enable=false\n")
+    broker.topic("again")
+    output = writer(broker.address, "again", close_timeout=PATIENCE, config={"topic.metadata.refresh.interval.ms": "1000"})
+    output.write(range(100))
+    until(lambda: output.figure("kafka_rows_total") == 100)
+    broker.delete("again")
+    output.write(range(100, 200))
+    until(lambda: output.figure("kafka_rows_total") + output.figure("kafka_failures_total") + output.figure("kafka_queue_depth") >= 200)
+    broker.topic("again")
+    sent = 200
+    while output.figure("kafka_rows_total") < 200:
+        output.write(range(sent, sent + 1))
+        sent += 1
+        time.sleep(0.5)
+        assert sent < 200 + 2 * PATIENCE
+    outcome = output.close()
+    assert outcome.delivered + sum(outcome.reasons.values()) == sent, outcome
+    found = numbers(broker.read("again"))
+    # The first hundred went with the first topic.
+    assert set(found) <= set(range(100, sent)) and max(found) == sent - 1 and len(set(found)) == outcome.delivered - 100
+
+
+@both
+def test_an_address_that_the_broker_tells_and_that_is_dead_is_named(own_broker, writer):
+    port, dead = free_ports(), free_ports()
+    broker = own_broker(f"advertised.listeners=PLAINTEXT://127.0.0.1:{dead},SASL_PLAINTEXT://127.0.0.1:{port + 2}\n", port=port)
+    with pytest.raises(Refused, match=f"127.0.0.1:{dead}"):
+        writer(broker.address, "dead", start_timeout=10).close()
+
+
+@both
+def test_localhost_is_a_broker_of_one_family_of_addresses(broker, writer):
+    """localhost is ::1 too, where nobody listens."""
+    topic = f"localhost-{writer.name}"
+    output = writer(f"localhost:{broker.port}", topic)
+    output.write(range(10))
+    outcome = output.close()
+    assert outcome.delivered == 10 and "rror" not in outcome.said and "warning" not in outcome.said, outcome
 
 
 @both

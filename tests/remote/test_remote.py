@@ -99,6 +99,59 @@ def test_a_sensor_that_is_killed_is_waited_for_and_gone_on_with(field, extract, 
     sensor.end()
 
 
+class Relay:
+    """Hands bytes on between a client and a sensor, and cuts the connection after so many of them, again and again."""
+
+    def __init__(self, port, every):
+        self.place, self.every, self.cuts = ("127.0.0.1", port), every, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            sensor = socket.create_connection(self.place)
+            threading.Thread(target=self.hand_on, args=(client, sensor, None), daemon=True).start()
+            self.hand_on(sensor, client, self.every if self.cuts < 20 else None)
+
+    def hand_on(self, source, target, most):
+        """Until one of them ends, or so many bytes are through: at any place of a message, half an acknowledgement lost."""
+        passed = 0
+        try:
+            while data := source.recv(65536):
+                target.sendall(data if most is None else data[: most - passed])
+                passed += len(data)
+                if most is not None and passed >= most:
+                    self.cuts += 1
+                    break
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def test_twenty_cuts_lose_and_repeat_nothing(field, extract, tmp_path, long_capture):
+    sensor = field.serve(long_capture, "--no-compress", "--prometheus-port", "0")
+    relay = Relay(sensor.port, every=611_111)
+    client = field.connect(relay, *FEW)
+    assert client.child.wait(PATIENCE) == 0, client.text()
+    assert relay.cuts == 20
+    relay.listener.close()
+    assert client.summary()["frames"] == 80_000 and client.summary()["dropped"]["queue"] == 0
+    extract(long_capture, tmp_path / "here.jsonl", *FEW)
+    assert client.rows_file.read_bytes() == (tmp_path / "here.jsonl").read_bytes()
+    # No subscription of a connection that is no more is left.
+    wait_for(lambda: value(sensor.scrape(), "joyfuljay_remote_connections") == 0, state=sensor.text)
+    sensor.end()
+
+
 def test_a_capture_that_has_changed_is_not_gone_on_with(field, long_capture):
     sensor = field.serve(long_capture, *narrow())
     client = field.connect(sensor, *FEW, "--prometheus-port", "0")

@@ -42,11 +42,12 @@ impl Sensor {
     ///
     /// # Errors
     /// When an input cannot be opened, there are interfaces among captures, or the filter is none.
-    pub fn input(self) -> Result<Input, Error> {
+    pub fn input(mut self) -> Result<Input, Error> {
         let filter = match self.filter.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(expression) => Some(Filter::new(expression)?),
         };
+        self.options.filter.clone_from(&filter);
         let filtered =
             move |source| Opened { source, filter: filter.clone().map(|f| Box::new(f) as Box<dyn FrameFilter>) };
         let links = live::interfaces().unwrap_or_default();

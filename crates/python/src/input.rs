@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use joyfuljay::Pipeline;
+use joyfuljay_capture::filter::Filter;
 use joyfuljay_core::metrics::Mode;
 use joyfuljay_io::save::CaptureWriter;
 use joyfuljay_io::source::{CaptureOptions, CaptureReader, CaptureSet, PacketSource, SourceError};
@@ -38,11 +39,11 @@ impl Input {
         }
     }
 
-    /// Opens it; the interpreter must not be held.
-    pub fn open(self) -> Result<Opened, joyfuljay::Error> {
+    /// Opens it, with a filter for what can leave frames out by itself; the interpreter must not be held.
+    pub fn open(self, filter: Option<&Filter>) -> Result<Opened, joyfuljay::Error> {
         Ok(match self {
             Self::Live(live) => {
-                let (source, saving) = live.get().open()?;
+                let (source, saving) = live.get().open(filter)?;
                 Opened::Live(source, saving)
             }
             Self::Slice(slice) => Opened::Slice(slice),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use joyfuljay::remote::client::{ClientOptions, RemoteSource};
 use joyfuljay::remote::url::{SensorUrl, is_sensor};
 use joyfuljay::remote::{Token, Trust};
+use joyfuljay_capture::filter::Filter;
 use joyfuljay_capture::live::{LiveOptions, LiveSource};
 use joyfuljay_capture::process::{OfProcess, Process};
 use joyfuljay_core::metrics::Mode;
@@ -92,10 +93,13 @@ impl Live {
     }
 
     /// Begins to capture. The file for its packets is made first, as it is removed again where there will be none.
-    pub fn open(&self) -> Result<(Box<dyn PacketSource>, Option<CaptureWriter>), joyfuljay::Error> {
+    pub fn open(
+        &self,
+        filter: Option<&Filter>,
+    ) -> Result<(Box<dyn PacketSource>, Option<CaptureWriter>), joyfuljay::Error> {
         let saving =
             self.save_pcap.as_deref().map(|path| CaptureWriter::create(path, Rotation::default())).transpose()?;
-        match self.source() {
+        match self.source(filter) {
             Ok(source) => Ok((source, saving)),
             Err(error) => {
                 saving.into_iter().for_each(CaptureWriter::discard);
@@ -104,11 +108,13 @@ impl Live {
         }
     }
 
-    fn source(&self) -> Result<Box<dyn PacketSource>, SourceError> {
+    fn source(&self, filter: Option<&Filter>) -> Result<Box<dyn PacketSource>, SourceError> {
         if let Some((url, client)) = &self.remote {
             return Ok(Box::new(RemoteSource::connect(url, client)?));
         }
-        let source = Box::new(LiveSource::open(&self.interfaces, &self.options)?);
+        let mut options = self.options.clone();
+        options.filter = filter.cloned();
+        let source = Box::new(LiveSource::open(&self.interfaces, &options)?);
         Ok(match &self.process {
             Some(process) => Box::new(OfProcess::new(source, process.clone())?),
             None => source,

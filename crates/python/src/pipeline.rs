@@ -86,7 +86,11 @@ impl Engine {
 
     fn open(&self, py: Python<'_>, input: Input) -> PyResult<Opened> {
         let mode = input.mode();
-        py.detach(|| input.open()).map_err(|e| self.not_begun(py, mode, e))
+        let filter = match input {
+            Input::Live(_) => self.pipeline()?.filter().cloned(),
+            Input::Slice(_) | Input::Paths(_) | Input::Open(_) => None,
+        };
+        py.detach(|| input.open(filter.as_ref())).map_err(|e| self.not_begun(py, mode, e))
     }
 
     /// What a run of this pipeline reads.

@@ -24,6 +24,8 @@ use std::time::Duration;
 
 pub use links::Link;
 
+use crate::filter::Filter;
+
 /// The name that stands for all interfaces.
 pub const ANY: &str = "any";
 
@@ -41,6 +43,9 @@ pub struct LiveOptions {
     pub duration: Option<Duration>,
     /// Whether an interface that does not exist yet is waited for.
     pub wait_for_interface: bool,
+    /// A filter that the kernel applies before a frame takes room in the ring. It lets frames pass whose VLAN tag was taken off, and
+    /// those of link types that it has no program for: whoever reads asks it again.
+    pub filter: Option<Filter>,
 }
 
 impl LiveOptions {
@@ -53,7 +58,14 @@ impl LiveOptions {
 
 impl Default for LiveOptions {
     fn default() -> Self {
-        Self { snaplen: 0, promiscuous: true, ring_bytes: Self::RING_BYTES, duration: None, wait_for_interface: false }
+        Self {
+            snaplen: 0,
+            promiscuous: true,
+            ring_bytes: Self::RING_BYTES,
+            duration: None,
+            wait_for_interface: false,
+            filter: None,
+        }
     }
 }
 

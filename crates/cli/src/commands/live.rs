@@ -107,7 +107,7 @@ type Opened = (Box<dyn PacketSource>, Box<dyn RowSink>, Saving);
 
 impl Live {
     pub fn run(self) -> Result<(), CliError> {
-        let options = self.capture.options()?;
+        let mut options = self.capture.options()?;
         let config = self.config.config()?;
         let output = self.output.resolve(Lifetime::Lasts)?;
         if self.check {
@@ -117,6 +117,7 @@ impl Live {
         let lasting = self.lasting.lasting();
         let mut pipeline = Pipeline::new(config)?.with_control(control.clone());
         pipeline.turn_to_stream()?;
+        options.filter = pipeline.filter().cloned();
         let interrupt = running::watch(control.clone())?;
         interrupt.reopens(lasting.clone());
         let (mut pipeline, server, bar) = self.how.begin(pipeline)?;

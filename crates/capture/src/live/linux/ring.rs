@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use joyfuljay_core::frame::{FrameBatch, TimeNs};
 
+use crate::filter::Insn;
+
 use super::super::block::{Cursor, hardware};
 use super::super::geometry::Geometry;
 use super::super::links::Link;
@@ -61,6 +63,10 @@ impl Ring {
             let _ = sys::ignore_outgoing(socket.as_fd());
         } else if options.promiscuous {
             sys::join_promiscuous(socket.as_fd(), link.index)?;
+        }
+        if let Some(program) = socket_program(link, options) {
+            // One that the kernel does not take is applied by the reader alone.
+            let _ = sys::attach_filter(socket.as_fd(), &program);
         }
         sys::bind(socket.as_fd(), link.index)?;
         Ok(Self { mapping, socket, geometry, block: 0, cursor: None, counts: Counts::default(), shut: None })
@@ -171,6 +177,12 @@ fn set_up(socket: BorrowedFd<'_>, bytes: u64) -> io::Result<Geometry> {
             Err(e) => return Err(e),
         }
     }
+}
+
+/// What the kernel leaves out of the ring of an interface.
+fn socket_program(link: &Link, options: &LiveOptions) -> Option<Vec<Insn>> {
+    let program = options.filter.as_ref()?.program(block::link_type(link.hardware)?).ok()?;
+    program.for_socket()
 }
 
 /// Whether frames of an interface can be read, by its hardware type.

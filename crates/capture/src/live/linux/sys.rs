@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use crate::filter::{Insn, op};
+
 use super::super::block::{STATUS, STATUS_USER};
 use super::super::geometry::Geometry;
 
@@ -139,9 +141,16 @@ pub(super) fn join_promiscuous(socket: BorrowedFd<'_>, index: u32) -> io::Result
 
 /// Lets nothing in any more.
 pub(super) fn reject_all(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let mut code = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
-    let program = libc::sock_fprog { len: 1, filter: code.as_mut_ptr() };
-    // SAFETY: the program and the instruction that it points to live through the call; the kernel copies both.
+    attach_filter(socket, &[Insn::new(op::RET_K, 0)])
+}
+
+/// Lets only frames in for which a program returns another number than 0; it takes the place of the one before.
+pub(super) fn attach_filter(socket: BorrowedFd<'_>, program: &[Insn]) -> io::Result<()> {
+    let mut code: Vec<libc::sock_filter> =
+        program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
+    let len = u16::try_from(code.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: code.as_mut_ptr() };
+    // SAFETY: the program and the instructions that it points to live through the call; the kernel copies both.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
