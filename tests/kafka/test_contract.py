@@ -2,6 +2,7 @@
 written, whatever befalls the broker, and no row is lost that is not counted."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -141,8 +142,11 @@ def test_a_topic_that_is_deleted_and_made_again(own_broker, writer):
 def test_an_address_that_the_broker_tells_and_that_is_dead_is_named(own_broker, writer):
     port, dead = free_ports(), free_ports()
     broker = own_broker(f"advertised.listeners=PLAINTEXT://127.0.0.1:{dead},SASL_PLAINTEXT://127.0.0.1:{port + 2}\n", port=port)
-    with pytest.raises(Refused, match=f"127.0.0.1:{dead}"):
-        writer(broker.address, "dead", start_timeout=10).close()
+    output = writer(broker.address, "dead", close_timeout=5)
+    output.write(range(10))
+    outcome = output.close()
+    assert outcome.delivered == 0 and sum(outcome.reasons.values()) == 10, outcome
+    assert f"127.0.0.1:{dead}" in outcome.said, outcome
 
 
 @both
@@ -152,7 +156,7 @@ def test_localhost_is_a_broker_of_one_family_of_addresses(broker, writer):
     output = writer(f"localhost:{broker.port}", topic)
     output.write(range(10))
     outcome = output.close()
-    assert outcome.delivered == 10 and "rror" not in outcome.said and "warning" not in outcome.said, outcome
+    assert outcome.delivered == 10 and not re.search("^(error|warning)", outcome.said, re.M), outcome
 
 
 @both

@@ -1,6 +1,7 @@
 """What only KafkaWriter has: batches of rows of any kind, children of the process, the block of the monitoring page."""
 
 import json
+import multiprocessing
 import os
 import pathlib
 import re
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 from conftest import PATIENCE, ROOT
-from joyfuljay.output import to_kafka
+from joyfuljay.output import KafkaWriter, to_kafka
 
 CAPTURE = str(ROOT / "tests/data/demo.pcap")
 
@@ -43,6 +44,15 @@ with KafkaWriter({broker.address!r}, "forked") as writer:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert numbers(broker.read("forked")) == [1]
+
+
+def test_a_writer_is_not_handed_to_a_process_that_is_spawned(broker):
+    with KafkaWriter(broker.address, "spawned") as writer:
+        child = multiprocessing.get_context("spawn").Process(target=writer.write, args=({"number": 1},))
+        with pytest.raises(TypeError, match="belongs to the process that made it"):
+            child.start()
+        writer.write({"number": 2})
+    assert numbers(broker.read("spawned")) == [2]
 
 
 @pytest.fixture

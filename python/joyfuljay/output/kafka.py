@@ -39,12 +39,13 @@ class KafkaDeliveryError(JoyfulJayError):
 
     __module__ = "joyfuljay.output.kafka"
 
-    def __init__(self, topic: str, delivered: int, reasons: Mapping[str, int]) -> None:
+    def __init__(self, topic: str, delivered: int, reasons: Mapping[str, int], of_brokers: Iterable[str] = ()) -> None:
         self.delivered = delivered
         self.reasons = dict(reasons)
         self.undelivered = sum(reasons.values())
         each = ", ".join(f"{why}: {rows}" for why, rows in sorted(reasons.items()))
-        super().__init__(f"{self.undelivered} rows for topic {topic!r} were not delivered ({each}); {delivered} were")
+        said = "".join(f"; {one}" for one in of_brokers)
+        super().__init__(f"{self.undelivered} rows for topic {topic!r} were not delivered ({each}); {delivered} were{said}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Exception.__new__, (type(self),), self.__dict__ | {"args": self.args})
@@ -119,7 +120,8 @@ class KafkaWriter:
         self._fatal: Any = None
         self._replacing = False
         self._said: set[str] = set()
-        self._said_of_brokers: set[str] = set()
+        #: What was said of brokers since they last acknowledged a row, by its kind.
+        self._said_of_brokers: dict[str, str] = {}
         self._closed = threading.Event()
         self._metrics = KafkaMetrics(metrics, topic)
         self._config: dict[str, Any] | None = None
@@ -190,7 +192,10 @@ class KafkaWriter:
             _open.discard(self)
             self._give_up()
         if self._failed:
-            raise KafkaDeliveryError(self.topic, self._delivered, self._failed)
+            raise KafkaDeliveryError(self.topic, self._delivered, self._failed, self._said_of_brokers.values())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a KafkaWriter belongs to the process that made it and cannot be handed to another: make one there")
 
     @property
     def rows_written(self) -> int:
@@ -365,7 +370,7 @@ class KafkaWriter:
             self._fatal = self._fatal or error
         elif reason(error) not in self._said_of_brokers:
             # Once for each kind, until rows are delivered again: while a broker is away there are several a second.
-            self._said_of_brokers.add(reason(error))
+            self._said_of_brokers[reason(error)] = text(error)
             log.warning("topic %s: %s", self.topic, text(error))
 
     def _on_figures(self, figures: str) -> None:
