@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from scrapes import PATIENCE, all_said, announced, kill, scrape, value, wait_for
 
 #: Idle timeout, in seconds: a restart knows the flows of the last ten of it.
 IDLE = 3
@@ -208,3 +209,29 @@ def test_two_watches_do_not_write_to_one_folder(jj, places):
     assert watch.end()[0] == 0
     missing = jj("watch", captures / "not-there", "-o", flows, ok=False)
     assert missing.returncode == 1 and "not-there" in missing.err
+
+
+def test_figures_of_a_watch(jj, places):
+    captures, flows = places
+    (captures / "notes.txt").write_text("no capture")
+    put(captures, "0.pcap", rotated(1)[0])
+    command = [jj.path, "watch", captures, "-o", flows, "--settle", "0.1", "--prometheus-port", "0", *OPTIONS]
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        url = announced(child)
+
+        def figures():
+            text = scrape(url)
+            return [value(text, f"joyfuljay_watch_{name}") for name in ("captures_waiting", "flows_cut_total")] + [
+                value(text, "joyfuljay_watch_captures_total", f'outcome="{outcome}"') for outcome in ("read", "failed")
+            ]
+
+        wait_for(lambda: figures() == [0, 0, 1, 1], state=lambda: figures())
+        before = value(scrape(url), "joyfuljay_watch_last_capture_timestamp_seconds")
+        put(captures, "2.pcap", rotated(2)[1])
+        wait_for(lambda: figures()[2] >= 2, state=lambda: figures())
+        assert value(scrape(url), "joyfuljay_watch_last_capture_timestamp_seconds") >= before > 1.7e9
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(PATIENCE) == 0, all_said(child)
+    finally:
+        kill(child)

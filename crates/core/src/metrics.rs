@@ -134,6 +134,19 @@ pub struct RemoteDelta {
     pub lost_gap: u64,
 }
 
+/// What a watch of a folder has done since it last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchDelta {
+    /// Captures that were read and have their rows.
+    pub read: u64,
+    /// Captures that could not be opened.
+    pub failed: u64,
+    /// Flows that were cut at the end, as the next run will not read their beginning again.
+    pub cut: u64,
+    /// Captures that lie there now and are not read yet.
+    pub waiting: u64,
+}
+
 /// What a run reports to its observer. Every method has a default that does nothing, so a sink names only what it
 /// wants; none may block for long or panic, as they are called from the packet path (per batch).
 pub trait MetricsSink: Send + Sync {
@@ -169,6 +182,8 @@ pub trait MetricsSink: Send + Sync {
     fn interface(&self, _interface: &str, _delta: &InterfaceDelta) {}
     /// What a sensor or its client sent, received and lost.
     fn remote(&self, _delta: &RemoteDelta) {}
+    /// What became of the captures of a folder that is watched.
+    fn watched(&self, _delta: &WatchDelta) {}
     /// An interface is captured from no more.
     fn interface_gone(&self, _interface: &str) {}
     /// A thread of the run (`main`, or `reader`, `tracker-0`…) used `seconds` of processor time.

@@ -88,6 +88,8 @@ function sources(v) {
   for (const s of v.all("capture_drops_total")) rows.push([`${s.labels.interface}, dropped: ${s.labels.where}`, count(s.value)]);
   for (const [source, at] of v.by("watermark_timestamp_seconds", "source")) rows.push([`${source}, newest packet (UTC)`, utc(at)]);
   for (const [source, s] of v.by("lag_seconds", "source")) rows.push([`${source}, behind the clock`, duration(s)]);
+  for (const [outcome, n] of v.by("watch_captures_total", "outcome")) rows.push([`captures ${outcome}`, count(n)]);
+  if (v.has("watch_captures_waiting")) rows.push(["captures waiting", count(v.sum("watch_captures_waiting"))]);
   if (v.has("remote_connections")) rows.push(["remote clients", count(v.sum("remote_connections"))]);
   for (const [way, n] of v.by("remote_messages_total", "direction")) rows.push([`remote messages ${way}`, count(n)]);
   if (v.has("remote_auth_failures_total")) rows.push(["remote clients turned away", count(v.sum("remote_auth_failures_total"))]);

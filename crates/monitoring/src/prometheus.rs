@@ -4,7 +4,9 @@ use crate::registry::{MetricsError, Registry, default_registry};
 use crate::store::Store;
 use crate::table::{DEFAULT_NAMESPACE, Id, Kind, Number};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{DeliveryDelta, InterfaceDelta, MetricsSink, Mode, RemoteDelta, RunResult, Stage};
+use joyfuljay_core::metrics::{
+    DeliveryDelta, InterfaceDelta, MetricsSink, Mode, RemoteDelta, RunResult, Stage, WatchDelta,
+};
 use joyfuljay_core::stats::{EndReason, SkipReason, StatsDelta};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -299,6 +301,18 @@ impl MetricsSink for PrometheusMetrics {
         }
         for (reason, lost) in [("slow_client", d.lost_slow), ("gap", d.lost_gap)] {
             s.add(Id::RemoteDrops, &[reason], lost);
+        }
+    }
+
+    fn watched(&self, d: &WatchDelta) {
+        let s = &self.store;
+        for (outcome, captures) in [("read", d.read), ("failed", d.failed)] {
+            s.add(Id::WatchCaptures, &[outcome], captures);
+        }
+        s.add(Id::WatchFlowsCut, &[], d.cut);
+        s.set(Id::WatchCapturesWaiting, &[], d.waiting);
+        if d.read > 0 {
+            s.set_float(Id::WatchLastCapture, &[], unix_now());
         }
     }
 

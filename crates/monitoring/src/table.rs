@@ -159,6 +159,10 @@ pub enum Id {
     RemoteBytes,
     RemoteDrops,
     RemoteAuthFailures,
+    WatchCaptures,
+    WatchCapturesWaiting,
+    WatchLastCapture,
+    WatchFlowsCut,
     Scrapes,
     ScrapeDuration,
     WebConfigReloads,
@@ -424,6 +428,30 @@ pub static METRICS: &[Metric] = &[
     .on_use(),
     counter(Id::RemoteAuthFailures, "remote_auth_failures_total", "Remote clients turned away for a wrong token.")
         .on_use(),
+    counter(Id::WatchCaptures, "watch_captures_total", "Captures of a watched folder, by what became of them.")
+        .labels(&[Label { name: "outcome", values: &["read", "failed"] }])
+        .on_use(),
+    gauge(
+        Id::WatchCapturesWaiting,
+        "watch_captures_waiting",
+        "Captures of a watched folder that are still being written or wait to be read.",
+    )
+    .on_use(),
+    gauge(
+        Id::WatchLastCapture,
+        "watch_last_capture_timestamp_seconds",
+        "When a capture of a watched folder last had its rows, Unix time.",
+    )
+    .unit("seconds")
+    .float()
+    .on_use(),
+    counter(
+        Id::WatchFlowsCut,
+        "watch_flows_cut_total",
+        "Flows of a watched folder that were open at the end of the run and that the next one begins anew, as it does not read their \
+         beginning again.",
+    )
+    .on_use(),
     // The monitoring itself.
     counter(Id::Scrapes, "scrapes_total", "Answers of the metrics endpoint, by HTTP status code.")
         .labels(&[Label { name: "code", values: &["200", "401", "503"] }]),

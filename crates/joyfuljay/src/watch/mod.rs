@@ -21,7 +21,7 @@ use std::time::Duration;
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Engine, PacketBatch, RowChunk};
 use joyfuljay_core::frame::TimeNs;
-use joyfuljay_core::metrics::{Mode, Stage};
+use joyfuljay_core::metrics::{Mode, Stage, WatchDelta};
 use joyfuljay_core::rows::RowScratch;
 use joyfuljay_io::sink::{Format, RowSink, SinkOptions};
 use thiserror::Error as ThisError;
@@ -140,7 +140,7 @@ impl Pipeline {
         let run = Run::start(self.plan(), *self.engine_settings(), self.metrics(), &control, Mode::Pcap, &outputs, 1);
         let mut drive =
             Drive::new(Box::new(source), &run.settings, control.clone(), reporter).with_filter(self.frame_filter());
-        let watch = Watch { looking, events, file, idle, resumed };
+        let watch = Watch { looking, events, file, idle, resumed, told: None };
         let outcome = watch.run(&run, &mut drive, &mut outputs);
         run.finish(outcome, &mut drive)
     }
@@ -214,6 +214,8 @@ struct Watch {
     file: StateFile,
     idle: TimeNs,
     resumed: Resumed,
+    /// The captures that were waiting when it was last told.
+    told: Option<u64>,
 }
 
 impl Watch {
@@ -250,14 +252,26 @@ impl Watch {
                         write(run, &chunk, outputs, &mut scratch)?;
                     }
                     self.commit(run, outputs, done)?;
+                    self.tell(run, 1, 0);
                 }
             }
+            self.tell(run, 0, 0);
             time.report();
             if turn == Turn::Last {
                 break;
             }
         }
         self.end(run, drive, engine, outputs, &mut scratch)
+    }
+
+    /// Tells the metrics what has become of captures, of which so many are done now, and of flows.
+    fn tell(&mut self, run: &Run<'_>, done: u64, cut: u64) {
+        let (failed, waiting) = self.events.take_counts();
+        if done > 0 || failed > 0 || cut > 0 || self.told != Some(waiting) {
+            self.told = Some(waiting);
+            let read = done.saturating_sub(failed);
+            run.recorder.metrics().watched(&WatchDelta { read, failed, cut, waiting });
+        }
     }
 
     /// A capture is done: its rows get their name, then the state says so. Killed in between, the next run finds the rows.
@@ -324,7 +338,9 @@ impl Watch {
             write(run, &chunk, outputs, scratch)?;
         }
         run.recorder.record(&drain.take_stats());
-        if older_flows > 0 && !self.looking.once {
+        let cut = if self.looking.once { 0 } else { older_flows as u64 };
+        self.tell(run, 0, cut);
+        if cut > 0 {
             run.recorder.warn(format!(
                 "{older_flows} open flows began before the captures that the next run reads again: they have a row now, and another \
                  one for what follows"

@@ -21,12 +21,20 @@ pub(super) struct Events(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     finished: Option<Done>,
+    failed: u64,
+    waiting: u64,
 }
 
 impl Events {
     /// A capture that was read to its end since the last call: all its frames have been given out.
     pub(super) fn take_finished(&self) -> Option<Done> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).finished.take()
+    }
+
+    /// Captures that could not be opened since the last call, and those that are not read yet.
+    pub(super) fn take_counts(&self) -> (u64, u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut inner.failed), inner.waiting)
     }
 
     fn set(&self, change: impl FnOnce(&mut Inner)) {
@@ -174,6 +182,13 @@ impl WatchSource {
             self.seen.remove(&waiting.path);
             self.waiting.push_back(waiting);
         }
+        self.count();
+    }
+
+    /// Tells how many captures are not read yet: those that are still being written, and those that are finished.
+    fn count(&self) {
+        let waiting = (self.seen.len() + self.waiting.len()) as u64;
+        self.events.set(|inner| inner.waiting = waiting);
     }
 
     /// The next capture, of those that are to be read again or of the new ones.
@@ -187,6 +202,7 @@ impl WatchSource {
                 self.look();
             }
             let Some(waiting) = self.waiting.pop_front() else { return };
+            self.count();
             if let (Some(time), Some(last)) = (waiting.time, self.last_time)
                 && time < last.saturating_sub(LATE)
             {
@@ -206,7 +222,10 @@ impl WatchSource {
                     trouble: Trouble::NotRead,
                     message: format!("{error}; skipped"),
                 });
-                self.events.set(|inner| inner.finished = Some(Done { capture, times: None }));
+                self.events.set(|inner| {
+                    inner.finished = Some(Done { capture, times: None });
+                    inner.failed += 1;
+                });
             }
         }
     }
