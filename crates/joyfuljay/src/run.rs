@@ -8,9 +8,10 @@ use joyfuljay_core::StatsDelta;
 use joyfuljay_core::analysis::connections::Counting;
 use joyfuljay_core::analysis::graph::Graph;
 use joyfuljay_core::engine::{EngineSettings, RowChunk};
+use joyfuljay_core::flow::FlowRef;
 use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
-use joyfuljay_core::rows::{RowPlan, RowScratch, WaitingPlan};
-use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink, SinkError};
+use joyfuljay_core::rows::{GrowingRows, RowPlan, RowScratch, WaitingPlan};
+use joyfuljay_io::sink::{ChunkEncoder, Encoded, RowEncoder, RowSink, SinkError};
 use joyfuljay_io::spill::SPILL;
 
 use crate::drive::Drive;
@@ -92,18 +93,75 @@ impl<'a> Run<'a> {
         encoder: &dyn RowEncoder,
         scratch: &mut RowScratch,
     ) -> Result<Encoded, Error> {
+        let Some(plan) = &self.waiting else {
+            let mut growing = self.begin(encoder, chunk.len());
+            self.add(&mut growing, &chunk.flows(), scratch)?;
+            return self.end(growing);
+        };
         let rows = self.recorder.timed(Stage::Extract, || {
             let mut groups = GroupTimes::default();
-            let mut ready = |group| groups.after(group);
-            let rows = match &self.waiting {
-                Some(plan) => plan.build_observed(chunk, scratch, &mut ready),
-                None => self.plan.build_observed(&chunk.flows(), scratch, &mut ready),
-            };
+            let rows = plan.build_observed(chunk, scratch, &mut |group| groups.after(group));
             groups.report(self.recorder.metrics(), chunk.len() as u64);
             rows
         });
         let rows = rows.map_err(|e| Error::Rows(e.to_string()))?;
         Ok(self.recorder.timed(Stage::Output, || encoder.encode(rows))?)
+    }
+
+    /// A chunk of rows that grows with the flows of [`Run::add`], so many at most. Rows do not wait.
+    pub(crate) fn begin<'e>(&self, encoder: &'e dyn RowEncoder, flows: usize) -> GrowingChunk<'e> {
+        let parts = encoder.begin();
+        let part_flows = match parts {
+            Some(_) => part_flows(self.plan),
+            None => usize::MAX,
+        };
+        let rows = self.plan.begin(flows.min(part_flows));
+        GrowingChunk { encoder, parts, part_flows, flows, rows }
+    }
+
+    /// Adds the rows of flows to a chunk; all but the last flows come in multiples of [`RowPlan::block_flows`].
+    pub(crate) fn add(
+        &self,
+        chunk: &mut GrowingChunk<'_>,
+        mut flows: &[FlowRef<'_>],
+        scratch: &mut RowScratch,
+    ) -> Result<(), Error> {
+        while !flows.is_empty() {
+            // As they are parted, so are pages: by the flows of the chunk alone, whoever makes it.
+            let room = chunk.part_flows.saturating_sub(chunk.rows.flows());
+            let (part, rest) = flows.split_at(room.min(flows.len()));
+            flows = rest;
+            self.recorder.timed(Stage::Extract, || {
+                let mut groups = GroupTimes::default();
+                chunk.rows.add(self.plan, part, scratch, &mut |group| groups.after(group));
+                groups.report(self.recorder.metrics(), part.len() as u64);
+            });
+            if let Some(parts) = chunk.parts.as_mut().filter(|_| chunk.rows.flows() >= chunk.part_flows) {
+                chunk.flows = chunk.flows.saturating_sub(chunk.part_flows);
+                let rows = std::mem::replace(&mut chunk.rows, self.plan.begin(chunk.flows.min(chunk.part_flows)));
+                let rows = self.batch(rows)?;
+                self.recorder.timed(Stage::Output, || parts.add(rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunk, encoded for the sink.
+    pub(crate) fn end(&self, chunk: GrowingChunk<'_>) -> Result<Encoded, Error> {
+        let GrowingChunk { encoder, parts, rows, .. } = chunk;
+        let Some(mut parts) = parts else {
+            let rows = self.batch(rows)?;
+            return Ok(self.recorder.timed(Stage::Output, || encoder.encode(rows))?);
+        };
+        let last = if rows.flows() > 0 { Some(self.batch(rows)?) } else { None };
+        Ok(self.recorder.timed(Stage::Output, || {
+            last.map_or(Ok(()), |rows| parts.add(rows))?;
+            parts.finish()
+        })?)
+    }
+
+    fn batch(&self, rows: GrowingRows) -> Result<RecordBatch, Error> {
+        self.recorder.timed(Stage::Extract, || rows.finish(self.plan)).map_err(|e| Error::Rows(e.to_string()))
     }
 
     /// Rows that have waited, whole and encoded for the sink.
@@ -206,6 +264,29 @@ impl<'a> Run<'a> {
             workers: self.workers,
         })
     }
+}
+
+/// A chunk of rows that is not whole.
+pub(crate) struct GrowingChunk<'e> {
+    encoder: &'e dyn RowEncoder,
+    /// What was encoded, where the format takes a chunk part by part.
+    parts: Option<Box<dyn ChunkEncoder + 'e>>,
+    /// Flows of a part.
+    part_flows: usize,
+    /// How many flows are to be expected yet.
+    flows: usize,
+    /// The part that comes next.
+    rows: GrowingRows,
+}
+
+/// Cells of a part: 4 MB of numbers, which stay in the cache until they are encoded. Rows of few columns are not parted.
+const PART_CELLS: usize = 1 << 19;
+
+/// Flows of a part. Multiples of 1,024, which is how many values the encoder of Parquet takes at a time.
+fn part_flows(plan: &RowPlan) -> usize {
+    const STEP: usize = 1024;
+    let columns = plan.schema().fields().len().max(1);
+    (PART_CELLS / columns).next_multiple_of(STEP)
 }
 
 /// How long each feature group took over a chunk of rows.

@@ -7,7 +7,7 @@ use joyfuljay_io::sink::RowSink;
 
 use crate::Error;
 use crate::drive::{Drive, Turn};
-use crate::run::{Outcome, Run};
+use crate::run::{GrowingChunk, Outcome, Run};
 
 pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) -> Result<Outcome, Error> {
     let recorder = &run.recorder;
@@ -16,10 +16,21 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
     let mut batch = PacketBatch::default();
     let mut scratch = RowScratch::default();
     let encoder = sink.encoder();
-    let mut emit = |chunk: RowChunk, sink: &mut dyn RowSink| {
-        let encoded = run.encode(&chunk, &*encoder, &mut scratch)?;
-        run.write(sink, encoded)
-    };
+    // Where rows do not wait, those of a chunk are made while it grows: its flows are in the cache still, and then they are gone.
+    let early = run.settings.connections.is_none();
+    let begin = || run.begin(&*encoder, run.settings.chunk_rows);
+    let mut growing = None;
+    let emit =
+        |chunk: RowChunk, growing: Option<GrowingChunk<'_>>, scratch: &mut RowScratch, sink: &mut dyn RowSink| {
+            let encoded = match growing {
+                Some(mut growing) => {
+                    run.add(&mut growing, &chunk.flows(), scratch)?;
+                    run.end(growing)?
+                }
+                None => run.encode(&chunk, &*encoder, scratch)?,
+            };
+            run.write(sink, encoded)
+        };
     loop {
         let turn = drive.next(recorder, &mut batch)?;
         if turn == Turn::Cancelled {
@@ -29,7 +40,18 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
         recorder.record(&engine.take_stats());
         let flush = run.flushes && turn == Turn::Batch { flush: true };
         let chunk = if flush { engine.flush() } else { engine.ready() };
-        chunk.map_or(Ok(()), |chunk| emit(chunk, &mut *sink))?;
+        match chunk {
+            Some(chunk) => emit(chunk, growing.take(), &mut scratch, &mut *sink)?,
+            None if early => {
+                let flows = engine.early(run.plan.block_flows());
+                let made = flows.len();
+                if made > 0 {
+                    run.add(growing.get_or_insert_with(begin), &flows, &mut scratch)?;
+                    engine.let_go(made);
+                }
+            }
+            None => {}
+        }
         if flush {
             run.flush(&mut *sink)?;
         }
@@ -44,7 +66,7 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
             return Ok(Outcome::Cancelled);
         }
         recorder.record(&drain.take_stats());
-        emit(chunk, &mut *sink)?;
+        emit(chunk, growing.take(), &mut scratch, &mut *sink)?;
         time.report();
     }
     if drive.is_cancelled() {

@@ -7,6 +7,7 @@ use crate::analysis::connections::{Counting, Tag};
 use crate::flow::{FlowRef, FlowStore, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
+use crate::trackers::TrackerMask;
 
 /// Rows of a chunk, unless the sink wants another number; a chunk becomes one record batch and, in Parquet, one row
 /// group.
@@ -22,7 +23,12 @@ pub struct RowChunk {
     order: Vec<Entry>,
     /// What the graph of connections gave each flow, if there is one.
     tags: Vec<Tag>,
+    /// What the flows hold on the heap, those included that were let go.
     heap_bytes: usize,
+    /// Flows from the first one on whose rows were made while the chunk grew.
+    made: usize,
+    /// Stores from the first one on of which nothing is needed any more.
+    freed: usize,
 }
 
 /// Flows of a chunk that it does not show.
@@ -40,9 +46,27 @@ struct Entry {
 }
 
 impl RowChunk {
-    /// The flows.
+    /// The flows, but for those whose rows were made already.
     pub fn flows(&self) -> Vec<FlowRef<'_>> {
-        (0..self.order.len()).filter_map(|at| self.get(at)).collect()
+        self.some_flows(usize::MAX)
+    }
+
+    /// The first ones of these, at most so many.
+    fn some_flows(&self, most: usize) -> Vec<FlowRef<'_>> {
+        let until = self.made.saturating_add(most).min(self.order.len());
+        (self.made..until).filter_map(|at| self.get(at)).collect()
+    }
+
+    /// The rows of the next flows, so many, were made: what only they lie in is freed.
+    fn let_go(&mut self, flows: usize) {
+        self.made += flows;
+        let left = self.order.get(self.made..).unwrap_or_default();
+        // Numbers of stores rise from batch to batch, and less than a batch is left.
+        let needed = left.iter().map(|entry| entry.store as usize).min().unwrap_or(self.stores.len());
+        for store in self.stores.iter_mut().take(needed).skip(self.freed) {
+            *store = FlowStore::new(TrackerMask::NONE);
+        }
+        self.freed = self.freed.max(needed);
     }
 
     /// One of the flows.
@@ -151,6 +175,18 @@ impl Collector {
             self.pending.count(from, counting);
             counting.tables_grew(table_bytes);
         }
+    }
+
+    /// The next flows whose rows can be made, in multiples of so many, before the chunk that they are of is full. They are
+    /// in the cache still, and [`Collector::let_go`] gives their memory back early.
+    pub fn early(&self, multiple: usize) -> Vec<FlowRef<'_>> {
+        let waiting = self.pending.order.len() - self.pending.made;
+        self.pending.some_flows(waiting - waiting % multiple.max(1))
+    }
+
+    /// The rows of the next flows, so many, were made.
+    pub fn let_go(&mut self, flows: usize) {
+        self.pending.let_go(flows);
     }
 
     /// How often there was no memory for the graph since the last call.

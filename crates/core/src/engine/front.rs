@@ -26,6 +26,9 @@ pub struct PacketBatch {
     part: SlicePart,
 }
 
+/// Most flows that room is made for ahead: more come in bursts, which are rare.
+const MOST_ROOM: usize = 1024;
+
 impl PacketBatch {
     /// Takes the packets of some partitions into their tables, then gives up quiet flows. All that ended lies in one store.
     pub fn track<'t>(
@@ -33,9 +36,12 @@ impl PacketBatch {
         partitions: impl IntoIterator<Item = (usize, &'t mut FlowTable)>,
         stats: &mut StatsDelta,
     ) -> Option<FlowStore> {
+        let tables: Vec<_> = partitions.into_iter().collect();
+        // About as many as in the batch before: columns that grow step by step are copied again and again.
+        let lately = tables.iter().map(|(_, table)| table.ended_lately()).sum::<usize>();
         let mut ended: Option<FlowStore> = None;
-        for (partition, table) in partitions {
-            let ended = ended.get_or_insert_with(|| table.ended_store());
+        for (partition, table) in tables {
+            let ended = ended.get_or_insert_with(|| table.ended_store().with_room(lately.min(MOST_ROOM)));
             let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
             table.enter(self.part, self.first_seq);
             table.process(&self.packets, chosen, &self.frames, self.first_seq, ended);

@@ -31,13 +31,20 @@ struct Outcome {
 }
 
 fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Outcome {
+    run_early(settings, input, batch_size, None)
+}
+
+/// The same, and flows are taken out of a chunk while it grows, in multiples of `early`.
+fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, early: Option<usize>) -> Outcome {
     let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
     let mut batch = PacketBatch::default();
     let mut out = Outcome { flows: Vec::new(), stats: StatsDelta::default(), chunks: Vec::new() };
+    let keep_flows = |flows: &[FlowRef<'_>], out: &mut Outcome| {
+        out.flows.extend(flows.iter().map(|f| (f.base.first_seq, f.base.key, f.base.total_packets(), f.base.end)));
+    };
     let keep = |chunk: &RowChunk, out: &mut Outcome| {
         out.chunks.push(chunk.len());
-        let rows = chunk.flows();
-        out.flows.extend(rows.iter().map(|f| (f.base.first_seq, f.base.key, f.base.total_packets(), f.base.end)));
+        keep_flows(&chunk.flows(), out);
     };
     for part in input.chunks(batch_size) {
         batch.frames.clear();
@@ -48,6 +55,13 @@ fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Out
         out.stats.add(&batch.stats);
         engine.track(&batch);
         engine.ready().iter().for_each(|chunk| keep(chunk, &mut out));
+        if let Some(multiple) = early {
+            let flows = engine.early(multiple);
+            let taken = flows.len();
+            assert_eq!(taken % multiple, 0);
+            keep_flows(&flows, &mut out);
+            engine.let_go(taken);
+        }
     }
     if front.finish(&mut batch) {
         out.stats.add(&batch.stats);
@@ -138,6 +152,22 @@ fn batches_of_any_size_give_the_same_flows() {
     assert!(whole.2 > 100 && whole.4 == 0);
     for size in [1, 3, 50, 64] {
         assert_eq!(sorted(size), whole, "batches of {size}");
+    }
+}
+
+#[test]
+fn flows_that_are_taken_early_come_once_and_chunks_stay_as_they_are() {
+    let settings = EngineSettings { chunk_rows: 30, ..settings(&Config::default()) };
+    let mut input = turns(40);
+    for (i, (ms, flow)) in input.iter_mut().enumerate() {
+        *ms += 100_000 * (i as i64 / 50);
+        *flow = *flow * 7 % 31;
+    }
+    let whole = run(settings, &input, 20);
+    assert!(whole.chunks.len() > 3);
+    for multiple in [1, 4, 7, 64] {
+        let early = run_early(settings, &input, 20, Some(multiple));
+        assert_eq!((&early.flows, &early.chunks), (&whole.flows, &whole.chunks), "in multiples of {multiple}");
     }
 }
 

@@ -92,6 +92,18 @@ macro_rules! store {
                 Self { base: Vec::new(), outer: Vec::new(), mask, flow_bytes, $($name: $kind::default(),)* }
             }
 
+            /// The same with room for so many flows.
+            #[must_use]
+            pub fn with_room(mut self, flows: usize) -> Self {
+                self.base.reserve_exact(flows);
+                $(
+                    if self.mask.contains(TrackerMask::$bit) {
+                        self.$name.0.reserve_exact(flows);
+                    }
+                )*
+                self
+            }
+
             /// Starts a flow at `at`: a place that was moved out, or the next one (`len`).
             pub fn insert(&mut self, at: usize, mut base: FlowBase, first: &Packet<'_>, context: &mut Context) {
                 let mut has = TrackerMask::NONE;

@@ -167,37 +167,79 @@ impl RowPlan {
         scratch: &mut RowScratch,
         ready: &mut dyn FnMut(&'static str),
     ) -> Result<RecordBatch, ArrowError> {
-        let rows = flows.len() << u32::from(self.split);
-        let mut columns: Vec<_> = self.features.iter().map(|f| Column::new(f.dtype, rows)).collect();
-        for flows in flows.chunks(Block::ROWS >> u32::from(self.split)) {
-            let block = Block::new(flows, self.split);
+        let mut rows = self.begin(flows.len());
+        rows.add(self, flows, scratch, ready);
+        rows.finish(self)
+    }
+
+    /// Rows that are made of flows as they come, for so many of them.
+    pub fn begin(&self, flows: usize) -> GrowingRows {
+        let rows = flows << u32::from(self.split);
+        let columns = self.features.iter().map(|f| Column::new(f.dtype, rows)).collect();
+        GrowingRows { columns, ids: Vec::new(), flows: 0 }
+    }
+
+    /// Flows whose rows are made together: all but the last flows of [`GrowingRows`] come in multiples of it.
+    pub fn block_flows(&self) -> usize {
+        Block::ROWS >> u32::from(self.split)
+    }
+}
+
+/// Columns of rows that have not all come.
+#[derive(Debug)]
+pub struct GrowingRows {
+    columns: Vec<Column>,
+    /// Identifiers of the flows, where there is a column of them.
+    ids: Vec<u64>,
+    flows: usize,
+}
+
+impl GrowingRows {
+    /// Adds the rows of some flows, by the plan that began them. All but the last flows come in multiples of
+    /// [`RowPlan::block_flows`]. For `ready`, see [`RowPlan::build_observed`].
+    pub fn add(
+        &mut self,
+        plan: &RowPlan,
+        flows: &[FlowRef<'_>],
+        scratch: &mut RowScratch,
+        ready: &mut dyn FnMut(&'static str),
+    ) {
+        for flows in flows.chunks(plan.block_flows()) {
+            let block = Block::new(flows, plan.split);
             scratch.start_block();
-            for g in &self.groups {
-                g.group.fill(&block, &g.wanted, &mut columns, scratch, &self.settings);
+            for g in &plan.groups {
+                g.group.fill(&block, &g.wanted, &mut self.columns, scratch, &plan.settings);
                 ready(g.group.id());
             }
         }
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        if self.flow_id {
-            arrays.push(self.flow_ids(flows, scratch));
+        if plan.flow_id {
+            self.ids.extend(flows.iter().map(|flow| plan.settings.flow_id(flow.base, scratch)));
         }
-        if self.split {
-            let both = [Direction::Fwd, Direction::Bwd].map(Direction::name);
-            arrays.push(Arc::new(StringArray::from_iter_values(flows.iter().flat_map(|_| both))));
-        }
-        for column in columns {
-            arrays.push(column.finish(self.missing)?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema(), arrays, &options)
+        self.flows += flows.len();
     }
 
-    fn flow_ids(&self, flows: &[FlowRef<'_>], scratch: &mut RowScratch) -> ArrayRef {
-        let copies = 1 + usize::from(self.split);
-        Arc::new(StringArray::from_iter_values(flows.iter().flat_map(|flow| {
-            let id = format!("{:016x}", self.settings.flow_id(flow.base, scratch));
-            std::iter::repeat_n(id, copies)
-        })))
+    /// How many flows they are of.
+    pub fn flows(&self) -> usize {
+        self.flows
+    }
+
+    /// The batch of them. Fails only where a column of strings or lists would exceed 2 GiB.
+    pub fn finish(self, plan: &RowPlan) -> Result<RecordBatch, ArrowError> {
+        let copies = 1 + usize::from(plan.split);
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(plan.schema.fields().len());
+        if plan.flow_id {
+            let copied = |id: u64| std::iter::repeat_n(format!("{id:016x}"), copies);
+            arrays.push(Arc::new(StringArray::from_iter_values(self.ids.into_iter().flat_map(copied))));
+        }
+        if plan.split {
+            let both = [Direction::Fwd, Direction::Bwd].map(Direction::name);
+            arrays.push(Arc::new(StringArray::from_iter_values((0..self.flows).flat_map(|_| both))));
+        }
+        for column in self.columns {
+            arrays.push(column.finish(plan.missing)?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(self.flows * copies));
+        RecordBatch::try_new_with_options(plan.schema(), arrays, &options)
     }
 }
 

@@ -35,6 +35,21 @@ use crate::spill::PackedRows;
 pub trait RowEncoder: Send + Sync {
     /// Encodes a batch of the schema that the encoder was made for.
     fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError>;
+
+    /// A chunk that takes its rows part by part, so that they are in the cache still when they are encoded; none where the
+    /// format takes them as one.
+    fn begin(&self) -> Option<Box<dyn ChunkEncoder + '_>> {
+        None
+    }
+}
+
+/// A chunk that is encoded part by part.
+pub trait ChunkEncoder {
+    /// Encodes the next rows.
+    fn add(&mut self, rows: RecordBatch) -> Result<(), SinkError>;
+
+    /// The chunk.
+    fn finish(self: Box<Self>) -> Result<Encoded, SinkError>;
 }
 
 /// An encoded batch, on its way from a worker to the sink.

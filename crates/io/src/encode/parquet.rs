@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use arrow_select::concat::concat_batches;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression as Codec, Encoding, Type, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -16,7 +17,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 
-use super::{Compression, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
+use super::{ChunkEncoder, Compression, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
 use crate::deliver::Output;
 use crate::sink::{SinkError, SinkOptions};
 
@@ -97,6 +98,65 @@ impl RowEncoder for ParquetEncoder {
         }
         let group = self.row_group(&[rows]).map_err(|e| SinkError::encode(Format::Parquet, e))?;
         Ok(Encoded::RowGroup(group))
+    }
+
+    fn begin(&self) -> Option<Box<dyn ChunkEncoder + '_>> {
+        Some(Box::new(GrowingGroup { encoder: self, waiting: Vec::new(), writers: Vec::new(), rows: 0 }))
+    }
+}
+
+/// A row group that grows in all its columns: pages are encoded as they fill.
+struct GrowingGroup<'a> {
+    encoder: &'a ParquetEncoder,
+    /// The rows, while they are too few for a row group of their own.
+    waiting: Vec<RecordBatch>,
+    /// One for each leaf, once there are enough rows.
+    writers: Vec<ArrowColumnWriter>,
+    rows: usize,
+}
+
+impl GrowingGroup<'_> {
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
+        let mut writers = self.writers.iter_mut();
+        for (field, column) in self.encoder.schema.fields().iter().zip(rows.columns()) {
+            for leaf in compute_leaves(field, column)? {
+                if let Some(writer) = writers.next() {
+                    writer.write(&leaf)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// There are enough rows: writes those that have waited.
+    fn start(&mut self) -> Result<(), ParquetError> {
+        self.writers = self.encoder.columns.create_column_writers(0)?;
+        std::mem::take(&mut self.waiting).iter().try_for_each(|rows| self.write(rows))
+    }
+}
+
+impl ChunkEncoder for GrowingGroup<'_> {
+    fn add(&mut self, rows: RecordBatch) -> Result<(), SinkError> {
+        check_rows(Format::Parquet, &self.encoder.schema, &rows)?;
+        self.rows += rows.num_rows();
+        let added = if !self.writers.is_empty() {
+            self.write(&rows)
+        } else {
+            self.waiting.push(rows);
+            if self.rows < MIN_ROWS { Ok(()) } else { self.start() }
+        };
+        added.map_err(|e| SinkError::encode(Format::Parquet, e))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Encoded, SinkError> {
+        let refused = |e| SinkError::encode(Format::Parquet, e);
+        if self.rows < MIN_ROWS {
+            let rows = concat_batches(&self.encoder.schema, &self.waiting).map_err(|e| refused(e.into()))?;
+            return Ok(Encoded::Batch(rows));
+        }
+        let chunks =
+            self.writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>().map_err(refused)?;
+        Ok(Encoded::RowGroup(RowGroup { rows: self.rows, chunks }))
     }
 }
 

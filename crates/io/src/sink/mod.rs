@@ -20,7 +20,7 @@ pub use crate::deliver::{
     BytePlace, ChannelSink, Discard, Ending, MemoryRows, MemorySink, MessageForm, MessagePlace, OnFull, Target,
     TopicOptions, open_topic, write_whole,
 };
-pub use crate::encode::{AsIs, Compression, Encoded, Format, Message, RowBytes, RowEncoder, RowGroup};
+pub use crate::encode::{AsIs, ChunkEncoder, Compression, Encoded, Format, Message, RowBytes, RowEncoder, RowGroup};
 
 use crate::deliver::Output;
 use crate::encode::{self, FormatWriter, Opened};

@@ -531,6 +531,40 @@ fn parquet_carries_the_schema_and_the_same_bytes_every_time() {
 }
 
 #[test]
+fn a_chunk_is_the_same_in_parts() {
+    let rows = large_batch(5000);
+    let mut parted = Vec::new();
+    for format in Format::ALL {
+        let bytes_of = |lengths: &[usize]| {
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("rows");
+            let mut sink =
+                open_sink(format, Target::File(path.clone()), rows.schema(), &SinkOptions::default()).unwrap();
+            let encoder = sink.encoder();
+            let mut chunk = encoder.begin()?;
+            let mut from = 0;
+            for len in lengths {
+                chunk.add(rows.slice(from, *len)).unwrap();
+                from += len;
+            }
+            let chunk = chunk.finish().unwrap();
+            assert_eq!(chunk.rows(), from);
+            sink.write(chunk).unwrap();
+            sink.finish().unwrap();
+            Some(fs::read(&path).unwrap())
+        };
+        let Some(bytes) = bytes_of(&[5000]) else { continue };
+        parted.push(format);
+        assert!(bytes == written(format, rows.schema(), std::slice::from_ref(&rows)));
+        assert!(Some(&bytes) == bytes_of(&[1024, 1024, 2048, 904]).as_ref());
+        // Too few for a row group of their own, in parts or not at all.
+        assert!(bytes_of(&[100, 28]).unwrap() == written(format, rows.schema(), &[rows.slice(0, 128)]));
+        assert!(bytes_of(&[]).unwrap() == written(format, rows.schema(), &[]));
+    }
+    assert_eq!(parted, [Format::Parquet]);
+}
+
+#[test]
 fn memory_keeps_the_batches() {
     let sink = MemorySink::new();
     let rows = sink.rows();

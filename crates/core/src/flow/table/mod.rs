@@ -76,6 +76,7 @@ pub struct FlowTable {
     /// Bytes on the heap from which on it is worth while to ask all trackers for memory again.
     next_relief: usize,
     reported_bytes: i64,
+    ended_lately: usize,
     /// Up to this gap, and this age, a flow goes on whatever else is known of it.
     plain_gap: i64,
     plain_age: i64,
@@ -115,6 +116,7 @@ impl FlowTable {
             most_heap: settings.max_bytes,
             next_relief: 0,
             reported_bytes: 0,
+            ended_lately: 0,
             plain_gap: settings.idle_timeout.min(settings.close_timeout),
             plain_age: settings.active_timeout.unwrap_or(i64::MAX),
             part: SlicePart::Own,
@@ -229,8 +231,14 @@ impl FlowTable {
         FlowStore::new(self.settings.trackers)
     }
 
+    /// How many flows ended before the last call of [`FlowTable::take_stats`], since the one before it.
+    pub fn ended_lately(&self) -> usize {
+        self.ended_lately
+    }
+
     /// What was counted since the last call.
     pub fn take_stats(&mut self) -> StatsDelta {
+        self.ended_lately = self.context.stats.flows_ended.total() as usize;
         let bytes = self.bytes() as i64;
         self.context.stats.table_bytes = bytes - self.reported_bytes;
         self.reported_bytes = bytes;
