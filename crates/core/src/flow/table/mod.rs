@@ -257,7 +257,7 @@ impl FlowTable {
 
     /// Bytes of the index, the queues, the flows, and what their trackers hold on the heap.
     pub fn bytes(&self) -> usize {
-        self.fixed_bytes() + self.context.memory.heap_bytes()
+        self.fixed_bytes() + self.context.memory.taken_bytes()
     }
 
     /// Bytes but for the heap of the trackers.
@@ -300,7 +300,7 @@ impl FlowTable {
         if closing && self.settings.terminate_on_fin_rst {
             self.note_closed(place);
         }
-        if self.context.memory.heap_bytes() > self.most_heap {
+        if self.context.memory.taken_bytes() > self.most_heap {
             self.shed(packet.info.ts, ended);
         }
     }
@@ -500,13 +500,13 @@ impl FlowTable {
     #[cold]
     fn shed(&mut self, now: TimeNs, ended: &mut FlowStore) {
         // Asking costs a look at every flow: worth while only when much has been allocated since the last time.
-        if self.context.memory.heap_bytes() >= self.next_relief {
+        if self.context.memory.taken_bytes() >= self.next_relief {
             for (at, _) in self.places.iter().enumerate().filter(|(_, p)| p.live) {
                 self.store.relieve(at, &mut self.context);
             }
-            self.next_relief = self.context.memory.heap_bytes() + self.settings.max_bytes / 8;
+            self.next_relief = self.context.memory.taken_bytes() + self.settings.max_bytes / 8;
         }
-        while self.live > 0 && self.context.memory.heap_bytes() > self.most_heap {
+        while self.live > 0 && self.context.memory.taken_bytes() > self.most_heap {
             self.evict(now, ended);
         }
     }
