@@ -170,3 +170,21 @@ def test_a_key_of_many_values_is_refused(jj, tmp_path):
     refused = jj("extract", capture, "-f", "parquet", "-o", tmp_path / "flows", "--partition-by", "src_port", ok=False)
     assert "1001 values" in refused.stderr and "'src_port'" in refused.stderr
     assert "-f parquet" in jj("extract", DEMO, "-f", "csv", "-o", tmp_path / "x", "--partition-by", "date", ok=False).stderr
+
+
+def test_lists_are_named_as_the_format_names_them(jj, tmp_path):
+    """`list.element`; what they are and mean does not hang on the schema of Arrow that lies in the file."""
+    whole, bare = tmp_path / "whole.parquet", tmp_path / "bare.parquet"
+    jj("extract", DEMO, "-o", whole, "--include-sequences")
+    schema = str(pyarrow.parquet.ParquetFile(whole).schema)
+    assert "element" in schema and " item" not in schema
+    data = whole.read_bytes()
+    assert data.count(b"ARROW:schema") == 1
+    # Under another name nobody knows it.
+    bare.write_bytes(data.replace(b"ARROW:schema", b"ARROW_schema"))
+    rows = pyarrow.parquet.read_table(whole)
+    without = pyarrow.parquet.read_table(bare)
+    assert without.to_pylist() == rows.to_pylist() and without.schema.names == rows.schema.names
+    assert polars.read_parquet(bare).rows() == polars.read_parquet(whole).rows()
+    query = "select sum(len(size_sequence)), sum(size_sequence[1]) from read_parquet('{}')"
+    assert duckdb.sql(query.format(bare)).fetchall() == duckdb.sql(query.format(whole)).fetchall()

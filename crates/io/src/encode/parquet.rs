@@ -29,7 +29,8 @@ const MIN_ROWS: usize = 4096;
 pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> Result<Opened, SinkError> {
     let name = output.name().to_owned();
     let refused = |e| SinkError::parquet(&name, e);
-    let columns = ArrowSchemaConverter::new().convert(&schema).map_err(refused)?;
+    // As the format's specification names them: `list.element`, where Arrow says `item`.
+    let columns = ArrowSchemaConverter::new().with_coerce_types(true).convert(&schema).map_err(refused)?;
     let properties = Arc::new(properties(&schema, &columns, options.compression).map_err(refused)?);
     let file = SerializedFileWriter::new(output, columns.root_schema_ptr(), properties).map_err(refused)?;
     let columns = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
@@ -240,6 +241,7 @@ fn properties(
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("joyfuljay version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(codec)
+        .set_coerce_types(true)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(None);
