@@ -17,6 +17,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 
+use super::gathering::Gathering;
 use super::{ChunkEncoder, Compression, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
 use crate::deliver::Output;
 use crate::sink::{SinkError, SinkOptions};
@@ -35,7 +36,8 @@ pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> 
     let file = SerializedFileWriter::new(output, columns.root_schema_ptr(), properties).map_err(refused)?;
     let columns = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
     let encoder = Arc::new(ParquetEncoder { schema, columns });
-    let writer = ParquetWriter { encoder: Arc::clone(&encoder), file, name, pending: Vec::new(), pending_rows: 0 };
+    let pending = Gathering::new(Arc::clone(&encoder.schema));
+    let writer = ParquetWriter { encoder: Arc::clone(&encoder), file, name, pending };
     Ok(Opened { encoder, writer: Box::new(writer) })
 }
 
@@ -166,8 +168,7 @@ struct ParquetWriter {
     file: SerializedFileWriter<Output>,
     name: String,
     /// Batches too small for a row group of their own.
-    pending: Vec<RecordBatch>,
-    pending_rows: usize,
+    pending: Gathering,
 }
 
 impl ParquetWriter {
@@ -183,8 +184,7 @@ impl ParquetWriter {
     }
 
     fn append_pending(&mut self) -> Result<(), SinkError> {
-        self.pending_rows = 0;
-        let pending = std::mem::take(&mut self.pending);
+        let pending = self.pending.take();
         if pending.is_empty() {
             return Ok(());
         }
@@ -201,11 +201,8 @@ impl FormatWriter for ParquetWriter {
                 self.append(group)
             }
             Encoded::Batch(batch) => {
-                if batch.num_rows() > 0 {
-                    self.pending_rows += batch.num_rows();
-                    self.pending.push(batch);
-                }
-                if self.pending_rows >= MIN_ROWS { self.append_pending() } else { Ok(()) }
+                self.pending.push(batch).map_err(|e| SinkError::encode(Format::Parquet, e))?;
+                if self.pending.rows() >= MIN_ROWS { self.append_pending() } else { Ok(()) }
             }
             Encoded::Rows(_) | Encoded::Packed(_) => Err(SinkError::Foreign { sink: Format::Parquet.name() }),
         }

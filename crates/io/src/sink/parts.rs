@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use joyfuljay_core::engine::CHUNK_ROWS;
 use joyfuljay_core::frame::TimeNs;
 
 use super::{Encoded, Format, RowEncoder, RowSink, SinkError, SinkOptions, Target, Written, byte_sink, open_sink};
 use crate::deliver::{Growing, Output};
+use crate::encode::Gathering;
 use crate::save::Rotation;
 use crate::save::name::{Names, part};
 
@@ -28,9 +28,8 @@ pub(super) struct Parts {
     options: SinkOptions,
     now: fn() -> TimeNs,
     file: Option<Part>,
-    /// Rows of a columnar format that are in no file yet, and their number.
-    waiting: Vec<RecordBatch>,
-    waiting_rows: usize,
+    /// Rows of a columnar format that are in no file yet.
+    waiting: Gathering,
     closed: Written,
     /// Rows of a columnar file that could not be completed.
     gone: u64,
@@ -56,19 +55,18 @@ impl Parts {
     ) -> Self {
         let names = Names::new(path, true);
         let options = options.clone();
-        let (file, waiting, closed) = (None, Vec::new(), Written::default());
-        Self { names, rotation, format, schema, options, now, file, waiting, waiting_rows: 0, closed, gone: 0 }
+        let (file, waiting, closed) = (None, Gathering::new(Arc::clone(&schema)), Written::default());
+        Self { names, rotation, format, schema, options, now, file, waiting, closed, gone: 0 }
     }
 
     pub(super) fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
         if !self.format.is_text() {
             self.tick().inspect_err(|_| self.gone += chunk.rows() as u64)?;
             let rows = chunk.into_batch(self.format.name())?;
-            self.waiting_rows += rows.num_rows();
-            self.waiting.push(rows);
+            self.waiting.push(rows).map_err(|e| SinkError::encode(self.format, e))?;
             // It exists, and has its name, from its first row on.
             self.open()?;
-            return if self.waiting_rows >= CHUNK_ROWS { self.write_waiting() } else { Ok(()) };
+            return if self.waiting.rows() >= CHUNK_ROWS { self.write_waiting() } else { Ok(()) };
         }
         self.tick()?;
         let more = match &chunk {
@@ -105,10 +103,9 @@ impl Parts {
             }
             return rows;
         }
-        let gone = std::mem::take(&mut self.gone) + self.rows() + self.waiting_rows as u64;
+        let gone = std::mem::take(&mut self.gone) + self.rows() + self.waiting.rows() as u64;
         self.file = None;
-        self.waiting.clear();
-        self.waiting_rows = 0;
+        self.waiting.take();
         gone
     }
 
@@ -146,15 +143,11 @@ impl Parts {
     }
 
     fn write_waiting(&mut self) -> Result<(), SinkError> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let rows = arrow_select::concat::concat_batches(&self.schema, &self.waiting)
-            .map_err(|e| SinkError::encode(self.format, e))?;
+        let rows = self.waiting.joined().map_err(|e| SinkError::encode(self.format, e))?;
+        let Some(rows) = rows else { return Ok(()) };
         let chunk = self.open()?.encoder().encode(rows)?;
         self.put(chunk)?;
-        self.waiting.clear();
-        self.waiting_rows = 0;
+        self.waiting.take();
         if self.rotation.bytes.is_some_and(|limit| self.open_bytes() >= limit) { self.close() } else { Ok(()) }
     }
 

@@ -509,6 +509,19 @@ fn parquet_collects_small_batches_in_order() {
 }
 
 #[test]
+fn files_of_columns_collect_rows_that_come_one_by_one() {
+    let whole = large_batch(5000);
+    let rows: Vec<_> = (0..5000).map(|at| whole.slice(at, 1)).collect();
+    for format in [Format::Parquet, Format::Arrow] {
+        let batches = read(format, &written(format, whole.schema(), &rows));
+        assert_eq!(arrow_select::concat::concat_batches(&whole.schema(), &batches).unwrap(), whole, "{format:?}");
+        if format == Format::Arrow {
+            assert!(batches.iter().map(RecordBatch::num_rows).eq([1024, 1024, 1024, 1024, 904]));
+        }
+    }
+}
+
+#[test]
 fn parquet_carries_the_schema_and_the_same_bytes_every_time() {
     let rows = large_batch(5000);
     let metadata = ["b", "a", "d", "c"].map(|k| (k.to_owned(), format!("value of {k}")));
