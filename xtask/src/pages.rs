@@ -174,8 +174,8 @@ pub fn metrics() -> String {
     page.push_str(
         "\n## What the server answers\n\n| path | answer |\n|---|---|\n| `/metrics` | the families, as text or OpenMetrics; \
          `?name[]=FAMILY` asks for some |\n| `/` | the page for people |\n| `/history` | what its charts draw of the last hour, one \
-         sample a second, as JSON |\n| `/healthz` | 200 while the process lives |\n| `/readyz` | 503 while `jj live` cannot write its \
-         rows, or where the program says so (`set_ready`), else 200 |\n",
+         sample a second, as JSON; `X-Age` is how many seconds ago it was made |\n| `/healthz` | 200 while \
+         the process lives |\n| `/readyz` | 503 while `jj live` cannot write its rows, or where the program says so (`set_ready`), else 200 |\n",
     );
     page
 }

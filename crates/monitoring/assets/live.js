@@ -115,7 +115,8 @@ function noAnswer(error) {
 async function restore() {
   const reply = await fetch("history", { cache: "no-store", signal: AbortSignal.timeout(5000) });
   if (!reply.ok) return;
-  const { now, series, samples } = await reply.json();
+  const { now: made, series, samples } = await reply.json();
+  const now = made + Number(reply.headers.get("x-age"));
   const [at, t] = [Date.now() / 1000, performance.now() / 1000];
   for (const [then, ...values] of samples) {
     const families = parse(values.map((x, i) => (x === null ? "" : `${series[i]} ${x}`)).join("\n"));

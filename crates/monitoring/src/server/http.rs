@@ -3,7 +3,7 @@
 use super::ServerOptions;
 use super::auth::Verdict;
 use super::encoding::{accepts_gzip, gzip, names};
-use super::past::{self, Past};
+use super::past::{self, Answer, Past};
 use super::reload::Reloading;
 use crate::exposition::{Format, encode_named};
 use crate::live;
@@ -42,7 +42,10 @@ pub(super) struct App {
 struct Reply {
     status: StatusCode,
     content_type: &'static str,
-    body: Vec<u8>,
+    body: Bytes,
+    compressed: bool,
+    /// How old it is, where it was made for another request.
+    age: Option<f64>,
 }
 
 impl App {
@@ -67,6 +70,7 @@ impl App {
     pub(super) async fn answer(&self, request: Request<Incoming>, verdict: Verdict) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let scrape = path == "/metrics";
+        let gzips = accepts_gzip(header(&request, header::ACCEPT_ENCODING));
         let mut reply = match verdict {
             Verdict::Busy => text(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to check; yours will be\n"),
             Verdict::Denied => {
@@ -81,20 +85,19 @@ impl App {
                 self.metrics(Format::negotiate(&accept.join(",")), names(request.uri().query().unwrap_or_default()))
                     .await
             }
-            Verdict::Allowed => self.page(path),
+            Verdict::Allowed => self.page(path, gzips),
         };
         if scrape {
             self.registry.each(|s| s.add(Id::Scrapes, &[reply.status.as_str()], 1));
         }
-        let mut encoding = None;
-        if accepts_gzip(header(&request, header::ACCEPT_ENCODING))
+        if gzips
+            && !reply.compressed
             && reply.body.len() > 512
             && let Some(body) = gzip(&reply.body)
         {
-            reply.body = body;
-            encoding = Some(HeaderValue::from_static("gzip"));
+            (reply.body, reply.compressed) = (body.into(), true);
         }
-        respond(reply, encoding)
+        respond(reply)
     }
 
     async fn metrics(&self, format: Format, names: Vec<String>) -> Reply {
@@ -111,7 +114,7 @@ impl App {
         }
         let seconds = begun.elapsed().as_secs_f64();
         self.registry.each(|s| s.observe(Id::ScrapeDuration, &[], seconds));
-        Reply { status: StatusCode::OK, content_type: format.content_type(), body: body.into_bytes() }
+        plain(format.content_type(), body)
     }
 
     /// Remembers the values of now for the page's charts.
@@ -146,17 +149,18 @@ impl App {
         text
     }
 
-    fn page(&self, path: &str) -> Reply {
+    fn page(&self, path: &str, gzips: bool) -> Reply {
         match path {
             "/history" => {
-                let body = self.past.lock().unwrap_or_else(PoisonError::into_inner).json(past::now());
-                Reply { status: StatusCode::OK, content_type: "application/json", body: body.into() }
+                let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+                let Answer { body, compressed, age } = past.answer(gzips, past::now());
+                Reply { compressed, age: Some(age), ..plain("application/json", body) }
             }
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" if self.ready.load(Relaxed) => text(StatusCode::OK, "ready\n"),
             "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             _ => match live::asset(path) {
-                Some((content_type, body)) => Reply { status: StatusCode::OK, content_type, body: body.into() },
+                Some((content_type, body)) => plain(content_type, body),
                 None => text(StatusCode::NOT_FOUND, "not here; there are /, /metrics, /healthz and /readyz\n"),
             },
         }
@@ -167,13 +171,17 @@ fn header(request: &Request<Incoming>, name: HeaderName) -> &str {
     request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
-fn text(status: StatusCode, body: &str) -> Reply {
-    Reply { status, content_type: "text/plain; charset=utf-8", body: body.into() }
+fn plain(content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+    Reply { status: StatusCode::OK, content_type, body: body.into(), compressed: false, age: None }
 }
 
-fn respond(reply: Reply, encoding: Option<HeaderValue>) -> Response<Full<Bytes>> {
+fn text(status: StatusCode, body: &'static str) -> Reply {
+    Reply { status, ..plain("text/plain; charset=utf-8", body) }
+}
+
+fn respond(reply: Reply) -> Response<Full<Bytes>> {
     let length = HeaderValue::from(reply.body.len());
-    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    let mut response = Response::new(Full::new(reply.body));
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
     let fixed = HeaderValue::from_static;
@@ -184,8 +192,12 @@ fn respond(reply: Reply, encoding: Option<HeaderValue>) -> Response<Full<Bytes>>
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, fixed(CSP));
     headers.insert(header::REFERRER_POLICY, fixed("no-referrer"));
-    if let Some(encoding) = encoding {
-        headers.insert(header::CONTENT_ENCODING, encoding);
+    if reply.compressed {
+        headers.insert(header::CONTENT_ENCODING, fixed("gzip"));
+    }
+    // `Age` has whole seconds only.
+    if let Some(age) = reply.age.and_then(|age| HeaderValue::from_str(&format!("{age:.3}")).ok()) {
+        headers.insert(HeaderName::from_static("x-age"), age);
     }
     match reply.status {
         StatusCode::METHOD_NOT_ALLOWED => headers.insert(header::ALLOW, fixed("GET, HEAD")),

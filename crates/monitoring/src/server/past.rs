@@ -1,7 +1,9 @@
 //! What the charts of the live page show of the time before it was opened: once a second, the values that they draw.
 
+use super::encoding::gzip;
 use crate::exposition::labels;
 use crate::snapshot::{Snapshot, Value};
+use hyper::body::Bytes;
 use serde_json::{Value as Json, json};
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,6 +38,19 @@ pub(super) struct Past {
     series: Vec<String>,
     /// The time, and a value of each series that there was by then.
     samples: VecDeque<(f64, Vec<f64>)>,
+    /// What is said until the next sample, plain and compressed. All who ask share it: an answer may have megabytes, and a thousand
+    /// clients that ask and do not read would else hold one each.
+    said: [Option<Bytes>; 2],
+    /// When that was.
+    said_at: f64,
+}
+
+/// An answer, which may have been made for another one that asked.
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    pub(super) compressed: bool,
+    /// Seconds since then: the `now` in it is so old.
+    pub(super) age: f64,
 }
 
 impl Past {
@@ -72,10 +87,30 @@ impl Past {
             self.samples.pop_front();
         }
         self.samples.push_back((at, values));
+        self.said = [None, None];
+    }
+
+    /// [`Past::json`] of the first time that it was asked for since the last sample.
+    pub(super) fn answer(&mut self, compressed: bool, now: f64) -> Answer {
+        let plain = match &self.said[0] {
+            Some(said) => said.clone(),
+            None => {
+                self.said_at = now;
+                self.said[0].insert(self.json(now).into()).clone()
+            }
+        };
+        let age = (now - self.said_at).max(0.0);
+        if compressed && self.said[1].is_none() {
+            self.said[1] = gzip(&plain).map(Bytes::from);
+        }
+        match self.said[1].clone().filter(|_| compressed) {
+            Some(body) => Answer { body, compressed: true, age },
+            None => Answer { body: plain, compressed: false, age },
+        }
     }
 
     /// `{"now": seconds, "series": [names as in /metrics], "samples": [[seconds, value or null, …], …]}`.
-    pub(super) fn json(&self, now: f64) -> String {
+    fn json(&self, now: f64) -> String {
         let samples: Vec<Json> = self
             .samples
             .iter()
@@ -130,6 +165,22 @@ mod tests {
         past.take(&registry.snapshot(), 1.0);
         assert!(past.series.len() <= MAX_SERIES);
         assert!(past.samples.iter().all(|(_, values)| values.len() == past.series.len()));
+    }
+
+    #[test]
+    fn answers_are_shared_until_the_next_sample() {
+        let registry = Registry::new();
+        let mut past = Past::default();
+        past.take(&registry.snapshot(), 0.0);
+        let packed = past.answer(true, 0.5);
+        assert!(packed.compressed && packed.body.starts_with(&[0x1f, 0x8b]) && packed.age == 0.0);
+        let plain = past.answer(false, 0.75);
+        assert_eq!((plain.body.as_ref(), plain.compressed, plain.age), (past.json(0.5).as_bytes(), false, 0.25));
+        assert_eq!(past.answer(true, 0.8).body.as_ptr(), packed.body.as_ptr());
+        assert_eq!(past.answer(false, 0.8).body.as_ptr(), plain.body.as_ptr());
+        past.take(&registry.snapshot(), 1.0);
+        assert_eq!(past.answer(false, 1.5).body, past.json(1.5));
+        assert_ne!(past.answer(true, 1.6).body, packed.body);
     }
 
     #[test]
