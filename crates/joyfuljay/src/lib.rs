@@ -68,7 +68,7 @@ pub use joyfuljay_capture::filter;
 pub use joyfuljay_core::{self as core, Config, ConfigError};
 pub use joyfuljay_io::{deliver, encode, save, sink, source};
 pub use joyfuljay_remote as remote;
-pub use memory::default_max_memory;
+pub use memory::{available_memory, default_max_memory};
 pub use pipeline::Pipeline;
 pub use progress::Progress;
 pub use summary::Summary;

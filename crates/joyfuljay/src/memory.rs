@@ -9,8 +9,12 @@ const FALLBACK: u64 = 2 << 30;
 
 /// The default of `max_memory`, in bytes.
 pub fn default_max_memory() -> u64 {
-    let limits = [machine(), control_group(), address_space()];
-    limits.into_iter().flatten().min().map_or(FALLBACK, |bytes| bytes / 2)
+    available_memory().map_or(FALLBACK, |bytes| bytes / 2)
+}
+
+/// The memory that this process may have in all: what the machine has, or less where its control group or its own limit says so.
+pub fn available_memory() -> Option<u64> {
+    [machine(), control_group(), address_space()].into_iter().flatten().min()
 }
 
 /// Memory of the machine (`MemTotal`, proc(5)).

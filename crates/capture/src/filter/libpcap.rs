@@ -39,6 +39,7 @@ type Compile = unsafe extern "C" fn(*mut Pcap, *mut BpfProgram, *const c_char, c
 type GetErr = unsafe extern "C" fn(*mut Pcap) -> *const c_char;
 type FreeCode = unsafe extern "C" fn(*mut BpfProgram);
 type Close = unsafe extern "C" fn(*mut Pcap);
+type LibVersion = unsafe extern "C" fn() -> *const c_char;
 
 /// The functions that are used, and the library that must stay loaded for them.
 struct Libpcap {
@@ -47,6 +48,9 @@ struct Libpcap {
     geterr: GetErr,
     freecode: FreeCode,
     close: Close,
+    /// The name it was loaded by, and what it says of itself.
+    name: String,
+    version: Option<LibVersion>,
     _library: Library,
 }
 
@@ -69,6 +73,12 @@ pub(super) fn compile(expression: &str, link: LinkType) -> Result<Vec<Insn>, Com
         Ok(libpcap) => libpcap.program(&text, link).map_err(CompileError::Refused),
         Err(problem) => Err(CompileError::NoCompiler(problem.clone())),
     }
+}
+
+/// The library that compiles filters: the name it was loaded by and its version in its own words; else what was tried.
+pub fn compiler() -> Result<(String, String), String> {
+    let guard = library().lock().unwrap_or_else(PoisonError::into_inner);
+    guard.as_ref().map(|libpcap| (libpcap.name.clone(), libpcap.version())).map_err(Clone::clone)
 }
 
 /// The library behind a lock: compilers before version 1.8 keep their state in global variables.
@@ -104,9 +114,21 @@ impl Libpcap {
                 geterr: *library.get::<GetErr>(b"pcap_geterr\0")?,
                 freecode: *library.get::<FreeCode>(b"pcap_freecode\0")?,
                 close: *library.get::<Close>(b"pcap_close\0")?,
+                name: Path::new(name).display().to_string(),
+                version: library.get::<LibVersion>(b"pcap_lib_version\0").ok().map(|found| *found),
                 _library: library,
             })
         }
+    }
+
+    fn version(&self) -> String {
+        let Some(version) = self.version else { return "a version that does not tell its number".into() };
+        // SAFETY: the function takes nothing and gives a text that lives as long as the library, which is loaded; null is refused.
+        let text = unsafe {
+            let text = version();
+            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+        };
+        text.trim().to_owned()
     }
 
     fn program(&self, expression: &CStr, link: LinkType) -> Result<Vec<Insn>, String> {

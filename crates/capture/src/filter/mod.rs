@@ -16,7 +16,7 @@ use joyfuljay_core::decode;
 use joyfuljay_core::frame::FrameFilter;
 use thiserror::Error;
 
-pub use libpcap::VARIABLE;
+pub use libpcap::{VARIABLE, compiler};
 pub use program::{Insn, MAX_INSNS, Program, Unsound, op};
 
 use libpcap::CompileError;

@@ -24,6 +24,35 @@ pub struct Link {
     pub missed: u64,
 }
 
+impl Link {
+    /// The hardware type in words: the `ARPHRD_` numbers of linux/if_arp.h that machines have.
+    pub fn hardware_name(&self) -> String {
+        let name = match self.hardware {
+            1 => "Ethernet",
+            32 => "InfiniBand",
+            280 => "CAN bus",
+            512 => "PPP",
+            519 | 65534 => "raw IP",
+            768 => "IP in IP",
+            769 => "IPv6 in IPv6",
+            772 => "loopback",
+            776 => "IPv6 in IP",
+            778 => "GRE",
+            801..=803 => "IEEE 802.11",
+            804 | 805 => "IEEE 802.15.4",
+            823 => "GRE over IPv6",
+            824 => "netlink",
+            other => return format!("type {other}"),
+        };
+        name.to_owned()
+    }
+
+    /// Whether frames of this hardware type can be captured.
+    pub fn is_readable(&self) -> bool {
+        super::block::link_type(self.hardware).is_some()
+    }
+}
+
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const RTM_NEWLINK: u16 = 16;

@@ -13,6 +13,7 @@ mod profiles;
 mod running;
 mod schema;
 mod serve;
+mod status;
 mod watch;
 
 use crate::error::CliError;
@@ -33,6 +34,7 @@ pub enum Subcommand {
     Features(features::Features),
     Schema(schema::Schema),
     Profiles(profiles::Profiles),
+    Status(status::Status),
     ExportDashboard(export::Dashboard),
     ExportAlerts(export::Alerts),
     ExportPrometheusConfig(export::PrometheusConfig),
@@ -56,6 +58,7 @@ impl Subcommand {
             Self::Features(c) => c.run(),
             Self::Schema(c) => c.run(),
             Self::Profiles(c) => c.run(),
+            Self::Status(c) => c.run(),
             Self::ExportDashboard(c) => c.run(),
             Self::ExportAlerts(c) => c.run(),
             Self::ExportPrometheusConfig(c) => c.run(),
