@@ -10,6 +10,7 @@ mod commands;
 mod database;
 mod dataset;
 mod error;
+mod expected;
 mod human;
 mod kafka;
 mod notify;

@@ -14,6 +14,7 @@ mod running;
 mod schema;
 mod serve;
 mod status;
+mod validate;
 mod watch;
 
 use crate::error::CliError;
@@ -35,6 +36,7 @@ pub enum Subcommand {
     Schema(schema::Schema),
     Profiles(profiles::Profiles),
     Status(status::Status),
+    Validate(Box<validate::Validate>),
     ExportDashboard(export::Dashboard),
     ExportAlerts(export::Alerts),
     ExportPrometheusConfig(export::PrometheusConfig),
@@ -59,6 +61,7 @@ impl Subcommand {
             Self::Schema(c) => c.run(),
             Self::Profiles(c) => c.run(),
             Self::Status(c) => c.run(),
+            Self::Validate(c) => c.run(),
             Self::ExportDashboard(c) => c.run(),
             Self::ExportAlerts(c) => c.run(),
             Self::ExportPrometheusConfig(c) => c.run(),
