@@ -6,6 +6,7 @@
 // They panic where the stream cannot be written: `say` and `out` do not.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod board;
 mod commands;
 mod database;
 mod dataset;
@@ -19,6 +20,7 @@ mod out;
 mod progress;
 mod save;
 mod say;
+mod scrape;
 mod secret;
 mod signals;
 mod spoken;

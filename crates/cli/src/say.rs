@@ -40,7 +40,7 @@ fn labelled(label: &str, style: Style, text: impl Display) {
 }
 
 /// The text without what the standard library puts around the words of the system: `(os error 2)`, and that it looked up a name.
-fn without_codes(text: &str) -> String {
+pub fn without_codes(text: &str) -> String {
     let text = text.replace("failed to lookup address information: ", "");
     let mut parts = text.split(" (os error ");
     let mut out = parts.next().unwrap_or_default().to_owned();

@@ -20,7 +20,7 @@ pub mod url;
 pub mod wire;
 
 #[cfg(feature = "net")]
-pub use tls::{TlsError, Trust};
+pub use tls::{TlsError, Trust, client_config, server_name};
 #[cfg(feature = "net")]
 pub use token::Token;
 

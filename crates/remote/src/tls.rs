@@ -92,6 +92,14 @@ pub(crate) fn acceptor(cert: &Path, key_file: &Path, client_ca: Option<&Path>) -
 
 /// The client's end.
 pub(crate) fn connector(trust: &Trust) -> Result<TlsConnector, TlsError> {
+    Ok(TlsConnector::from(Arc::new(client_config(trust)?)))
+}
+
+/// How a client does TLS: whom it trusts, and who it is.
+///
+/// # Errors
+/// When a file cannot be read or used, or the system has no list of authorities.
+pub fn client_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| TlsError(e.to_string()))?;
@@ -117,17 +125,19 @@ pub(crate) fn connector(trust: &Trust) -> Result<TlsConnector, TlsError> {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
         builder.with_webpki_verifier(verifier.map_err(|e| TlsError(e.to_string()))?)
     };
-    let config = match &trust.identity {
+    Ok(match &trust.identity {
         None => builder.with_no_client_auth(),
         Some((cert, key_file)) => builder
             .with_client_auth_cert(certificates(cert)?, key(key_file)?)
             .map_err(|e| wrong(cert, format!("does not go with the key in {}: {e}", key_file.display())))?,
-    };
-    Ok(TlsConnector::from(Arc::new(config)))
+    })
 }
 
 /// What the certificate must be for: a name or an IP address.
-pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+///
+/// # Errors
+/// When it is neither.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
     match host.parse::<IpAddr>() {
         Ok(address) => Ok(ServerName::IpAddress(address.into())),
         Err(_) => ServerName::try_from(host.to_owned())

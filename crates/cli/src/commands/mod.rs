@@ -14,6 +14,7 @@ mod running;
 mod schema;
 mod serve;
 mod status;
+mod tui;
 mod validate;
 mod watch;
 
@@ -37,6 +38,7 @@ pub enum Subcommand {
     Profiles(profiles::Profiles),
     Status(status::Status),
     Validate(Box<validate::Validate>),
+    Tui(tui::Tui),
     ExportDashboard(export::Dashboard),
     ExportAlerts(export::Alerts),
     ExportPrometheusConfig(export::PrometheusConfig),
@@ -62,6 +64,7 @@ impl Subcommand {
             Self::Profiles(c) => c.run(),
             Self::Status(c) => c.run(),
             Self::Validate(c) => c.run(),
+            Self::Tui(c) => c.run(),
             Self::ExportDashboard(c) => c.run(),
             Self::ExportAlerts(c) => c.run(),
             Self::ExportPrometheusConfig(c) => c.run(),
