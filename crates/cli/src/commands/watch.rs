@@ -78,7 +78,7 @@ impl Watch {
                 true => "a file, and no folder: jj extract reads files",
                 false => "there is no such folder: create it first",
             };
-            return Err(CliError::Usage(format!("{}: {problem}", self.folder.display())));
+            return Err(CliError::Failed(format!("{}: {problem}", self.folder.display())));
         }
         let options = self.watch.options(self.folder.clone())?;
         let control = RunControl::new();
