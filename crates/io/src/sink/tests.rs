@@ -233,7 +233,9 @@ fn lesser_types_have_a_text_form() {
 #[test]
 fn times_and_lists_of_strings_are_written_by_every_format() {
     let times = TimestampNanosecondArray::from(vec![Some(1_500_000_000_123_456_789), None]).with_timezone("UTC");
-    let mut names = ListBuilder::new(StringBuilder::new());
+    // Parquet has this name for what is in a list, whatever Arrow's field is called.
+    let element = Field::new("element", DataType::Utf8, true);
+    let mut names = ListBuilder::new(StringBuilder::new()).with_field(element);
     names.append_value([Some("h2"), Some("a\"b")]);
     names.append_null();
     let columns: [(&str, ArrayRef); 2] = [("when", Arc::new(times)), ("names", Arc::new(names.finish()))];
