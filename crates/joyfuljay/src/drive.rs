@@ -52,6 +52,12 @@ pub(crate) struct Drive {
     saving: Option<Saving>,
     /// The earliest and the latest time of others, for which it stands.
     others: [Option<TimeNs>; 2],
+    /// Whether a filter that says nothing of its frames is no error yet, as others may have frames of another type.
+    one_of_several: bool,
+    /// Why no frame could be judged, where there were some and that is so.
+    useless: Option<String>,
+    /// Whether there were others whose frames were judged.
+    others_judged: bool,
 }
 
 impl Drive {
@@ -72,7 +78,16 @@ impl Drive {
             clock: None,
             saving: None,
             others: [None; 2],
+            one_of_several: false,
+            useless: None,
+            others_judged: false,
         }
+    }
+
+    /// Takes it for one of several, which are judged together: see [`Drive::verdict`].
+    pub(crate) fn one_of_several(mut self) -> Self {
+        self.one_of_several = true;
+        self
     }
 
     pub(crate) fn with_filter(mut self, filter: Option<Box<dyn FrameFilter>>) -> Self {
@@ -121,8 +136,9 @@ impl Drive {
                 Turn::Batch { flush: self.flush_is_due(true) }
             }
             Pulled::End => {
-                if let Some(reason) = self.front.filter().and_then(|filter| filter.useless()) {
-                    return Err(Error::FilterUseless(reason));
+                self.useless = self.front.filter().and_then(|filter| filter.useless());
+                if !self.one_of_several {
+                    self.verdict()?;
                 }
                 self.front.finish(batch);
                 Turn::Last
@@ -157,6 +173,18 @@ impl Drive {
         *first = (*first).into_iter().chain(other.first_ts()).min();
         *last = (*last).max(other.last_ts());
         self.stopped |= other.stopped;
+        self.others_judged |= other.useless.is_none() && other.first_ts().is_some();
+        if self.useless.is_none() {
+            self.useless.clone_from(&other.useless);
+        }
+    }
+
+    /// An error where the filter suits no frame, of its own and of the others that it stands for.
+    pub(crate) fn verdict(&self) -> Result<(), Error> {
+        match &self.useless {
+            Some(reason) if !self.others_judged => Err(Error::FilterUseless(reason.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Passes on how far the source has come.

@@ -266,8 +266,9 @@ impl Pipeline {
         let drive = |source, listener| Drive::new(source, &run.settings, self.control.clone(), Reporter::new(listener));
         let (all, sources) = separate::together(sources);
         let mut all = drive(all, self.listener.take());
-        let drives = sources.into_iter().map(|source| drive(source, None).with_filter(self.frame_filter())).collect();
-        let outcome = separate::run(&run, &mut all, drives, sink);
+        let drives =
+            sources.into_iter().map(|source| drive(source, None).with_filter(self.frame_filter()).one_of_several());
+        let outcome = separate::run(&run, &mut all, drives.collect(), sink);
         run.finish(outcome, &mut all)
     }
 }

@@ -82,6 +82,7 @@ pub(crate) fn run(
         outcome = Outcome::Cancelled;
     }
     if outcome == Outcome::Written {
+        all.verdict()?;
         run.close(state.sink)?;
     }
     Ok(outcome)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use joyfuljay::core::frame::FrameBatch;
 use joyfuljay::core::metrics::Mode;
 use joyfuljay::core::testing::{self, Lcg};
+use joyfuljay::filter::{Filter, FilterError};
 use joyfuljay::sink::{Format, RowSink, SinkOptions, Target, open_sink};
 use joyfuljay::source::{Apart, CaptureSet, PacketSource, Position, Pulled, SourceError, SourceWarning};
 use joyfuljay::{Config, Error, Pipeline, RunControl, Summary};
@@ -222,4 +223,38 @@ fn a_run_that_is_stopped_writes_what_it_has() {
     let (summary, csv) = output(Format::Csv, pipeline, |pipeline, sink| pipeline.run_separate(boxed(sets), sink));
     assert!(summary.stopped && !summary.cancelled);
     assert_eq!((summary.rows, csv.iter().filter(|b| **b == b'\n').count()), (0, 1));
+}
+
+#[test]
+fn a_filter_need_not_suit_the_frames_of_every_input() {
+    let expression = "udp port 53";
+    if let Err(error @ FilterError::NoCompiler { .. }) = Filter::new(expression) {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    capture(&folder.path().join("a.pcap"), 1, 50, 100);
+    // The same frames, said to be of a type that libpcap has no filters for (NFLOG), and none.
+    let mut other = std::fs::read(folder.path().join("a.pcap")).unwrap();
+    other[20] = 239;
+    std::fs::write(folder.path().join("b.pcap"), &other).unwrap();
+    std::fs::write(folder.path().join("c.pcap"), &other[..24]).unwrap();
+    let run = |names: &[&str]| {
+        let pipeline = Pipeline::new(Config { bpf_filter: Some(expression.to_owned()), ..config(2) }).unwrap();
+        let inputs: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
+        let sink = open_sink(
+            Format::Csv,
+            Target::File(folder.path().join("out.csv")),
+            pipeline.schema(),
+            &SinkOptions::default(),
+        );
+        pipeline.run_separate(boxed(set(&inputs).apart(Apart::Files).unwrap()), sink.unwrap())
+    };
+    for names in [["a.pcap", "b.pcap", "c.pcap"], ["b.pcap", "c.pcap", "a.pcap"]] {
+        let summary = run(&names).unwrap();
+        assert!(summary.rows > 0 && format!("{:?}", summary.warnings).contains("NFLOG"), "{names:?}");
+    }
+    std::fs::remove_file(folder.path().join("out.csv")).unwrap();
+    assert!(matches!(run(&["b.pcap", "c.pcap"]), Err(Error::FilterUseless(_))));
+    assert!(!folder.path().join("out.csv").exists());
 }
