@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said_at_once(capture, monkeypatch):
         joyfuljay.extract_live("lo", token="x")
     with pytest.raises(ValueError, match="both, or none"):
         Server(capture, tls_cert="cert.pem")
-    with pytest.raises(FileNotFoundError, match="no-such"):
+    with pytest.raises(joyfuljay.CaptureError, match="no-such.pcap: there is no such interface and no such file"):
         Server("no-such.pcap", "127.0.0.1", 0).start()
     with Server(capture, "127.0.0.1", 0) as server, pytest.raises(OSError, match="cannot listen"):
         Server(capture, "127.0.0.1", server.port).start()
