@@ -5,6 +5,7 @@
 
 mod civil;
 #[cfg(feature = "sinks")]
+#[cfg_attr(not(any(feature = "sqlite", feature = "postgres")), allow(dead_code, reason = "what both databases share"))]
 pub mod database;
 #[cfg(feature = "sinks")]
 pub mod dataset;

@@ -22,7 +22,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 pub use self::as_is::AsIs;
-pub(crate) use self::column::{Cell, Column};
+pub(crate) use self::column::Cell;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use self::column::Column;
 pub use self::format::{Compression, Format};
 pub(crate) use self::gathering::Gathering;
 pub(crate) use self::json::push_value;
