@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::error::CliError;
 use crate::expected::{Kept, Table};
-use crate::options::{self, BaseArgs, FeatureArgs, FlowArgs, RunArgs, number};
+use crate::options::{self, ConfigArgs, number};
 use crate::summary::{self, plural};
 use crate::{out, say};
 
@@ -41,13 +41,7 @@ pub struct Validate {
     #[arg(short, long)]
     verbose: bool,
     #[command(flatten)]
-    base: BaseArgs,
-    #[command(flatten)]
-    features: FeatureArgs,
-    #[command(flatten)]
-    flows: FlowArgs,
-    #[command(flatten)]
-    run: RunArgs,
+    config: ConfigArgs,
 }
 
 /// Differences that are shown without --verbose.
@@ -62,7 +56,7 @@ impl Validate {
         if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
             return Err(CliError::Usage("--tolerance takes a number from 0 on".into()));
         }
-        let given = options::configuration(&self.base, &self.features, &self.flows, &self.run)?;
+        let given = self.config.config()?;
         let expected = Table::read(&self.expected)?;
         let pipeline = self.pipeline(given, &expected)?;
         let set = CaptureSet::open(&self.inputs, &CaptureOptions::default())?;

@@ -72,14 +72,6 @@ const FLAGS_SEQUENCE: Split<View> = Split::Own([
     Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| r.tcp_flags().into())),
     Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| r.tcp_flags().into())),
 ]);
-const SPLT_DIRECTION: Split<View> = Split::Own([
-    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| v.direction(r))),
-    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| v.direction(r))),
-]);
-const SPLT_PS: Split<View> = Split::Own([
-    Get::ListI64(|v, o| v.each(Some(Fwd), o, |r| r.ip_len().into())),
-    Get::ListI64(|v, o| v.each(Some(Bwd), o, |r| r.ip_len().into())),
-]);
 const SPLT_PIAT_MS: Split<View> =
     Split::Own([Get::ListF64(|v, o| v.gaps(Some(Fwd), 1e6, o)), Get::ListF64(|v, o| v.gaps(Some(Bwd), 1e6, o))]);
 
@@ -122,9 +114,9 @@ pub static SPLT: Group<View> = Group {
     needs: &[Need::Sequences],
     view,
     features: &[
-        split(SPLT_DIRECTION, always(list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(None, o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
+        split(DIRECTION_SEQUENCE, always(list_i64("splt_direction", NoUnit, Extended, |v, o| v.each(None, o, |r| v.direction(r)), "Direction of each packet: 0 forward, 1 backward.",
             formula("fwd ? 0 : 1").range(0, 1).since("0.2.0")))),
-        split(SPLT_PS, always(list_i64("splt_ps", Bytes, Extended, |v, o| v.each(None, o, |r| r.ip_len().into()), "IP length of each packet.",
+        split(SIZE_SEQUENCE, always(list_i64("splt_ps", Bytes, Extended, |v, o| v.each(None, o, |r| r.ip_len().into()), "IP length of each packet.",
             formula("len").since("0.2.0")))),
         split(SPLT_PIAT_MS, always(list_f64("splt_piat_ms", Milliseconds, Extended, |v, o| v.gaps(None, 1e6, o), "Time since the packet before; 0 for the first.",
             formula("1000 (t - t of the packet before, in time); 0 for the first").since("0.2.0")))),
