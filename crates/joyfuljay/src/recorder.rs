@@ -247,6 +247,6 @@ fn thread_time() -> Option<Duration> {
 }
 
 /// Locks a mutex; a thread that panicked while it held it has at worst left a count short.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

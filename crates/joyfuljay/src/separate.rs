@@ -6,7 +6,7 @@
 //! [`MOST_WAITING`] bytes together, and wait then. What an input's rows are depends on that input alone.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use joyfuljay_io::source::{PacketSource, Position, Pulled, SourceError, SourceWa
 
 use crate::Error;
 use crate::drive::{Drive, Turn};
+use crate::recorder::lock;
 use crate::run::{Outcome, Run};
 
 /// Inputs that are worked on at a time, at most. Each has its share of the memory for flows, whatever the number of workers is, as
@@ -327,8 +328,4 @@ impl PacketSource for All {
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         Vec::new()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
