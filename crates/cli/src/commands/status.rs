@@ -1,7 +1,5 @@
 //! `jj status`: what this `jj` is, and what the machine gives it. A report: what is missing is told, and is no failure.
 
-use std::io::IsTerminal;
-
 use clap::Args;
 use joyfuljay::{Pipeline, available_memory};
 use joyfuljay_capture::filter;
@@ -34,10 +32,7 @@ impl Status {
 /// 80 columns, also in a file; a narrower terminal's own.
 fn width() -> usize {
     const WIDTH: usize = 80;
-    match out::terminal_width() {
-        Some(columns) if std::io::stdout().is_terminal() => columns.min(WIDTH),
-        _ => WIDTH,
-    }
+    out::terminal_width().map_or(WIDTH, |columns| columns.min(WIDTH))
 }
 
 /// What is reported.
