@@ -371,6 +371,10 @@ impl CaptureReader {
         // What a record claims is believed in small steps, so that memory follows the bytes that are there.
         let target = want.max(filled + SMALL_READ).min(filled + self.expected.max(SMALL_READ));
         if data.len() < target {
+            // Not doubled, as a vector does by itself: there are many batches, each as large as the ones before it.
+            if data.capacity() < target {
+                data.reserve_exact(target + target / 8 - data.len());
+            }
             data.resize(target, 0);
         }
         loop {
