@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::behind::WriteBehind;
 use super::part::{NotPlaced, Part};
 use super::{BytePlace, access};
 use crate::sink::SinkError;
@@ -86,6 +87,7 @@ impl Write for Pipe {
 /// A file in the making. Dropped without [`BytePlace::finish`], it is gone.
 struct WholeFile {
     part: Part,
+    behind: WriteBehind,
     name: String,
 }
 
@@ -108,7 +110,7 @@ impl WholeFile {
                 reason: format!("its {what} could not be kept: {e}"),
             })?;
         }
-        Ok(Box::new(Self { part, name }))
+        Ok(Box::new(Self { part, behind: WriteBehind::default(), name }))
     }
 }
 
@@ -122,8 +124,11 @@ impl BytePlace for WholeFile {
     }
 
     fn finish(self: Box<Self>) -> Result<(), SinkError> {
-        let Self { part, name } = *self;
-        part.file().sync_all().map_err(|e| SinkError::io(&name, "make the file durable", e))?;
+        let Self { part, behind, name } = *self;
+        behind
+            .finish()
+            .and_then(|()| part.file().sync_all())
+            .map_err(|e| SinkError::io(&name, "make the file durable", e))?;
         part.put_into_place().map_err(|NotPlaced { error, kept }| match kept {
             Some(kept) => SinkError::NotPlaced { target: name, kept: kept.display().to_string(), source: error },
             None => SinkError::io(&name, "put the file into place", error),
@@ -133,7 +138,9 @@ impl BytePlace for WholeFile {
 
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.part.file().write(bytes)
+        let written = self.part.file().write(bytes)?;
+        self.behind.wrote(self.part.file(), written);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

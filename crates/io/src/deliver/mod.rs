@@ -5,6 +5,7 @@
 //! own can. One that takes rows as they are (memory, a channel) is a [`RowSink`](crate::sink::RowSink) itself and has no format.
 
 mod access;
+mod behind;
 mod channel;
 mod discard;
 mod file;
