@@ -43,6 +43,7 @@ pub mod arrow {
 pub mod config_file;
 mod control;
 mod drive;
+mod encoding;
 mod error;
 mod flows;
 mod memory;

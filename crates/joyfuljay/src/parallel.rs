@@ -1,10 +1,10 @@
 //! A run on several threads.
 //!
 //! The caller's thread reads and decodes. Every flow worker sees every batch and tracks the partitions that it owns. The
-//! writer puts what ended into order, batch by batch, and gives chunks of rows to encoders; when they are behind, it
-//! encodes itself. There are as many flow workers and as many encoders as workers were asked for: encoding a chunk takes
+//! writer puts what ended into order, batch by batch, and gives chunks of rows to encoders, piece by piece; when they are
+//! behind, it waits. There are as many flow workers and as many encoders as workers were asked for: encoding a chunk takes
 //! as long as tracking a hundred batches, so a thread that did both would keep every other flow worker waiting for the
-//! batches it holds. All queues are bounded: by the number of batches in the pool, and by [`Writer::MOST_ENCODING`].
+//! batches it holds. All queues are bounded: by the number of batches in the pool, and by the chunks of a [`ChunkQueue`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink};
 
 use crate::Error;
 use crate::drive::{Drive, Turn};
+use crate::encoding::{ChunkQueue, EncoderSeat, LEAST_PIECE, Piece, WriterSeat};
 use crate::run::{Outcome, Run};
 
 /// Batches that are handed on together: a reader that hands on every batch by itself wakes every flow worker, and each of them
@@ -43,10 +44,11 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> R
     let workers = run.workers;
     let pool_size = workers + AHEAD;
     let (to_writer, events) = bounded::<Event>(pool_size * workers);
-    let (to_encode, encode_tasks) = unbounded::<(u64, RowChunk)>();
     let (encoded_out, encoded_in) = unbounded::<(u64, Result<Encoded, Error>)>();
     let (to_pool, pool) = unbounded::<PacketBatch>();
     let encoder = sink.encoder();
+    let chunks = ChunkQueue::new(workers, run.settings.chunk_rows);
+    let chunks = &chunks;
     let mut tables: Vec<Vec<(usize, FlowTable)>> = (0..workers).map(|_| Vec::new()).collect();
     for (i, table) in run.settings.tables().into_iter().enumerate() {
         if let Some(own) = tables.get_mut(i % workers) {
@@ -62,22 +64,21 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> R
             to_workers.push(to_worker);
             let worker = FlowWorker { run, number, tables, to_writer: to_writer.clone(), _alive: Arc::clone(&alive) };
             working.push(spawn(scope, format!("jj-flows-{number}"), move || worker.track_all(tasks))?);
-            let (tasks, encoded, encoder) = (encode_tasks.clone(), encoded_out.clone(), Arc::clone(&encoder));
-            let encode = move || encode_all(run, number, &tasks, &encoded, &*encoder);
+            let (seat, encoded, encoder) = (chunks.encoder(), encoded_out.clone(), &*encoder);
+            let encode = move || encode_all(run, number, &seat, &encoded, encoder);
             working.push(spawn(scope, format!("jj-encode-{number}"), encode)?);
         }
-        drop((encoded_out, encode_tasks));
+        drop(encoded_out);
         let writer = Writer {
             run,
             sink,
-            encoder,
-            to_encode: Some(to_encode),
+            chunks,
+            seat: Some(chunks.writer()),
             encoded_in,
             next_chunk: 0,
             next_write: 0,
             ready: BTreeMap::new(),
             flush_at: None,
-            scratch: RowScratch::default(),
         };
         let writing = spawn(scope, "jj-writer".to_owned(), move || writer.write_all(&events))?;
         let (free, together) = (Vec::with_capacity(pool_size), Vec::with_capacity(TOGETHER));
@@ -91,7 +92,7 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> R
         }
         // What is left in the queues of a run that failed is gone with it.
         run.recorder.metrics().queue(BATCHES, 0, pool_size as u64);
-        run.recorder.metrics().queue(CHUNKS, 0, Writer::MOST_ENCODING * workers as u64);
+        run.recorder.metrics().queue(CHUNKS, 0, chunks.capacity() as u64);
         // Where both failed, the sink's error is the cause: the reader stops because the channel is closed.
         written.and_then(|outcome| read.map(|()| outcome))
     })
@@ -266,36 +267,46 @@ impl FlowWorker<'_, '_> {
     }
 }
 
-fn encode_all(
+fn encode_all<'e>(
     run: &Run<'_>,
     number: usize,
-    tasks: &Receiver<(u64, RowChunk)>,
+    chunks: &EncoderSeat<'_, 'e>,
     encoded: &Sender<(u64, Result<Encoded, Error>)>,
-    encoder: &dyn RowEncoder,
+    encoder: &'e dyn RowEncoder,
 ) {
     let mut time = run.recorder.thread(format!("encoder-{number}"));
     let mut scratch = RowScratch::default();
-    for (number, chunk) in tasks {
+    while let Some(Piece { number, flows, ended, mut growing }) = chunks.take() {
         // Rows of a cancelled run are of no use; the writer does not wait for them.
-        if run.control.is_cancelled() || encoded.send((number, run.encode(&chunk, encoder, &mut scratch))).is_err() {
+        if run.control.is_cancelled() {
             return;
         }
+        let chunk = if ended {
+            Some(run.encode_last(growing, flows, encoder, &mut scratch))
+        } else {
+            let grown = run.grow(&mut growing, flows, encoder, &mut scratch);
+            chunks.give_back(number, growing);
+            grown.err().map(Err)
+        };
         time.report();
+        if chunk.is_some_and(|chunk| encoded.send((number, chunk)).is_err()) {
+            return;
+        }
     }
 }
 
-struct Writer<'a, 'r> {
+struct Writer<'a, 'r, 'e> {
     run: &'a Run<'r>,
     sink: Box<dyn RowSink>,
-    encoder: Arc<dyn RowEncoder>,
-    to_encode: Option<Sender<(u64, RowChunk)>>,
+    chunks: &'a ChunkQueue<'e>,
+    /// Its place in this queue, as long as there are flows to hand on.
+    seat: Option<WriterSeat<'a, 'e>>,
     encoded_in: Receiver<(u64, Result<Encoded, Error>)>,
     next_chunk: u64,
     next_write: u64,
     ready: BTreeMap<u64, Encoded>,
     /// The sink is to be flushed when the chunks before this one have been written.
     flush_at: Option<u64>,
-    scratch: RowScratch,
 }
 
 /// What the workers have sent of one task.
@@ -307,10 +318,7 @@ struct Part {
     batches: Vec<(Vec<FlowStore>, i64)>,
 }
 
-impl Writer<'_, '_> {
-    /// Chunks that may be with each encoder before the writer encodes the next one itself.
-    const MOST_ENCODING: u64 = 2;
-
+impl Writer<'_, '_, '_> {
     fn write_all(mut self, events: &Receiver<Event>) -> Result<Outcome, Error> {
         let run = self.run;
         let mut time = run.recorder.thread("writer");
@@ -343,7 +351,11 @@ impl Writer<'_, '_> {
                 for (flows, table_bytes) in part.batches {
                     collector.add(flows, table_bytes);
                     run.graph_shortages(collector.take_shortages());
-                    collector.ready().map_or(Ok(()), |chunk| self.dispatch(chunk))?;
+                    if let Some(chunk) = collector.ready() {
+                        self.dispatch(chunk)?;
+                    } else if let Some(piece) = run.is_early().then(|| collector.piece(LEAST_PIECE)).flatten() {
+                        self.put(piece, false);
+                    }
                 }
                 if run.flushes && part.flush {
                     collector.flush().map_or(Ok(()), |chunk| self.dispatch(chunk))?;
@@ -368,7 +380,7 @@ impl Writer<'_, '_> {
         }
         run.recorder.record(&drain.take_stats());
         run.counted(drain.into_counting());
-        self.to_encode = None;
+        self.seat = None;
         while self.next_write < self.next_chunk && !run.control.is_cancelled() {
             match self.encoded_in.recv() {
                 Ok((number, encoded)) => self.write_encoded(number, encoded)?,
@@ -399,30 +411,23 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// Hands on the last flows of a chunk.
     fn dispatch(&mut self, chunk: RowChunk) -> Result<(), Error> {
-        let number = self.next_chunk;
+        self.put(chunk, true);
         self.next_chunk += 1;
-        let waiting = number - self.next_write;
-        match &self.to_encode {
-            Some(to_encode) if waiting < self.most_encoding() => {
-                let _ = to_encode.send((number, chunk));
-            }
-            _ => {
-                let encoded = self.run.encode(&chunk, &*self.encoder, &mut self.scratch)?;
-                self.ready.insert(number, encoded);
-            }
-        }
-        self.report_queue();
         self.take_encoded()
     }
 
-    fn most_encoding(&self) -> u64 {
-        Self::MOST_ENCODING * self.run.workers as u64
+    /// Hands on the next flows of the chunk that grows.
+    fn put(&self, flows: RowChunk, ended: bool) {
+        if let Some(seat) = &self.seat {
+            seat.put(self.next_chunk, flows, ended);
+        }
+        self.report_queue();
     }
 
     fn report_queue(&self) {
-        let waiting = (self.next_chunk - self.next_write).min(self.most_encoding());
-        self.run.recorder.metrics().queue(CHUNKS, waiting, self.most_encoding());
+        self.run.recorder.metrics().queue(CHUNKS, self.chunks.depth() as u64, self.chunks.capacity() as u64);
     }
 
     /// Takes what has been encoded meanwhile, and writes what is next in order.

@@ -86,6 +86,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether rows can be made of a chunk while it grows: where none wait for what comes after them.
+    pub(crate) fn is_early(&self) -> bool {
+        self.settings.connections.is_none()
+    }
+
     /// Rows of a chunk, encoded for the sink.
     pub(crate) fn encode(
         &self,
@@ -108,19 +113,53 @@ impl<'a> Run<'a> {
         Ok(self.recorder.timed(Stage::Output, || encoder.encode(rows))?)
     }
 
+    /// Adds the next flows of a chunk that grows, and makes the rows that can be made before it is whole.
+    pub(crate) fn grow<'e>(
+        &self,
+        growing: &mut Option<GrowingChunk<'e>>,
+        next: RowChunk,
+        encoder: &'e dyn RowEncoder,
+        scratch: &mut RowScratch,
+    ) -> Result<(), Error> {
+        let growing = growing.get_or_insert_with(|| self.begin(encoder, self.settings.chunk_rows));
+        growing.waiting.append(next);
+        let waiting = std::mem::take(&mut growing.waiting);
+        let flows = waiting.next_flows(self.plan.block_flows());
+        let made = flows.len();
+        self.add(growing, &flows, scratch)?;
+        growing.waiting = waiting;
+        growing.waiting.let_go(made);
+        Ok(())
+    }
+
+    /// The chunk with its last flows, encoded for the sink.
+    pub(crate) fn encode_last(
+        &self,
+        growing: Option<GrowingChunk<'_>>,
+        last: RowChunk,
+        encoder: &dyn RowEncoder,
+        scratch: &mut RowScratch,
+    ) -> Result<Encoded, Error> {
+        let Some(mut growing) = growing else { return self.encode(&last, encoder, scratch) };
+        let mut waiting = std::mem::take(&mut growing.waiting);
+        waiting.append(last);
+        self.add(&mut growing, &waiting.flows(), scratch)?;
+        self.end(growing)
+    }
+
     /// A chunk of rows that grows with the flows of [`Run::add`], so many at most. Rows do not wait.
-    pub(crate) fn begin<'e>(&self, encoder: &'e dyn RowEncoder, flows: usize) -> GrowingChunk<'e> {
+    fn begin<'e>(&self, encoder: &'e dyn RowEncoder, flows: usize) -> GrowingChunk<'e> {
         let parts = encoder.begin();
         let part_flows = match parts {
             Some(_) => part_flows(self.plan),
             None => usize::MAX,
         };
         let rows = self.plan.begin(flows.min(part_flows));
-        GrowingChunk { encoder, parts, part_flows, flows, rows }
+        GrowingChunk { encoder, parts, part_flows, flows, rows, waiting: RowChunk::default() }
     }
 
     /// Adds the rows of flows to a chunk; all but the last flows come in multiples of [`RowPlan::block_flows`].
-    pub(crate) fn add(
+    fn add(
         &self,
         chunk: &mut GrowingChunk<'_>,
         mut flows: &[FlowRef<'_>],
@@ -147,7 +186,7 @@ impl<'a> Run<'a> {
     }
 
     /// The chunk, encoded for the sink.
-    pub(crate) fn end(&self, chunk: GrowingChunk<'_>) -> Result<Encoded, Error> {
+    fn end(&self, chunk: GrowingChunk<'_>) -> Result<Encoded, Error> {
         let GrowingChunk { encoder, parts, rows, .. } = chunk;
         let Some(mut parts) = parts else {
             let rows = self.batch(rows)?;
@@ -277,6 +316,8 @@ pub(crate) struct GrowingChunk<'e> {
     flows: usize,
     /// The part that comes next.
     rows: GrowingRows,
+    /// Flows whose rows cannot be made yet: they are not a whole block.
+    waiting: RowChunk,
 }
 
 /// Cells of a part: 4 MB of numbers, which stay in the cache until they are encoded. Rows of few columns are not parted.

@@ -1,6 +1,6 @@
 //! A run on one thread: every stage in turn, nothing queued.
 
-use joyfuljay_core::engine::{Engine, PacketBatch, RowChunk};
+use joyfuljay_core::engine::{Engine, PacketBatch};
 use joyfuljay_core::metrics::Stage;
 use joyfuljay_core::rows::RowScratch;
 use joyfuljay_io::sink::RowSink;
@@ -16,21 +16,8 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
     let mut batch = PacketBatch::default();
     let mut scratch = RowScratch::default();
     let encoder = sink.encoder();
-    // Where rows do not wait, those of a chunk are made while it grows: its flows are in the cache still, and then they are gone.
-    let early = run.settings.connections.is_none();
-    let begin = || run.begin(&*encoder, run.settings.chunk_rows);
-    let mut growing = None;
-    let emit =
-        |chunk: RowChunk, growing: Option<GrowingChunk<'_>>, scratch: &mut RowScratch, sink: &mut dyn RowSink| {
-            let encoded = match growing {
-                Some(mut growing) => {
-                    run.add(&mut growing, &chunk.flows(), scratch)?;
-                    run.end(growing)?
-                }
-                None => run.encode(&chunk, &*encoder, scratch)?,
-            };
-            run.write(sink, encoded)
-        };
+    // Rows are made while their chunk grows: its flows are in the cache still, and then they are gone.
+    let mut growing: Option<GrowingChunk<'_>> = None;
     loop {
         let turn = drive.next(recorder, &mut batch)?;
         if turn == Turn::Cancelled {
@@ -40,17 +27,11 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
         recorder.record(&engine.take_stats());
         let flush = run.flushes && turn == Turn::Batch { flush: true };
         let chunk = if flush { engine.flush() } else { engine.ready() };
-        match chunk {
-            Some(chunk) => emit(chunk, growing.take(), &mut scratch, &mut *sink)?,
-            None if early => {
-                let flows = engine.early(run.plan.block_flows());
-                let made = flows.len();
-                if made > 0 {
-                    run.add(growing.get_or_insert_with(begin), &flows, &mut scratch)?;
-                    engine.let_go(made);
-                }
-            }
-            None => {}
+        if let Some(chunk) = chunk {
+            let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch)?;
+            run.write(&mut *sink, encoded)?;
+        } else if let Some(piece) = run.is_early().then(|| engine.piece()).flatten() {
+            run.grow(&mut growing, piece, &*encoder, &mut scratch)?;
         }
         if flush {
             run.flush(&mut *sink)?;
@@ -66,7 +47,8 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
             return Ok(Outcome::Cancelled);
         }
         recorder.record(&drain.take_stats());
-        emit(chunk, growing.take(), &mut scratch, &mut *sink)?;
+        let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch)?;
+        run.write(&mut *sink, encoded)?;
         time.report();
     }
     if drive.is_cancelled() {

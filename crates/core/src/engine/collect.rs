@@ -16,9 +16,11 @@ pub const CHUNK_ROWS: usize = 16_384;
 /// Most bytes that the flows of a chunk hold on the heap, so that a few thousand long flows do not fill the memory.
 const CHUNK_HEAP_BYTES: usize = 32 << 20;
 
-/// Finished flows in the order of their rows.
+/// Finished flows in the order of their rows: those of a chunk, or the next ones of a chunk that grows.
 #[derive(Debug, Default)]
 pub struct RowChunk {
+    /// What was handed on of the same chunk before.
+    before: Size,
     stores: Vec<FlowStore>,
     order: Vec<Entry>,
     /// What the graph of connections gave each flow, if there is one.
@@ -29,6 +31,13 @@ pub struct RowChunk {
     made: usize,
     /// Stores from the first one on of which nothing is needed any more.
     freed: usize,
+}
+
+/// How many flows, and what they hold on the heap.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    flows: usize,
+    heap_bytes: usize,
 }
 
 /// Flows of a chunk that it does not show.
@@ -48,17 +57,33 @@ struct Entry {
 impl RowChunk {
     /// The flows, but for those whose rows were made already.
     pub fn flows(&self) -> Vec<FlowRef<'_>> {
-        self.some_flows(usize::MAX)
+        self.next_flows(1)
     }
 
-    /// The first ones of these, at most so many.
-    fn some_flows(&self, most: usize) -> Vec<FlowRef<'_>> {
-        let until = self.made.saturating_add(most).min(self.order.len());
+    /// The next flows whose rows can be made, in multiples of so many. [`RowChunk::let_go`] gives their memory back.
+    pub fn next_flows(&self, multiple: usize) -> Vec<FlowRef<'_>> {
+        let waiting = self.order.len() - self.made;
+        let until = self.made + (waiting - waiting % multiple.max(1));
         (self.made..until).filter_map(|at| self.get(at)).collect()
     }
 
+    /// Adds the next flows of the same chunk.
+    pub fn append(&mut self, next: RowChunk) {
+        let offset = self.stores.len() as u32;
+        self.order.extend(next.order.into_iter().map(|entry| Entry { store: entry.store + offset, ..entry }));
+        self.stores.extend(next.stores);
+        self.tags.extend(next.tags);
+        self.heap_bytes += next.heap_bytes;
+    }
+
+    /// What part of a full chunk of so many rows these flows are.
+    pub fn share_of_chunk(&self, rows: usize) -> f64 {
+        let size = Size { flows: self.order.len(), heap_bytes: self.heap_bytes };
+        size.share_of_chunk(rows)
+    }
+
     /// The rows of the next flows, so many, were made: what only they lie in is freed.
-    fn let_go(&mut self, flows: usize) {
+    pub fn let_go(&mut self, flows: usize) {
         self.made += flows;
         let left = self.order.get(self.made..).unwrap_or_default();
         // Numbers of stores rise from batch to batch, and less than a batch is left.
@@ -119,8 +144,10 @@ impl RowChunk {
         self.order.is_empty()
     }
 
-    fn is_full(&self, rows: usize) -> bool {
-        self.order.len() >= rows || self.heap_bytes >= CHUNK_HEAP_BYTES
+    /// The size of the chunk up to here.
+    fn size(&self) -> Size {
+        let Size { flows, heap_bytes } = self.before;
+        Size { flows: flows + self.order.len(), heap_bytes: heap_bytes + self.heap_bytes }
     }
 
     /// Adds flows; they lie behind the place that is given back.
@@ -145,6 +172,13 @@ impl RowChunk {
         let new = self.order.get(from..).unwrap_or_default();
         let bases = new.iter().filter_map(|e| self.stores.get(e.store as usize)?.base(e.at as usize));
         counting.add(bases, &mut self.tags);
+    }
+}
+
+impl Size {
+    fn share_of_chunk(self, rows: usize) -> f64 {
+        let of_rows = self.flows as f64 / rows.max(1) as f64;
+        of_rows.max(self.heap_bytes as f64 / CHUNK_HEAP_BYTES as f64)
     }
 }
 
@@ -177,16 +211,13 @@ impl Collector {
         }
     }
 
-    /// The next flows whose rows can be made, in multiples of so many, before the chunk that they are of is full. They are
-    /// in the cache still, and [`Collector::let_go`] gives their memory back early.
-    pub fn early(&self, multiple: usize) -> Vec<FlowRef<'_>> {
-        let waiting = self.pending.order.len() - self.pending.made;
-        self.pending.some_flows(waiting - waiting % multiple.max(1))
-    }
-
-    /// The rows of the next flows, so many, were made.
-    pub fn let_go(&mut self, flows: usize) {
-        self.pending.let_go(flows);
+    /// The next flows of the chunk that grows, if they are at least this share of a full one: whoever takes them can make their rows
+    /// while they are in the cache still. The last ones of the chunk, which may be none, come by [`Collector::ready`] or
+    /// [`Collector::flush`].
+    pub fn piece(&mut self, least: f64) -> Option<RowChunk> {
+        let enough = !self.pending.is_empty() && self.pending.share_of_chunk(self.chunk_rows) >= least;
+        let rest = RowChunk { before: self.pending.size(), ..RowChunk::default() };
+        enough.then(|| std::mem::replace(&mut self.pending, rest))
     }
 
     /// How often there was no memory for the graph since the last call.
@@ -196,12 +227,13 @@ impl Collector {
 
     /// A chunk, if there is enough for one.
     pub fn ready(&mut self) -> Option<RowChunk> {
-        self.pending.is_full(self.chunk_rows).then(|| std::mem::take(&mut self.pending))
+        let full = self.pending.size().share_of_chunk(self.chunk_rows) >= 1.0;
+        full.then(|| std::mem::take(&mut self.pending))
     }
 
     /// What there is.
     pub fn flush(&mut self) -> Option<RowChunk> {
-        (!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending))
+        (self.pending.size().flows > 0).then(|| std::mem::take(&mut self.pending))
     }
 }
 
@@ -254,8 +286,8 @@ impl Iterator for Drain {
     fn next(&mut self) -> Option<RowChunk> {
         let mut chunk = self.collector.flush().unwrap_or_default();
         let mut out: Option<FlowStore> = None;
-        let mut room = self.collector.chunk_rows.saturating_sub(chunk.len());
-        let mut bytes = chunk.heap_bytes;
+        let Size { flows, heap_bytes: mut bytes } = chunk.size();
+        let mut room = self.collector.chunk_rows.saturating_sub(flows);
         while room > 0 && bytes < CHUNK_HEAP_BYTES {
             let Some(entry) = self.order.next() else { break };
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
@@ -282,6 +314,6 @@ impl Iterator for Drain {
             }
             (None, None) => {}
         }
-        (!chunk.is_empty()).then_some(chunk)
+        (chunk.size().flows > 0).then_some(chunk)
     }
 }

@@ -14,7 +14,7 @@ pub use front::{Front, PacketBatch};
 use crate::analysis::connections::{ConnectionSettings, Counting};
 use crate::config::Config;
 use crate::decode::DecodeSettings;
-use crate::flow::{FlowRef, FlowSettings, FlowTable};
+use crate::flow::{FlowSettings, FlowTable};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
 use crate::trackers::{TrackerMask, TrackerSettings};
@@ -164,14 +164,9 @@ impl Engine {
         self.stats.add(&stats);
     }
 
-    /// See [`Collector::early`].
-    pub fn early(&self, multiple: usize) -> Vec<FlowRef<'_>> {
-        self.collector.early(multiple)
-    }
-
-    /// See [`Collector::let_go`].
-    pub fn let_go(&mut self, flows: usize) {
-        self.collector.let_go(flows);
+    /// The finished flows that are there, of a chunk that grows: see [`Collector::piece`].
+    pub fn piece(&mut self) -> Option<RowChunk> {
+        self.collector.piece(0.0)
     }
 
     /// The next full chunk of finished flows, if there are that many.

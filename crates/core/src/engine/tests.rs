@@ -1,6 +1,7 @@
 //! The engine as a whole: what a setting, the order of rows and the size of batches may and may not change.
 
 use super::*;
+use crate::flow::FlowRef;
 use crate::frame::LinkType;
 use crate::packet::FlowKey;
 use crate::stats::{EndReason, SkipReason};
@@ -34,7 +35,7 @@ fn run(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize) -> Out
     run_early(settings, input, batch_size, None)
 }
 
-/// The same, and flows are taken out of a chunk while it grows, in multiples of `early`.
+/// The same, and flows are taken out of a chunk while it grows, in multiples of `early`; chunks are told by their ends.
 fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, early: Option<usize>) -> Outcome {
     let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
     let mut batch = PacketBatch::default();
@@ -42,7 +43,10 @@ fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, 
     let keep_flows = |flows: &[FlowRef<'_>], out: &mut Outcome| {
         out.flows.extend(flows.iter().map(|f| (f.base.first_seq, f.base.key, f.base.total_packets(), f.base.end)));
     };
-    let keep = |chunk: &RowChunk, out: &mut Outcome| {
+    let mut growing = RowChunk::default();
+    let keep = |growing: &mut RowChunk, last: RowChunk, out: &mut Outcome| {
+        let mut chunk = std::mem::take(growing);
+        chunk.append(last);
         out.chunks.push(chunk.len());
         keep_flows(&chunk.flows(), out);
     };
@@ -54,13 +58,15 @@ fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, 
         front.decode(&mut batch);
         out.stats.add(&batch.stats);
         engine.track(&batch);
-        engine.ready().iter().for_each(|chunk| keep(chunk, &mut out));
-        if let Some(multiple) = early {
-            let flows = engine.early(multiple);
+        if let Some(chunk) = engine.ready() {
+            keep(&mut growing, chunk, &mut out);
+        } else if let Some((multiple, piece)) = early.and_then(|multiple| Some((multiple, engine.piece()?))) {
+            growing.append(piece);
+            let flows = growing.next_flows(multiple);
             let taken = flows.len();
             assert_eq!(taken % multiple, 0);
             keep_flows(&flows, &mut out);
-            engine.let_go(taken);
+            growing.let_go(taken);
         }
     }
     if front.finish(&mut batch) {
@@ -71,7 +77,7 @@ fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, 
     let mut drain = engine.finish(front.last_ts().unwrap_or_default());
     while let Some(chunk) = drain.next() {
         out.stats.add(&drain.take_stats());
-        keep(&chunk, &mut out);
+        keep(&mut growing, chunk, &mut out);
     }
     out
 }

@@ -48,7 +48,7 @@ pub trait RowEncoder: Send + Sync {
 }
 
 /// A chunk that is encoded part by part.
-pub trait ChunkEncoder {
+pub trait ChunkEncoder: Send {
     /// Encodes the next rows.
     fn add(&mut self, rows: RecordBatch) -> Result<(), SinkError>;
 
