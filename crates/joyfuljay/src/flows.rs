@@ -170,7 +170,7 @@ mod tests {
         let mut seen = 0;
         for chunk in flows.chunks() {
             for flow in chunk.unwrap().flows() {
-                let kept = flow.kept.unwrap();
+                let kept = flow.kept().unwrap();
                 assert_eq!(kept.packets().len() as u64, flow.base.total_packets());
                 let bytes: u64 = kept.packets().iter().map(|p| u64::from(p.ip_len)).sum();
                 assert_eq!(bytes, flow.base.total_bytes());
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_pipeline_that_keeps_nothing_has_no_packets() {
         let mut flows = pipeline().flows(demo());
-        assert!(flows.chunks().next().unwrap().unwrap().flows().iter().all(|f| f.kept.is_none()));
+        assert!(flows.chunks().next().unwrap().unwrap().flows().iter().all(|f| f.kept().is_none()));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Flow {
             start.initiated_as(base);
             store.replay(start, made, &wanted.settings);
             if let State::Tracked { ended, at } = &self.0 {
-                store.set_outer(0, ended.flows.get(*at).and_then(|f| f.outer.copied()));
+                store.set_outer(0, ended.flows.get(*at).and_then(|f| f.outer().copied()));
             }
         }
         let flow = store.get(0).ok_or_else(|| PyValueError::new_err("a flow without packets has no features"))?;
@@ -120,7 +120,7 @@ impl Flow {
                 Ok((trackers, flow.packets.iter().map(|p| p.made(base)).collect()))
             }
             State::Tracked { ended, at } => {
-                let kept = ended.flows.get(*at).and_then(|f| f.kept).filter(|k| k.missing() == 0);
+                let kept = ended.flows.get(*at).and_then(|f| f.kept()).filter(|k| k.missing() == 0);
                 let kept = kept.ok_or_else(|| {
                     JoyfulJayError::new_err(
                         "this flow was tracked for other features and its packets were not all kept: extract it with the \
@@ -139,7 +139,7 @@ impl Flow {
         let source = match &self.0 {
             State::ByHand(flow) => Source::ByHand { packets: Arc::clone(&flow.packets), base: Box::new(*base) },
             State::Tracked { ended, at } => {
-                if ended.flows.get(*at).is_none_or(|f| f.kept.is_none()) {
+                if ended.flows.get(*at).is_none_or(|f| f.kept().is_none()) {
                     return Err(PacketsNotKeptError::new_err(
                         "the packets of this flow were not kept: iterate with iter_flows(path, keep_packets=True)",
                     ));
@@ -363,7 +363,7 @@ impl Source {
         match self {
             Self::ByHand { packets, .. } => packets.iter().map(|p| p.kept).collect(),
             Self::Tracked { ended, at } => {
-                ended.flows.get(*at).and_then(|f| f.kept).map(|k| k.packets().to_vec()).unwrap_or_default()
+                ended.flows.get(*at).and_then(|f| f.kept()).map(|k| k.packets().to_vec()).unwrap_or_default()
             }
         }
     }
@@ -371,7 +371,7 @@ impl Source {
     fn len(&self) -> usize {
         match self {
             Self::ByHand { packets, .. } => packets.len(),
-            Self::Tracked { ended, at } => ended.flows.get(*at).and_then(|f| f.kept).map_or(0, |k| k.packets().len()),
+            Self::Tracked { ended, at } => ended.flows.get(*at).and_then(|f| f.kept()).map_or(0, |k| k.packets().len()),
         }
     }
 
@@ -384,7 +384,7 @@ impl Source {
             }
             Self::Tracked { ended, at } => {
                 let flow = ended.flows.get(*at)?;
-                Some(Packet::tracked(*flow.kept?.packets().get(n)?, flow.base.key))
+                Some(Packet::tracked(*flow.kept()?.packets().get(n)?, flow.base.key))
             }
         }
     }
@@ -459,7 +459,7 @@ impl PacketSequence {
     fn missing(&self) -> u64 {
         match &self.source {
             Source::ByHand { .. } => 0,
-            Source::Tracked { ended, at } => ended.flows.get(*at).and_then(|f| f.kept).map_or(0, |k| k.missing()),
+            Source::Tracked { ended, at } => ended.flows.get(*at).and_then(|f| f.kept()).map_or(0, |k| k.missing()),
         }
     }
 

@@ -23,7 +23,7 @@ impl FlowView for View {
 /// What was seen of a flow. Flows without bytes that matter have no tracker, but a protocol number.
 pub fn seen<'a>(flow: &FlowRef<'a>) -> Seen<'a> {
     let (key, initiator) = (&flow.base.key, flow.base.initiator());
-    match flow.app {
+    match flow.app() {
         Some(app) => app.seen(key, initiator),
         None => Seen { initiator: Some(initiator), esp: key.protocol == ip_proto::ESP, ..Seen::default() },
     }

@@ -64,7 +64,7 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::DNS)],
     view: |flow, _, _| {
-        let dns = flow.app.and_then(|app| app.dns()).filter(|dns| dns.detected());
+        let dns = flow.app().and_then(|app| app.dns()).filter(|dns| dns.detected());
         View { detected: detected(flow, dns.is_some(), |e| e.dns), dns }
     },
     features: &[

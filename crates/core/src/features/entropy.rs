@@ -204,7 +204,7 @@ pub static GROUP: Group<View> = Group {
     opt_in: false,
     uses: TrackerMask::ENTROPY,
     needs: &[],
-    view: |flow, scratch, _| View(flow.entropy.map(|e| {
+    view: |flow, scratch, _| View(flow.entropy().map(|e| {
         let initiator = flow.base.initiator();
         let (fwd, bwd) = (e.sample(initiator), e.sample(initiator.other()));
         Known::new(fwd, bwd, scratch.logs())

@@ -34,7 +34,7 @@ impl FlowView for View {
 impl View {
     fn of(flow: &FlowRef<'_>) -> Self {
         let seen = app::seen(flow);
-        let facts = flow.app.and_then(|app| app.handshake());
+        let facts = flow.app().and_then(|app| app.handshake());
         let over = |transport| facts.filter(|f| f.transport == transport);
         let resolver = |f: &Facts| f.client.as_ref().and_then(|c| c.server_name()).is_some_and(doh::is_resolver);
         let offers = |f: &Facts, wanted: fn(&[u8]) -> bool| {

@@ -46,7 +46,7 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::HTTP1)],
     view: |flow, _, _| {
-        let http = flow.app.and_then(|app| app.stream()?.http1()).filter(|http| http.detected());
+        let http = flow.app().and_then(|app| app.stream()?.http1()).filter(|http| http.detected());
         View { detected: detected(flow, http.is_some(), |e| e.http), http }
     },
     features: &[

@@ -61,9 +61,9 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::TLS.union(AppWants::HTTP1).union(AppWants::HTTP2))],
     view: |flow, _, _| View {
-        http: flow.app.map(App::http).unwrap_or_default(),
+        http: flow.app().map(App::http).unwrap_or_default(),
         earlier: earlier(flow),
-        minor: flow.app.and_then(|app| app.stream()?.http1()?.minor()),
+        minor: flow.app().and_then(|app| app.stream()?.http1()?.minor()),
     },
     features: &[
         bool("http2_detected", Extended, |v| v.http.http2(v.earlier.http2).unwrap_or(Some(false)), "Whether HTTP/2 is spoken in clear, or was chosen by ALPN; null where that cannot be seen.",

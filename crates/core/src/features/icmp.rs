@@ -60,7 +60,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::ICMP,
     needs: &[],
-    view: |flow, _, _| View { icmp: flow.icmp, packets: flow.base.total_packets(), protocol: flow.base.key.protocol },
+    view: |flow, _, _| View { icmp: flow.icmp(), packets: flow.base.total_packets(), protocol: flow.base.key.protocol },
     features: &[
         i64("icmp_packet_count", Count, Experimental, |v| Some(int(v.icmp?.messages())), "Packets with a header of ICMP or ICMPv6 of their own; later fragments have none.",
             formula("count(packets with a header of ICMP or ICMPv6)")),

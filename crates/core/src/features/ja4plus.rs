@@ -18,7 +18,7 @@ impl FlowView for View<'static> {
 
 impl View<'_> {
     fn ja4s(&self, out: &mut String) -> Option<()> {
-        let facts = self.0.app?.handshake()?;
+        let facts = self.0.app()?.handshake()?;
         let over = match facts.transport {
             Transport::Tcp => Over::Tcp,
             Transport::Dtls => Over::Dtls,
@@ -28,14 +28,14 @@ impl View<'_> {
     }
 
     fn ja4h(&self, out: &mut String) -> Option<()> {
-        let request = self.0.app?.stream()?.http1()?.request.as_ref()?;
+        let request = self.0.app()?.stream()?.http1()?.request.as_ref()?;
         let fields = request.fields.as_ref().filter(|f| !f.cut)?;
         ja4plus::ja4h(request, fields, out).ok()
     }
 
     /// Of TCP, the times of the first exchange; of QUIC, those of its first datagrams.
     fn latency(&self, server: bool, out: &mut String) -> Option<()> {
-        let opening = self.0.opening?;
+        let opening = self.0.opening()?;
         if self.0.base.key.protocol == ip_proto::TCP {
             let (syn, syn_ack) = (opening.syn.as_ref()?, opening.syn_ack.as_ref()?);
             return match server {
@@ -43,7 +43,7 @@ impl View<'_> {
                 false => ja4plus::ja4l(syn_ack.at, opening.acked?, syn.ttl, out),
             };
         }
-        self.0.app?.quic().filter(|q| !q.is_gquic())?;
+        self.0.app()?.quic().filter(|q| !q.is_gquic())?;
         let datagrams = &opening.datagrams;
         let ((first, _, ttl), (answer, answer_ttl)) = (datagrams.first?, datagrams.answer?);
         match server {
@@ -53,12 +53,12 @@ impl View<'_> {
     }
 
     fn ja4x(&self, out: &mut String) -> Option<()> {
-        let certificates = self.0.app?.handshake()?.certificates.as_ref()?;
+        let certificates = self.0.app()?.handshake()?.certificates.as_ref()?;
         ja4plus::ja4x(&identifiers(certificates.leaf.as_deref()?)?, out).ok()
     }
 
     fn ja4ssh(&self, out: &mut Texts) -> Option<()> {
-        let mut windows = self.0.opening?.ssh_windows().peekable();
+        let mut windows = self.0.opening()?.ssh_windows().peekable();
         windows.peek()?;
         for window in windows {
             let mut text = String::new();
@@ -97,9 +97,9 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("JA4X of the first certificate").null("no certificate in clear").text("JA4X")),
         list_str("ja4ssh", Experimental, |v, o| v.ja4ssh(o), "JA4SSH of every 200 segments of SSH, and of what came behind the last of these.",
             formula("JA4SSH of each 200 segments, and of the rest").null("no identification string").text("JA4SSH")),
-        str("ja4t", Experimental, |v, o| ja4plus::ja4t(v.0.opening?.syn.as_ref()?, o).ok(), "JA4T of the client's first SYN.",
+        str("ja4t", Experimental, |v, o| ja4plus::ja4t(v.0.opening()?.syn.as_ref()?, o).ok(), "JA4T of the client's first SYN.",
             formula("JA4T of the first SYN").null("no SYN").text("JA4T")),
-        str("ja4ts", Experimental, |v, o| ja4plus::ja4ts(v.0.opening?, o), "JA4TS of the server's first SYN-ACK, with the delays of those sent again.",
+        str("ja4ts", Experimental, |v, o| ja4plus::ja4ts(v.0.opening()?, o), "JA4TS of the server's first SYN-ACK, with the delays of those sent again.",
             formula("JA4TS of the first SYN-ACK").null("no SYN-ACK").text("JA4TS")),
     ],
 };

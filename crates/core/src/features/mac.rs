@@ -60,7 +60,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::MAC,
     needs: &[],
-    view: |flow, _, _| View { mac: flow.mac, initiator: flow.base.initiator() },
+    view: |flow, _, _| View { mac: flow.mac(), initiator: flow.base.initiator() },
     features: &[
         split(Split::As(["mac_src", "mac_dst"]), private(Privacy::Mac, str("mac_src", Experimental, |v, out| v.address(v.initiator, out), "MAC address at the initiator's end, in the first packet that has an Ethernet header.",
             formula("fwd ? Ethernet.source : Ethernet.destination, of the first packet with the header").text("MAC address, six pairs of hexadecimal digits")))),

@@ -88,10 +88,10 @@ pub static GROUP: Group<View> = Group {
             packets: base.total_packets(),
             bytes: base.total_bytes(),
             payload: base.payload[0] + base.payload[1],
-            sumsq: flow.sizes.map(|s| s.side[0].join(&s.side[1]).sumsq)?,
+            sumsq: flow.sizes().map(|s| s.side[0].join(&s.side[1]).sumsq)?,
             lengths: scratch.lengths(flow)?,
             gaps: scratch.gaps(flow, settings)?,
-            shape: flow.log?.shape(scratch.log(), &settings.trackers),
+            shape: flow.log()?.shape(scratch.log(), &settings.trackers),
         });
         View(known())
     },

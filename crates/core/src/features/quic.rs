@@ -73,7 +73,7 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::QUIC)],
     view: |flow, _, _| {
-        let quic = flow.app.and_then(|app| app.quic());
+        let quic = flow.app().and_then(|app| app.quic());
         View { detected: detected(flow, quic.is_some(), |e| e.quic), quic, initiator: flow.base.initiator() }
     },
     features: &[

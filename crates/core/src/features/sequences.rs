@@ -25,7 +25,7 @@ impl FlowView for View<'static> {
 }
 
 fn view<'a>(flow: &FlowRef<'a>, scratch: &mut Scratch, settings: &RowSettings) -> View<'a> {
-    let packets = flow.log.map(|log| log.first_packets(scratch.log(), &settings.trackers));
+    let packets = flow.log().map(|log| log.first_packets(scratch.log(), &settings.trackers));
     View { packets: packets.unwrap_or_default(), fwd: flow.base.fwd() }
 }
 

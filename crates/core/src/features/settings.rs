@@ -37,13 +37,13 @@ pub struct Scratch {
 impl Scratch {
     /// Inter-arrival times, bursts and idle times of the flow; none without a log.
     pub fn gaps(&mut self, flow: &FlowRef<'_>, settings: &RowSettings) -> Option<GapSummary> {
-        let log = flow.log?;
+        let log = flow.log()?;
         once(&mut self.gaps, self.at, || log.gaps(&mut self.log, &settings.trackers))
     }
 
     /// Quantiles and mode of the IP lengths of the flow; none without a log.
     pub fn lengths(&mut self, flow: &FlowRef<'_>) -> Option<LengthSummary> {
-        let log = flow.log?;
+        let log = flow.log()?;
         once(&mut self.lengths, self.at, || log.lengths(&mut self.log))
     }
 

@@ -60,7 +60,7 @@ impl FlowView for IpView<'static> {
 impl<'a> IpView<'a> {
     /// Of a flow.
     pub fn of(flow: &FlowRef<'a>) -> Self {
-        let ip = SidesView::of(flow, flow.ip_header);
+        let ip = SidesView::of(flow, flow.ip_header());
         Self { ip, packets: flow.base.total_packets(), v6: flow.base.key.is_v6() }
     }
 }

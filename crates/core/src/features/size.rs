@@ -120,7 +120,7 @@ pub static GROUP: Group<View> = Group {
     uses: TrackerMask::SIZES.union(TrackerMask::LOG),
     needs: &[],
     view: |flow, scratch, _| {
-        let (Some(sizes), Some(lengths)) = (flow.sizes, scratch.lengths(flow)) else { return View(None) };
+        let (Some(sizes), Some(lengths)) = (flow.sizes(), scratch.lengths(flow)) else { return View(None) };
         let base = flow.base;
         let [a, b] = &sizes.side;
         let part = |s: usize, sizes: &SideSizes| Part {

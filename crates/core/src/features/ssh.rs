@@ -89,7 +89,7 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::SSH)],
     view: |flow, _, _| {
-        let session = flow.app.and_then(|app| app.stream()?.ssh());
+        let session = flow.app().and_then(|app| app.stream()?.ssh());
         let mut view = View { detected: false, session, client: flow.base.initiator() };
         view.detected = detected(flow, view.seen().is_some(), |e| e.ssh);
         view

@@ -99,7 +99,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View::of(flow, flow.tcp_options),
+    view: |flow, _, _| View::of(flow, flow.tcp_options()),
     features: &[
         str("tcp_fp_fwd", Experimental, |v, out| v.fingerprint(0, out), "t, window, MSS, window scale and 12 digits of an MD5 of these with initial TTL and kinds of options, of the initiator's first SYN without ACK.",
             formula("\"tW_M_S_\" and 12 digits of MD5(\"W_TTL_M_S_kinds\"), W window, M MSS, S scale of the SYN of fwd").source("own definition, after p0f (Zalewski)").text("text such as t64240_1460_7_ and 12 hexadecimal digits")),

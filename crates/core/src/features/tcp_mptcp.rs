@@ -41,7 +41,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View::of(flow, flow.tcp_options),
+    view: |flow, _, _| View::of(flow, flow.tcp_options()),
     features: &[
         split(Split::Both, i64("mptcp_detected", NoUnit, Experimental, |v| Some((v.known?.with_mptcp > 0).into()), "1 if any segment has an option of Multipath TCP (kind 30), else 0.",
             formula("mptcp_option_count > 0 ? 1 : 0").range(0, 1))),

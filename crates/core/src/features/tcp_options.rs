@@ -46,7 +46,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View::of(flow, flow.tcp_options),
+    view: |flow, _, _| View::of(flow, flow.tcp_options()),
     features: &[
         i64("tcp_mss_fwd", Bytes, Extended, |v| v.side(0)?.mss.map(i64::from), "First MSS in a segment with SYN of the initiator.",
             formula("first MSS option in a SYN of fwd").null(NO_OPTION).source("RFC 9293 section 3.7.1").range(0, 65535)),

@@ -53,7 +53,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_SEQUENCE,
     needs: &[],
-    view: |flow, _, _| View(flow.tcp_sequence.filter(|t| t.side.iter().any(|s| s.segments > 0))),
+    view: |flow, _, _| View(flow.tcp_sequence().filter(|t| t.side.iter().any(|s| s.segments > 0))),
     features: &[
         f64("tcp_rtt_handshake", Seconds, Extended, |v| v.handshake(), "Time from the initiator's SYN to the ACK that answers the SYN-ACK; null where a second SYN or SYN-ACK makes it ambiguous.",
             formula("t of the initiator's ACK - t of its SYN").null("not TCP, or not all three packets in order, or SYN or SYN-ACK sent again between them").source("RFC 9293 section 3.5, RFC 6298 section 3")),

@@ -35,7 +35,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_SEQUENCE,
     needs: &[],
-    view: |flow, _, _| View::of(flow, flow.tcp_sequence),
+    view: |flow, _, _| View::of(flow, flow.tcp_sequence()),
     features: &[
         i64("tcp_isn_fwd", NoUnit, Extended, |v| v.isn(0), "Sequence number of the initiator's first segment with SYN.",
             formula("SYN(fwd).seq").null("not TCP, or no SYN of that side").source("RFC 9293 section 3.4.1").range(0, 4_294_967_295)),

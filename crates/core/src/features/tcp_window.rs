@@ -64,7 +64,7 @@ pub static GROUP: Group<View<'static>> = Group {
     opt_in: false,
     uses: TrackerMask::TCP_OPTIONS,
     needs: &[],
-    view: |flow, _, _| View::of(flow, flow.tcp_options),
+    view: |flow, _, _| View::of(flow, flow.tcp_options()),
     features: &[
         i64("tcp_init_win_fwd", Bytes, Extended, |v| Some(v.side(0)?.first_syn?.window.into()), "Window of the initiator's first segment with SYN (never scaled).",
             formula("SYN(fwd).window").null(NO_SYN).source("RFC 9293 section 3.1, RFC 7323 section 2.2").range(0, 65535)),

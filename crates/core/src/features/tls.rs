@@ -129,7 +129,7 @@ pub static GROUP: Group<View<'static>> = Group {
     uses: TrackerMask::APP,
     needs: &[Need::App(AppWants::TLS)],
     view: |flow, scratch, _| {
-        let facts = flow.app.and_then(|app| app.handshake());
+        let facts = flow.app().and_then(|app| app.handshake());
         let leaves = facts.and_then(|f| f.certificates.as_ref()).map(|_| scratch.leaves().clone());
         View { detected: detected(flow, facts.is_some(), |e| e.tls), facts, leaf: OnceCell::new(), leaves }
     },

@@ -34,7 +34,7 @@ pub static GROUP: Group<View> = Group {
     uses: TrackerMask::NONE,
     needs: &[],
     view: |flow, _, _| {
-        let (first_src, first_dst) = flow.outer.copied().unzip();
+        let (first_src, first_dst) = flow.outer().copied().unzip();
         // They were read off the first packet, which the responder may have sent.
         let turn = flow.base.initiator() == Side::B;
         let (src, dst) = if turn { (first_dst, first_src) } else { (first_src, first_dst) };

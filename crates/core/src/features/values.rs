@@ -22,7 +22,7 @@ pub fn address(addr: IpAddr, out: &mut String) -> Option<()> {
 
 /// What earlier rows of the same connection showed of its application protocol.
 pub fn earlier(flow: &FlowRef<'_>) -> Earlier {
-    flow.app.map(App::earlier).unwrap_or_default()
+    flow.app().map(App::earlier).unwrap_or_default()
 }
 
 /// Whether a protocol was detected: in this row, or in an earlier one of the connection.
@@ -144,7 +144,7 @@ pub struct TcpFlow {
 impl TcpFlow {
     /// What is known of a flow; none for other protocols.
     pub fn of(flow: &FlowRef<'_>) -> Option<Self> {
-        let n = flow.tcp_flags.filter(|_| flow.base.key.protocol == ip_proto::TCP)?.totals();
+        let n = flow.tcp_flags().filter(|_| flow.base.key.protocol == ip_proto::TCP)?.totals();
         Some(Self { n, packets: flow.base.total_packets(), fwd: flow.base.fwd() })
     }
     fn by(&self, sides: [bool; 2], back: usize) -> bool {

@@ -57,16 +57,13 @@ macro_rules! store {
             mask
         };
 
-        /// A flow as features see it: its base and the trackers that were kept.
-        #[derive(Clone, Copy, Debug)]
-        pub struct FlowRef<'a> {
-            /// Always there.
-            pub base: &'a FlowBase,
-            /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
-            pub outer: Option<&'a (IpAddr, IpAddr)>,
-            $($(#[$doc])* pub $name: Option<&'a $tracker>,)*
-            /// What the graph of connections says of it; none where there is no such graph, or not yet.
-            pub connection: Option<&'a FlowValues>,
+        impl<'a> FlowRef<'a> {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> Option<&'a $tracker> {
+                    if self.base.trackers.contains(TrackerMask::$bit) { self.store.$name.get(self.at) } else { None }
+                }
+            )*
         }
 
         /// Flows by index.
@@ -189,18 +186,6 @@ macro_rules! store {
                 )*
             }
 
-            /// A flow with its trackers.
-            pub fn get(&self, at: usize) -> Option<FlowRef<'_>> {
-                let base = self.base.get(at)?;
-                let has = base.trackers;
-                Some(FlowRef {
-                    base,
-                    outer: self.outer.get(at).and_then(Option::as_deref),
-                    $($name: if has.contains(TrackerMask::$bit) { self.$name.get(at) } else { None },)*
-                    connection: None,
-                })
-            }
-
             /// Loads the cache lines of a flow that an update will need, and returns something made of them.
             #[inline]
             pub fn touch(&self, at: usize) -> u64 {
@@ -234,6 +219,25 @@ macro_rules! store {
 
 for_each_tracker!(store);
 
+/// A flow as features see it: its base, and a method for each tracker, which has what was kept. Few words, whatever is tracked:
+/// there is one for each flow whose rows are made.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowRef<'a> {
+    /// Always there.
+    pub base: &'a FlowBase,
+    store: &'a FlowStore,
+    at: usize,
+    /// What the graph of connections says of it; none where there is no such graph, or not yet.
+    pub connection: Option<&'a FlowValues>,
+}
+
+impl<'a> FlowRef<'a> {
+    /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
+    pub fn outer(&self) -> Option<&'a (IpAddr, IpAddr)> {
+        self.store.outer.get(self.at).and_then(Option::as_deref)
+    }
+}
+
 impl FlowStore {
     /// Says between which addresses the tunnel of the flow at `at` runs. Few flows have one, so this is no part of the base.
     pub fn set_outer(&mut self, at: usize, addresses: Option<(IpAddr, IpAddr)>) {
@@ -261,6 +265,11 @@ impl FlowStore {
             }
             self.update(at, &packet, &mut context);
         }
+    }
+
+    /// A flow with its trackers.
+    pub fn get(&self, at: usize) -> Option<FlowRef<'_>> {
+        self.base.get(at).map(|base| FlowRef { base, store: self, at, connection: None })
     }
 
     /// The base of a flow.
