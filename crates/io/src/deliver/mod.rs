@@ -19,6 +19,8 @@ mod topic;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_schema::SchemaRef;
 
@@ -107,11 +109,32 @@ pub(crate) struct Output {
     place: Box<dyn BytePlace>,
     bytes: u64,
     failed: bool,
+    held: Option<Held>,
+}
+
+/// What a format begins with, while it is not known whether the run begins.
+struct Held {
+    begun: Arc<AtomicBool>,
+    bytes: Vec<u8>,
 }
 
 impl Output {
     pub(crate) fn new(place: Box<dyn BytePlace>) -> Self {
-        Self { place, bytes: 0, failed: false }
+        Self { place, bytes: 0, failed: false, held: None }
+    }
+
+    /// Has what is written wait until `begun` is set, where a reader follows: a run whose input cannot be read gives it nothing.
+    pub(crate) fn holding(mut self, begun: &Arc<AtomicBool>) -> Self {
+        if self.is_followed() {
+            self.held = Some(Held { begun: Arc::clone(begun), bytes: Vec::new() });
+        }
+        self
+    }
+
+    /// Hands on what was held.
+    fn release(&mut self) -> io::Result<()> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        self.place.write_all(&held.bytes).inspect_err(|_| self.failed = true)
     }
 
     /// How errors name the place.
@@ -140,7 +163,8 @@ impl Output {
     }
 
     /// Completes the place. Bytes written in all.
-    pub(crate) fn finish(self) -> Result<u64, SinkError> {
+    pub(crate) fn finish(mut self) -> Result<u64, SinkError> {
+        self.release().map_err(|e| SinkError::io(self.place.name(), "write", e))?;
         if self.failed {
             return Err(SinkError::Incomplete { target: self.place.name().to_owned() });
         }
@@ -151,6 +175,12 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(held) = self.held.as_mut().filter(|held| !held.begun.load(Ordering::Relaxed)) {
+            held.bytes.extend_from_slice(bytes);
+            self.bytes += bytes.len() as u64;
+            return Ok(bytes.len());
+        }
+        self.release()?;
         let result = self.place.write(bytes);
         match &result {
             Ok(n) => self.bytes += *n as u64,
@@ -160,6 +190,10 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.held.as_ref().is_some_and(|held| !held.begun.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        self.release()?;
         let result = self.place.flush();
         self.failed |= result.is_err();
         result

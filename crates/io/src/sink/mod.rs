@@ -9,6 +9,7 @@ mod lasting;
 mod parts;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -107,7 +108,9 @@ pub fn open_sink(
     options: &SinkOptions,
 ) -> Result<Box<dyn RowSink>, SinkError> {
     encode::check_schema(format, &schema)?;
-    byte_sink(format, target.open()?, schema, options)
+    let begun = Arc::default();
+    let output = target.open()?.holding(&begun);
+    sink_that_begins(format, output, schema, options, begun)
 }
 
 /// A sink for rows of a schema: a format to any place that takes bytes. The header is written at once.
@@ -145,11 +148,22 @@ fn byte_sink(
     schema: SchemaRef,
     options: &SinkOptions,
 ) -> Result<Box<dyn RowSink>, SinkError> {
+    sink_that_begins(format, output, schema, options, Arc::default())
+}
+
+/// As [`byte_sink`]; `begun` is set at the first rows.
+fn sink_that_begins(
+    format: Format,
+    output: Output,
+    schema: SchemaRef,
+    options: &SinkOptions,
+    begun: Arc<AtomicBool>,
+) -> Result<Box<dyn RowSink>, SinkError> {
     let place = output.name().to_owned();
     // Of Parquet nothing can be read before its end.
     let followed = output.is_followed() && format != Format::Parquet;
     let Opened { encoder, writer } = encode::open(format, output, schema, options)?;
-    Ok(Box::new(ByteSink { format, encoder, writer, place, followed, rows: 0, failed: false }))
+    Ok(Box::new(ByteSink { format, encoder, writer, place, followed, begun, rows: 0, failed: false }))
 }
 
 /// A format to a place that takes bytes.
@@ -159,6 +173,8 @@ struct ByteSink {
     writer: Box<dyn FormatWriter>,
     place: String,
     followed: bool,
+    /// Whether rows came, or a flush.
+    begun: Arc<AtomicBool>,
     rows: u64,
     failed: bool,
 }
@@ -182,12 +198,14 @@ impl RowSink for ByteSink {
 
     fn write(&mut self, chunk: Encoded) -> Result<(), SinkError> {
         let rows = chunk.rows() as u64;
+        self.begun.store(true, Ordering::Relaxed);
         self.writer.write(chunk).inspect_err(|_| self.failed = true)?;
         self.rows += rows;
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
+        self.begun.store(true, Ordering::Relaxed);
         self.writer.flush().inspect_err(|_| self.failed = true)
     }
 

@@ -607,6 +607,37 @@ fn devices_take_every_format() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_reader_gets_nothing_of_a_run_that_does_not_begin() {
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    let schema = large_batch(1).schema();
+    for format in Format::ALL {
+        // What a reader has of a sink with which this was done.
+        let read = |done: fn(Box<dyn RowSink>)| {
+            let (mut reader, writer) = std::io::pipe().unwrap();
+            let path = format!("/dev/fd/{}", writer.as_raw_fd());
+            fs::metadata(&path).ok()?;
+            let target = Target::File(path.into());
+            done(open_sink(format, target, Arc::clone(&schema), &SinkOptions::default()).unwrap());
+            drop(writer);
+            let mut piped = Vec::new();
+            reader.read_to_end(&mut piped).unwrap();
+            Some(piped)
+        };
+        let Some(nothing) = read(drop) else { return };
+        assert!(nothing.is_empty(), "{format}");
+        let without_rows = read(|sink| drop(sink.finish().unwrap())).unwrap();
+        // Of Arrow a file is another format than a stream.
+        assert!(format == Format::Arrow || without_rows == written(format, Arc::clone(&schema), &[]), "{format}");
+        let header = read(|mut sink| sink.flush().unwrap()).unwrap();
+        assert!(without_rows.starts_with(&header), "{format}");
+        // Of Parquet a flush need not give the magic.
+        assert!(format == Format::Parquet || header.is_empty() == (format == Format::Json), "{format}");
+    }
+}
+
 /// A pipe that is not read to its end is a closed sink, not an error; what went through is a stream of its format.
 #[cfg(unix)]
 #[test]
@@ -630,7 +661,7 @@ fn a_pipe_takes_every_format_until_its_reader_goes() {
         let n = reader.read(&mut piped).unwrap();
         assert!(n > 0);
         if format == Format::Arrow {
-            // The header of the second sink on the same pipe comes first.
+            // The second sink on the same pipe has written nothing yet.
             assert!(StreamReader::try_new(&piped[..n], None).is_ok());
         }
         drop(reader);
