@@ -83,12 +83,17 @@ impl Inner {
     /// Twice within each period, as systemd recommends.
     fn keep_alive(&self, period: Duration) {
         loop {
-            let still = self.begun.elapsed().saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed)));
-            if still < period || self.sink.is_busy() {
+            if self.is_alive(period) {
                 self.send("WATCHDOG=1");
             }
             std::thread::sleep(period / 2);
         }
+    }
+
+    /// Whether the run has moved within a period, or waits for where its rows go.
+    fn is_alive(&self, period: Duration) -> bool {
+        let still = self.begun.elapsed().saturating_sub(Duration::from_millis(self.moved.load(Ordering::Relaxed)));
+        still < period || self.sink.is_busy()
     }
 }
 
@@ -114,4 +119,77 @@ fn connect() -> Option<std::os::unix::net::UnixDatagram> {
         _ => socket.connect(&name),
     };
     connected.ok().map(|()| socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use joyfuljay_io::sink::{Encoded, RowSink, SinkError, Written};
+
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(1800);
+
+    /// A run that began an hour ago.
+    fn begun(sink: Lasting) -> Notify {
+        Notify(Arc::new(Inner {
+            #[cfg(unix)]
+            to: None,
+            begun: Instant::now().checked_sub(2 * PERIOD).unwrap(),
+            moved: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            sink,
+        }))
+    }
+
+    /// A place that takes a flush when it is told to.
+    struct Slow(Receiver<()>);
+
+    impl RowSink for Slow {
+        fn name(&self) -> &'static str {
+            "slow"
+        }
+
+        fn write(&mut self, _chunk: Encoded) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), SinkError> {
+            self.0.recv().unwrap();
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>) -> Result<Written, SinkError> {
+            Ok(Written::default())
+        }
+
+        fn bytes_written(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_run_that_hangs_is_not_alive_and_one_that_moves_is() {
+        let notify = begun(Lasting::default());
+        assert!(!notify.0.is_alive(PERIOD));
+        notify.progress(false);
+        assert!(notify.0.is_alive(PERIOD));
+    }
+
+    #[test]
+    fn a_run_that_waits_for_its_output_is_alive() {
+        let lasting = Lasting::default();
+        let notify = begun(lasting.clone());
+        let (go_on, told) = channel();
+        let mut sink = lasting.around(Box::new(Slow(told)));
+        let writing = std::thread::spawn(move || sink.flush());
+        while !lasting.is_busy() {
+            std::thread::yield_now();
+        }
+        assert!(notify.0.is_alive(PERIOD));
+        go_on.send(()).unwrap();
+        writing.join().unwrap().unwrap();
+        assert!(!notify.0.is_alive(PERIOD));
+    }
 }

@@ -178,6 +178,21 @@ fn flows_that_are_taken_early_come_once_and_chunks_stay_as_they_are() {
 }
 
 #[test]
+fn a_time_from_a_broken_clock_ends_no_other_flow() {
+    // A packet each second, and among them one of another flow that bears a day more, an hour less, or a little less.
+    for stray in [86_400_000, -3_600_000, -61] {
+        let mut input: Input = (0..90).map(|n| (10_000_000 + 1000 * n, 1)).collect();
+        input.insert(45, (10_045_000 + stray, 2));
+        for batch in [10, 91] {
+            let out = run(settings(&Config::default()), &input, batch);
+            let mut packets: Vec<_> = out.flows.iter().map(|flow| flow.2).collect();
+            packets.sort_unstable();
+            assert_eq!(packets, [1, 90], "{stray} ms, {batch} packets a batch");
+        }
+    }
+}
+
+#[test]
 fn a_quiet_wire_gives_flows_out_by_the_clock() {
     let settings = settings(&Config::default());
     let (mut front, mut engine) = (Front::new(&settings), Engine::new(&settings));
