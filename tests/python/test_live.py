@@ -88,6 +88,27 @@ def test_the_packets_are_saved(port, tmp_path):
     assert {row["dst_port"] for row in again} == {port}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_capture_belongs_to_the_process_that_began_it(port):
+    """A child has none of its threads: it is told so, and does not wait for rows that nobody makes."""
+    rows = Pipeline(Config(**FLOWS)).process_live("lo", output_format="stream")
+    next(rows)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        said = "nothing"
+        try:
+            next(rows)
+        except RuntimeError as error:
+            said = str(error)
+        rows.close()
+        os._exit(7 if "before the fork" in said else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    # The parent's goes on.
+    assert port in [row["dst_port"] for row, _ in zip(rows, range(3))]
+    rows.close()
+
+
 def test_packets_are_not_saved_for_extractors_of_your_own(tmp_path):
     class Own(FeatureExtractor):
         feature_names = ["one"]

@@ -1,6 +1,7 @@
 """Remote sensors from Python; what the protocol does on bad days is in tests/remote."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -61,6 +62,25 @@ def test_it_can_be_awaited_and_stopped(capture):
     server.stop()
     with server:
         assert server.running and "running" in repr(server)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_leaves_its_parents_server_does_not_wait_for_it(capture, run_python):
+    code = f"""
+import os, signal, sys
+from joyfuljay import extract_live
+from joyfuljay.remote import Server
+with Server({capture!r}, "127.0.0.1", 0) as server:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        # An ordinary end, with all that the interpreter frees then; it leaves the block, too.
+        sys.exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert server.running and len(extract_live(server.get_connection_url(), output_format="dict", features=["flow_meta"])) > 20
+assert not server.running
+"""
+    run_python(code)
 
 
 def test_looking_for_servers_ends():

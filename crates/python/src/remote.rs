@@ -25,6 +25,8 @@ pub struct SensorServer {
     port: u16,
     /// Counts at the end.
     last: Mutex<ServerStats>,
+    /// Where its threads are: a child has none of them, and would wait for ever for their end.
+    process: u32,
 }
 
 impl SensorServer {
@@ -33,6 +35,22 @@ impl SensorServer {
             Some(handle) => handle.stats(),
             None => *self.last.lock().unwrap_or_else(PoisonError::into_inner),
         }
+    }
+
+    /// What is to be ended, which is the parent's where this is a child of it.
+    fn take(&self) -> Option<ServerHandle> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.process == std::process::id() {
+            return handle;
+        }
+        std::mem::forget(handle);
+        None
+    }
+}
+
+impl Drop for SensorServer {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 
@@ -100,6 +118,7 @@ impl SensorServer {
             address: handle.address().ip().to_string(),
             port: handle.address().port(),
             last: Mutex::default(),
+            process: std::process::id(),
             handle: Mutex::new(Some(handle)),
         })
     }
@@ -146,7 +165,7 @@ impl SensorServer {
     }
     /// Ends it: clients get what has come, for some seconds at most. May be called again.
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(handle) = self.handle.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let Some(handle) = self.take() else { return Ok(()) };
         handle.stop();
         let (ended, stats) = py.detach(|| {
             while handle.is_running() {

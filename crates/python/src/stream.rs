@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use crossbeam_channel::Receiver;
 use joyfuljay::{Error, RunControl, Summary};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::errors::run_error;
@@ -28,6 +29,8 @@ pub struct TableIterator {
     sink: Option<Arc<UserSink>>,
     warnings: Vec<String>,
     summary: Option<Py<Counts>>,
+    /// Where the threads of the run are: a child has none of them.
+    process: u32,
 }
 
 impl TableIterator {
@@ -40,7 +43,12 @@ impl TableIterator {
         sink: Option<Arc<UserSink>>,
         warnings: Vec<String>,
     ) -> Self {
-        Self { schema, rows: Some(rows), done, control, sink, warnings, summary: None }
+        let process = std::process::id();
+        Self { schema, rows: Some(rows), done, control, sink, warnings, summary: None, process }
+    }
+
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
     }
 
     fn deliver(&self, py: Python<'_>) -> PyResult<()> {
@@ -60,7 +68,12 @@ impl TableIterator {
 
 impl Drop for TableIterator {
     fn drop(&mut self) {
-        self.control.cancel();
+        if self.is_of_this_process() {
+            self.control.cancel();
+        } else {
+            // A thread of the parent may have held their locks at the fork.
+            std::mem::forget((self.rows.take(), std::mem::replace(&mut self.done, crossbeam_channel::never())));
+        }
     }
 }
 
@@ -72,6 +85,11 @@ impl TableIterator {
 
     fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Table>> {
         let Some(rows) = &self.rows else { return Ok(None) };
+        if !self.is_of_this_process() {
+            return Err(PyRuntimeError::new_err(
+                "these rows belong to the process before the fork: begin a run of your own in the child",
+            ));
+        }
         match wait(py, rows, || self.deliver(py)) {
             Ok(Some(batch)) => {
                 self.deliver(py)?;
@@ -95,7 +113,9 @@ impl TableIterator {
 
     /// Stops the run.
     fn close(&mut self, py: Python<'_>) -> PyResult<()> {
-        if let Some(rows) = self.rows.take() {
+        if self.is_of_this_process()
+            && let Some(rows) = self.rows.take()
+        {
             // In this order: a run whose rows are no longer taken must know that it was stopped.
             self.control.cancel();
             drop(rows);
