@@ -14,6 +14,8 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 DATA = ROOT / "tests/data"
 VETH = ROOT / "scripts/veth"
 SEND = pathlib.Path(__file__).parent / "send.py"
+#: The long forms of some tests, and those that measure time, which only a quiet machine passes.
+HEAVY = bool(os.environ.get("JJ_LIVE_HEAVY"))
 sys.path.insert(0, str(ROOT / "tests/common"))
 
 from binary import binary  # noqa: E402

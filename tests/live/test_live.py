@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import DATA, PATIENCE
+from conftest import DATA, HEAVY, PATIENCE
 from frames import B, ethernet, fragments, ipv4, ipv6, udp, write_pcap
 from scrapes import announced, scrape, value, wait_for
 
@@ -58,7 +58,7 @@ def test_tags_that_the_kernel_takes_off_are_put_back(wire, extract, tmp_path):
 
 
 def test_what_came_before_the_end_is_in_the_rows(wire):
-    for _ in range(10):
+    for _ in range(100 if HEAVY else 10):
         capture = wire.live("--features", "flow_meta")
         wire.send(frames=[ethernet(ipv4(udp(1, 9)))] * 14)
         summary = capture.stop()
@@ -182,6 +182,7 @@ TUN = """
 import fcntl, os, struct, sys
 tun = os.open("/dev/net/tun", os.O_RDWR)
 fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH", b"tun9", 0x1001))
+if len(sys.argv) > 1: fcntl.ioctl(tun, 0x400454CD, int(sys.argv[1]))  # TUNSETLINK
 os.system("ip link set tun9 up")
 print("up", flush=True)
 for line in sys.stdin:
@@ -205,6 +206,20 @@ def test_packets_without_a_link_header(wire):
     capture.stop()
     rows = {row["src_port"]: row for row in capture.rows()}
     assert (rows[1]["src_ip"], rows[2]["src_ip"]) == ("10.77.0.1", "fd00::1")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="there is no /dev/net/tun")
+def test_a_hardware_type_that_is_not_read_is_refused_by_its_number(wire):
+    """280 is that of CAN: its frames taken for Ethernet would be nothing, in silence."""
+    tun = subprocess.Popen(
+        ["ip", "netns", "exec", f"{wire.name}-b", sys.executable, "-c", TUN, "280"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    wire.children.append(tun)
+    assert tun.stdout.readline() == "up\n"
+    done = wire.inside("b", wire.jj, "live", "tun9", check=False, text=True)
+    assert done.returncode == 1 and "hardware type 280" in done.stderr and done.stdout == "", done.stderr
+    every = wire.inside("b", wire.jj, "live", "any", "-d", "0.2", "-o", wire.directory / "rows.csv", text=True)
+    assert "tun9: left out, as frames of hardware type 280 are not read" in every.stderr
 
 
 def test_frames_of_any_size_also_when_the_mtu_is_raised(wire):
@@ -284,7 +299,8 @@ def test_a_file_that_is_moved_away_is_begun_anew(wire):
     """mv and SIGHUP: every row is in one of the files; SIGHUP alone changes nothing."""
     capture = wire.live("--features", "flow_meta", "--timeout", "0.2")
     moved = []
-    for i in range(10):
+    rounds = 200 if HEAVY else 10
+    for i in range(rounds):
         wire.send(frames=[ethernet(ipv4(udp(10 * i + j + 1, 9))) for j in range(10)])
         if i % 2:
             moved.append(capture.rows_file.with_suffix(f".{i}"))
@@ -294,7 +310,7 @@ def test_a_file_that_is_moved_away_is_begun_anew(wire):
             wait_for(capture.rows_file.exists, state=capture.text)
     capture.stop()
     lines = [line for path in [*moved, capture.rows_file] for line in path.read_text().splitlines()]
-    assert sorted(json.loads(line)["src_port"] for line in lines) == list(range(1, 101))
+    assert sorted(json.loads(line)["src_port"] for line in lines) == list(range(1, 10 * rounds + 1))
 
 
 def test_the_service_manager_is_told(wire, tmp_path):

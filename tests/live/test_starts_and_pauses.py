@@ -6,16 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from conftest import PATIENCE, SEND
+from conftest import HEAVY, PATIENCE, SEND
 from frames import ethernet, ipv4, udp
 from scrapes import wait_for
 from test_outputs import Served, flows
-
-#: The long forms.
-HEAVY = bool(os.environ.get("JJ_LIVE_HEAVY"))
 
 
 class Flood:
@@ -85,6 +83,10 @@ def test_idle_flows_leave_under_load(wire):
     assert {(row["end_reason"], row["total_packets"]) for row in rows} == {("idle", 1)}
 
 
+def count_of_rows(path, part):
+    return sum(part in line for line in path.read_bytes().splitlines()) if path.exists() else 0
+
+
 def test_an_option_that_the_kernel_refuses_is_named_and_nothing_is_ready(wire, jj):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
@@ -111,3 +113,87 @@ def test_an_option_that_the_kernel_refuses_is_named_and_nothing_is_ready(wire, j
     if not refused:
         pytest.skip("nothing can be injected here")
     assert "PACKET_RX_RING" in refused, refused
+
+
+def test_a_packet_is_in_its_flow_a_tenth_of_a_second_after_it_came(wire):
+    """Also one that is alone on the wire: nothing waits for a block to be full. The time is measured in the heavy form only."""
+    capture = Served(wire, "veth0", "-o", wire.directory / "rows.csv")
+    lags = []
+    for number in range(1, 61 if HEAVY else 4):
+        before = capture.figure("packets_total")
+        wire.send(frames=flows(number, 1))
+        # No further packet pushes it out.
+        wait_for(lambda before=before: capture.figure("packets_total") > before)
+        lags.append(capture.figure("lag_seconds"))
+        time.sleep(1 if HEAVY else 0)
+    assert len(lags) >= 3 and all(lag > 0 for lag in lags)
+    if HEAVY:
+        print(f"lag of a packet: {min(lags):.3f} to {max(lags):.3f} s")
+        assert max(lags) < 0.15, lags
+
+
+def test_a_quiet_flow_leaves_behind_a_filter_that_lets_nothing_else_pass(wire):
+    """In time, as the heavy form measures: a second after its timeout at the latest."""
+    idle = 5 if HEAVY else 1
+    capture = wire.live("--features", "flow_meta", "--timeout", str(idle), "--filter", "udp dst port 7")
+    with Flood(wire, "--rate", "2000", frames=flows(1, 500)):
+        wire.send(frames=[ethernet(ipv4(udp(1, 7)))])
+        sent = time.monotonic()
+        (row,) = wait_for(capture.rows, state=capture.text)
+        took = time.monotonic() - sent
+    assert (row["dst_port"], row["end_reason"]) == (7, "idle")
+    if HEAVY:
+        print(f"a row left {took:.2f} s after its packet, with a timeout of {idle} s")
+        assert idle - 0.5 <= took <= idle + 1, took
+    capture.stop()
+
+
+def test_open_flows_are_written_when_a_quiet_wire_is_left(wire):
+    """Nothing comes that could wake the capture but the signal."""
+    capture = wire.live("--features", "flow_meta")
+    wire.send(frames=flows(1, 3))
+    # They have been read: the rest of the time there is nothing.
+    time.sleep(1)
+    began = time.monotonic()
+    capture.stop()
+    if HEAVY:
+        assert time.monotonic() - began < 2
+    assert [(row["src_port"], row["end_reason"]) for row in capture.rows()] == [(port, "end_of_input") for port in (1, 2, 3)]
+
+
+def test_a_wait_that_the_kernel_breaks_off_ends_no_capture(wire, jj):
+    """A source that reads such an error as the end would leave as though it had been asked to."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    rows = wire.directory / "rows.jsonl"
+    errors = ["-e", "inject=ppoll:error=EINTR:when=2", "-e", "inject=poll:error=EINTR:when=2"]
+    capture = subprocess.Popen(
+        ["ip", "netns", "exec", f"{wire.name}-b", "strace", "-f", "-e", "trace=poll,ppoll", *errors, jj, "live", "veth0"]
+        + ["-o", rows, "-f", "json", "--features", "flow_meta", "--timeout", "0.2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wire.children.append(capture)
+    said = []
+    reading = threading.Thread(target=lambda: said.extend(capture.stderr), daemon=True)
+    reading.start()
+    until = time.monotonic() + PATIENCE
+    while not any("INJECTED" in line for line in list(said)):
+        assert capture.poll() is None, "".join(said)
+        if time.monotonic() > until:
+            pytest.skip("nothing can be injected here")
+        time.sleep(0.1)
+    wait_for(lambda: any("capturing from" in line for line in list(said)))
+    wire.send(frames=flows(1, 5))
+    wait_for(lambda: rows.exists() and len(rows.read_text().splitlines()) == 5)
+    assert capture.poll() is None
+    # strace hands the signal on to what it watches.
+    for child in children(capture.pid):
+        os.kill(child, signal.SIGTERM)
+    assert capture.wait(PATIENCE) == 0
+
+
+def children(pid):
+    """Processes that this one has begun."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
+    return [int(child) for child in listed.split()]
