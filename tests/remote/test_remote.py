@@ -495,6 +495,21 @@ def test_wrong_use_is_said_without_the_token(field):
         assert TOKEN not in done.stderr + done.stdout
 
 
+#: Each namespace, and the address of the other end.
+ENDS = (("a", "10.77.0.2"), ("b", "10.77.0.1"))
+
+
+def cut(wire):
+    """Frames go to nowhere in both directions, and nobody is told."""
+    for side, other in ENDS:
+        wire.inside(side, "ip", "neigh", "replace", other, "lladdr", "02:00:00:00:00:99", "nud", "permanent", "dev", "veth0")
+
+
+def mend(wire):
+    for side, other in ENDS:
+        wire.inside(side, "ip", "neigh", "del", other, "dev", "veth0")
+
+
 def test_a_cut_that_nobody_is_told_of(wire):
     """Frames go to nowhere in both directions: both ends notice, connect again, and nothing is missing."""
     pause = 30 if HEAVY else 0
@@ -514,18 +529,15 @@ def test_a_cut_that_nobody_is_told_of(wire):
     wait_for(lambda: "is there" in sensor.text(), state=sensor.text)
     feed(1000)
     wait_for(lambda: total(scraped("a", client), "joyfuljay_frames_total") == 1000, state=client.text)
-    nowhere = ["lladdr", "02:00:00:00:00:99", "nud", "permanent", "dev", "veth0"]
-    wire.inside("a", "ip", "neigh", "replace", "10.77.0.2", *nowhere)
-    wire.inside("b", "ip", "neigh", "replace", "10.77.0.1", *nowhere)
-    cut = time.monotonic()
+    cut(wire)
+    since = time.monotonic()
     feed(5000, first=1000)
     time.sleep(pause)
     wait_for(lambda: "not heard for too long" in sensor.text(), state=sensor.text)
     wait_for(lambda: "not heard for too long" in client.text(), state=client.text)
-    assert not HEAVY or time.monotonic() - cut < 90
+    assert not HEAVY or time.monotonic() - since < 90
     assert value(scraped("b", sensor), "joyfuljay_remote_connections") == 0
-    for side, other in (("a", "10.77.0.2"), ("b", "10.77.0.1")):
-        wire.inside(side, "ip", "neigh", "del", other, "dev", "veth0")
+    mend(wire)
     wait_for(lambda: total(scraped("a", client), "joyfuljay_frames_total") == 6000, state=client.text)
     assert value(scraped("a", client), "joyfuljay_remote_reconnects_total") == 1
     assert value(scraped("b", sensor), "joyfuljay_remote_reconnects_total") == 1
@@ -573,6 +585,41 @@ def test_a_quiet_flow_ends_by_the_clock_of_the_sensor(wire):
     sensor.end()
 
 
+def test_a_sensor_sends_nothing_of_its_own_stream_over_one_port(wire):
+    """What captures its own connection sends it, captures that again, and never comes to rest. Nor when the client has come anew."""
+    options = ["--keepalive", "1", "--prometheus-port", "0", "--prometheus-addr"]
+    sensor = wire.serve("veth0", *options, "10.77.0.2", side="b")
+    client = wire.connect(f"jj://10.77.0.2:{sensor.port}", *FEW, *options, "10.77.0.1", side="a")
+
+    def scraped(side, running):
+        place = running.says(r"metrics at (http://[^/]+)/")[1]
+        return wire.inside(side, "python3", "-c", f"import urllib.request as u; print(u.urlopen('{place}/metrics').read().decode())", text=True).stdout
+
+    def messages():
+        return value(scraped("b", sensor), "joyfuljay_remote_messages_total", "sent")
+
+    def idle():
+        """Many messages pass, and none of their frames is in one of them."""
+        before = messages()
+        wait_for(lambda: messages() > before + 50, state=sensor.text)
+        assert total(scraped("a", client), "joyfuljay_packets_total") == 0
+
+    wait_for(lambda: "is there" in sensor.text(), state=sensor.text)
+    idle()
+    cut(wire)
+    wait_for(lambda: "not heard for too long" in client.text(), state=client.text)
+    mend(wire)
+    wait_for(lambda: "connected again" in client.text(), state=client.text)
+    idle()
+    # All of it goes over the one port, whoever began it.
+    ports = wire.inside("b", "ss", "-Htan", "state", "established", text=True).stdout.split("\n")
+    ports = {int(line.split()[2].rsplit(":", 1)[1]) for line in ports if line}
+    assert ports == {sensor.port}
+    sensor.end()
+    assert client.child.wait(PATIENCE) == 0
+    assert client.rows() == []
+
+
 def test_announced_sensors_are_found(wire):
     sensor = wire.serve(DATA / "few.pcap", "--host", "10.77.0.2", "--announce", "--announce-name", "roof", side="b")
 
@@ -588,6 +635,33 @@ def test_announced_sensors_are_found(wire):
     assert lines == f"jj://10.77.0.2:{sensor.port}  roof\n"
     sensor.end()
     wait_for(lambda: not found())
+
+
+def test_a_name_that_is_taken_gets_a_number_and_bridges_are_left_out(wire):
+    """Of containers' bridges nobody hears, unless they are asked for."""
+    wire.inside("a", "ip", "link", "add", "veth1", "type", "veth", "peer", "name", "veth1", "netns", f"{wire.namespaces}-b")
+    wire.inside("b", "ip", "link", "add", "br0", "type", "bridge")
+    wire.inside("b", "ip", "link", "set", "veth1", "master", "br0")
+    wire.inside("b", "ip", "addr", "add", "10.78.0.2/24", "dev", "br0")
+    wire.inside("a", "ip", "addr", "add", "10.78.0.1/24", "dev", "veth1")
+    for side, link in (("a", "veth1"), ("b", "veth1"), ("b", "br0")):
+        wire.inside(side, "ip", "link", "set", link, "up")
+
+    def found():
+        done = wire.inside("a", wire.jj, "discover", "--timeout", "3", "--json", text=True)
+        return {server["name"].removesuffix("._joyfuljay._tcp.local."): server["addresses"] for server in json.loads(done.stdout)}
+
+    announced = ["--announce", "--announce-name", "roof"]
+    first = wire.serve(DATA / "few.pcap", *announced, side="b")
+    assert wait_for(found, state=first.text) == {"roof": ["10.77.0.2"]}
+    second = wire.serve(DATA / "few.pcap", *announced, "--announce-on", "veth0", side="a")
+    names = wait_for(lambda: len(seen := found()) == 2 and seen, state=second.text)
+    assert "roof" in names and any(name.startswith("roof") and name != "roof" for name in names), names
+    second.end()
+    first.end()
+    asked = wire.serve(DATA / "few.pcap", *announced, "--announce-on", "br0", side="b")
+    wait_for(lambda: found().get("roof") == ["10.78.0.2"], state=asked.text)
+    asked.end()
 
 
 def test_without_ipv6_it_serves_ipv4(wire):
