@@ -1,10 +1,12 @@
 """A real Apache Kafka on loopback (scripts/kafka). Where it cannot be had, the tests are skipped and say why."""
 
+import ctypes
 import os
 import pathlib
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -115,6 +117,65 @@ class Broker:
             return records
         finally:
             consumer.close()
+
+
+class Far:
+    """A broker at the other end of a wire, which can be cut: 10.77.0.2 in a namespace `b`."""
+
+    def __init__(self, name, folder):
+        self.name = name
+        prefix = ["ip", "netns", "exec", f"{name}-b"]
+        self.broker = Broker(folder, inside=prefix, KAFKA_LISTEN="10.77.0.2", KAFKA_HOST="10.77.0.2")
+        self.broker.address = f"10.77.0.2:{self.broker.port}"
+
+    def near(self, work):
+        """What `work` gives, done in the namespace `a`: by its thread, and by the threads and processes that it begins."""
+        outcome = []
+
+        def inside():
+            try:
+                with open(f"/run/netns/{self.name}-a") as namespace:
+                    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
+                        raise OSError(ctypes.get_errno(), "setns")
+                outcome.append((work(), None))
+            except BaseException as error:
+                outcome.append((None, error))
+
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+        result, error = outcome[0]
+        if error is not None:
+            raise error
+        return result
+
+    def ip(self, side, *words):
+        subprocess.run(["ip", "-n", f"{self.name}-{side}", *words], check=True, capture_output=True, timeout=PATIENCE)
+
+    def cut(self):
+        """Frames go to nowhere in both directions, and nobody is told."""
+        for side, other in (("a", "10.77.0.2"), ("b", "10.77.0.1")):
+            self.ip(side, "neigh", "replace", other, "lladdr", "02:00:00:00:00:99", "nud", "permanent", "dev", "veth0")
+
+    def mend(self):
+        for side, other in (("a", "10.77.0.2"), ("b", "10.77.0.1")):
+            self.ip(side, "neigh", "del", other, "dev", "veth0")
+
+
+@pytest.fixture
+def far_broker(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    name = f"jj-far-{os.getpid()}"
+    try:
+        made = subprocess.run([ROOT / "scripts/veth", "up", name], capture_output=True, text=True, timeout=PATIENCE, check=False)
+        if made.returncode != 0:
+            pytest.skip(f"no namespace can be made: {made.stderr.strip()}")
+        far = Far(name, tmp_path / "far")
+        yield far
+        far.broker.stop("kill")
+    finally:
+        subprocess.run([ROOT / "scripts/veth", "down", name], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 written, whatever befalls the broker, and no row is lost that is not counted."""
 
 import json
+import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -111,6 +113,102 @@ def test_rows_flow_again_behind_five_restarts_and_a_long_silence(own_broker, wri
     outcome = output.close()
     assert (outcome.delivered, outcome.reasons) == (6 * share + 1000, {})
     assert numbers(broker.read("rows")) == list(range(6 * share + 1000))
+
+
+@both
+def test_a_network_that_is_cut_and_comes_back_has_every_row_once(far_broker, writer):
+    """Nobody hears of the cut: no connection is refused or reset. JJ_KAFKA_SILENCE=30 is the heavy form."""
+    broker = far_broker.broker
+
+    def work():
+        output = writer(broker.address, "cut", close_timeout=PATIENCE)
+        output.write(range(1000))
+        until(lambda: output.figure("kafka_rows_total") == 1000)
+        far_broker.cut()
+        output.write(range(1000, 3000))
+        until(lambda: output.figure("kafka_queue_depth") == 2000)
+        time.sleep(SILENCE)
+        # None is taken for delivered before it is.
+        assert output.figure("kafka_rows_total") == 1000
+        far_broker.mend()
+        until(lambda: output.figure("kafka_rows_total") == 3000)
+        output.write(range(3000, 4000))
+        outcome = output.close()
+        return outcome, numbers(broker.read("cut"))
+
+    outcome, read = far_broker.near(work)
+    assert (outcome.delivered, outcome.reasons) == (4000, {})
+    assert read == list(range(4000))
+
+
+@both
+def test_a_network_that_stays_cut_holds_up_no_end(far_broker, writer):
+    broker = far_broker.broker
+
+    def work():
+        output = writer(broker.address, "gone", close_timeout=2)
+        output.write(range(500))
+        until(lambda: output.figure("kafka_rows_total") == 500)
+        far_broker.cut()
+        output.write(range(500, 1500))
+        began = time.monotonic()
+        outcome = output.close()
+        return outcome, time.monotonic() - began
+
+    outcome, took = far_broker.near(work)
+    assert (outcome.delivered, outcome.reasons) == (500, {"not_acknowledged": 1000}) and took < 60
+    far_broker.mend()
+
+
+@pytest.mark.parametrize("on_full", ["drop", "spool"])
+def test_memory_has_a_bound_while_the_broker_is_away(own_broker, on_full):
+    """What finds the queue full is dropped and counted, or in a file. JJ_KAFKA_SILENCE=600 is the heavy form."""
+    broker = own_broker("broker.session.timeout.ms=1000\nbroker.heartbeat.interval.ms=200\n")
+    broker.topic("away")
+    options = {"queue.buffering.max.messages": "10000", "message.timeout.ms": "3600000"}
+    output = Jj(broker.address, "away", config=options, on_full=on_full, close_timeout=PATIENCE)
+    output.write(range(1000))
+    until(lambda: output.figure("kafka_rows_total") == 1000)
+    broker.stop("kill")
+    sent, began, most, settled = 1000, time.monotonic(), 0, None
+    while sent < 100_000 or time.monotonic() - began < SILENCE:
+        output.write(range(sent, sent + 1000))
+        sent += 1000
+        until(lambda: output.written() >= sent - 1000)
+        if sent == 50_000:
+            settled = output.resident()
+        most = max(most, output.resident())
+        time.sleep(SILENCE / 200)
+    print(f"{sent} rows in {time.monotonic() - began:.0f} s without a broker: {settled >> 10} KiB after half, {most >> 10} KiB at most")
+    # Five times what the queue holds had come by then: what comes after it takes no memory.
+    assert most < settled + (16 << 20)
+    broker.start()
+    outcome = output.close()
+    lost = outcome.reasons.pop("queue_full", 0)
+    assert outcome.reasons == {} and outcome.delivered + lost == sent, outcome
+    assert (lost > 0) == (on_full == "drop"), outcome
+    found = numbers(broker.read("away"))
+    assert len(found) == outcome.delivered and found == sorted(set(found))
+
+
+@both
+def test_figures_of_the_client_do_not_pile_up_while_no_row_comes(broker, writer):
+    """Ten a second are made; each that nobody took would be some kilobytes. JJ_KAFKA_SILENCE=600 is the heavy form."""
+    topic = f"figures-{writer.name}"
+    output = writer(broker.address, topic, config={"statistics.interval.ms": "100"})
+    output.write(range(10))
+    until(lambda: output.figure("kafka_rows_total") == 10)
+    time.sleep(max(5, SILENCE / 10))
+    before, began = output.resident(), time.monotonic()
+    most = before
+    while time.monotonic() - began < SILENCE:
+        time.sleep(1)
+        most = max(most, output.resident())
+    print(f"{SILENCE:.0f} s without a row, a figure every 100 ms: {before >> 10} KiB at first, {most >> 10} KiB at most")
+    assert most < before + (8 << 20)
+    output.write(range(10, 20))
+    assert output.close().delivered == 20
+    assert numbers(broker.read(topic)) == list(range(20))
 
 
 @both
@@ -233,9 +331,39 @@ def test_login(broker, writer):
     assert numbers(broker.read(topic)) == [1]
 
 
+@both
+def test_a_password_that_is_changed_while_rows_are_written(own_broker, writer):
+    """The next connection is refused: rows wait, are counted when their time is over, and the error says why without the password."""
+    broker = own_broker("auto.create.topics.enable=true\n")
+    output = writer(broker.login_address, "changed", config={**login("alice-secret"), "message.timeout.ms": "5000"})
+    output.write(range(100))
+    until(lambda: output.figure("kafka_rows_total") == 100)
+    broker.stop()
+    jaas = "listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required"
+    (broker.folder / "more").write_text(f'{jaas} user_alice="another-secret";\n')
+    broker.start()
+    output.write(range(100, 200))
+    outcome = output.close()
+    assert (outcome.delivered, outcome.reasons) == (100, {"_MSG_TIMED_OUT": 100}), outcome
+    assert "Authentication failed" in outcome.said and "alice-secret" not in outcome.said, outcome
+    assert numbers(broker.read("changed")) == list(range(100))
+
+
+@both
+def test_a_broker_that_has_ipv6_only(own_broker, writer):
+    if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("there is no IPv6")
+    broker = own_broker(KAFKA_LISTEN="[::1]", KAFKA_HOST="[::1]")
+    broker.address = f"[::1]:{broker.port}"
+    output = writer(broker.address, "six")
+    output.write(range(10))
+    assert output.close().delivered == 10
+    assert numbers(broker.read("six")) == list(range(10))
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """An authority, the certificate of 127.0.0.1 that it signed, and another authority."""
+    """An authority, the certificates of 127.0.0.1 and of another place that it signed, and another authority."""
     folder = tmp_path_factory.mktemp("tls")
 
     def openssl(*words):
@@ -247,28 +375,49 @@ def certificates(tmp_path_factory):
     except OSError as e:
         pytest.skip(f"no certificates without openssl: {e}")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=broker")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", 2, "-extfile", "names", "-out", "cert.pem")
     openssl("pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-out", "pkcs8.pem")
-    (folder / "server.pem").write_text("".join((folder / name).read_text() for name in ("pkcs8.pem", "cert.pem", "ca.pem")))
+    for server, names in (("server", "IP:127.0.0.1"), ("elsewhere", "DNS:elsewhere.test,IP:127.0.0.9")):
+        (folder / "names").write_text(f"subjectAltName={names}\n")
+        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", 2, "-extfile", "names", "-out", "cert.pem"]
+        openssl("x509", "-req", "-in", "request.pem", *signed)
+        (folder / f"{server}.pem").write_text("".join((folder / name).read_text() for name in ("pkcs8.pem", "cert.pem", "ca.pem")))
     return folder
 
 
-@pytest.fixture
-def tls_broker(own_broker, certificates):
+def with_tls(own_broker, certificates, server):
+    """A broker with this certificate, and its address for TLS."""
     port, tls = free_ports(), free_ports()
     return own_broker(
         f"listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{port + 1}\n"
         f"advertised.listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{tls}\n"
         "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT\n"
-        f"ssl.keystore.type=PEM\nssl.keystore.location={certificates}/server.pem\n",
+        f"ssl.keystore.type=PEM\nssl.keystore.location={certificates}/{server}.pem\n",
         port=port,
     ), f"127.0.0.1:{tls}"
 
 
 @both
-def test_tls(tls_broker, certificates, writer):
-    broker, address = tls_broker
+def test_a_certificate_of_another_name_is_refused_and_the_switch_for_names_is_one_of_its_own(own_broker, certificates, writer):
+    broker, address = with_tls(own_broker, certificates, "elsewhere")
+
+    def of(authority, **more):
+        return {"security.protocol": "SSL", "ssl.ca.location": str(certificates / f"{authority}.pem"), **more}
+
+    with pytest.raises(Refused, match="certificate verify failed"):
+        writer(address, "names", config=of("ca")).close()
+    no_names = {"ssl.endpoint.identification.algorithm": "none"}
+    # Without names the chain is looked at all the same.
+    with pytest.raises(Refused, match="certificate verify failed"):
+        writer(address, "names", config=of("other", **no_names)).close()
+    output = writer(address, "names", config=of("ca", **no_names))
+    output.write(range(10))
+    assert output.close().delivered == 10
+    assert len(broker.read("names")) == 10
+
+
+@both
+def test_tls(own_broker, certificates, writer):
+    broker, address = with_tls(own_broker, certificates, "server")
     output = writer(address, "tls", config={"security.protocol": "SSL", "ssl.ca.location": str(certificates / "ca.pem")})
     output.write(range(10))
     assert output.close().delivered == 10

@@ -119,6 +119,10 @@ class Jj:
     def written(self):
         return self.figure("output_records_total")
 
+    def resident(self):
+        """Bytes of memory."""
+        return resident(self.child.pid)
+
     def close(self):
         self.child.stdin.close()
         said = self.said()
@@ -163,6 +167,9 @@ class Python:
     def written(self):
         return self.writer.rows_written
 
+    def resident(self):
+        return resident("self")
+
     def close(self):
         from joyfuljay.output import KafkaDeliveryError
 
@@ -171,6 +178,11 @@ class Python:
         except KafkaDeliveryError as error:
             return Outcome(error.delivered, {"not_acknowledged" if r == "TimeoutError" else r: n for r, n in error.reasons.items()}, str(error))
         return Outcome(self.writer.rows_delivered, {})
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return 1024 * int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
 
 def in_background(work):
