@@ -100,6 +100,15 @@ def test_there_are_blocks_and_none_is_hidden():
         assert page.name == "benchmarks.md" or not commands, f"{page}: put this into a fence of sh, python or text: {commands[0]}"
 
 
+def test_each_test_that_a_page_names_is_there():
+    """As `path::function`, in the files that pytest and cargo run."""
+    named = re.findall(r"`([\w/.-]+\.(?:py|rs))::(\w+)`", (ROOT / "docs" / "reported-faults.md").read_text())
+    assert len(named) > 100
+    texts = {path: (ROOT / path).read_text() if (ROOT / path).is_file() else "" for path in {path for path, _ in named}}
+    missing = [f"{path}::{name}" for path, name in named if not re.search(rf"^\s*(?:async )?(?:def|fn) {name}\(", texts[path], re.M)]
+    assert missing == []
+
+
 def test_the_rust_of_the_readme_is_the_example():
     example = (ROOT / "crates" / "joyfuljay" / "examples" / "rows.rs").read_text()
     assert f"```rust\n{example}```" in (ROOT / "README.md").read_text()
