@@ -155,8 +155,8 @@ impl RowChunk {
         let from = self.order.len();
         for flows in stores.into_iter().filter(|s| !s.is_empty()) {
             let store = self.stores.len() as u32;
+            self.heap_bytes += flows.moved_bytes();
             for (at, base) in flows.bases().iter().enumerate() {
-                self.heap_bytes += flows.heap_bytes(at);
                 self.order.push(Entry { first_seq: base.first_seq, store, at: at as u32 });
             }
             self.stores.push(flows);
@@ -292,8 +292,9 @@ impl Iterator for Drain {
             let Some(entry) = self.order.next() else { break };
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
             let to = out.get_or_insert_with(|| table.ended_store());
+            let before = to.moved_bytes();
             table.take(entry.at, to);
-            bytes += to.heap_bytes(to.len().saturating_sub(1));
+            bytes += to.moved_bytes() - before;
             room -= 1;
         }
         let mut table_bytes = 0;

@@ -74,6 +74,8 @@ macro_rules! store {
             outer: Vec<Option<Box<(IpAddr, IpAddr)>>>,
             mask: TrackerMask,
             flow_bytes: usize,
+            /// What the flows that were moved here hold on the heap.
+            moved_bytes: usize,
             $($name: $kind<$tracker>,)*
         }
 
@@ -86,7 +88,7 @@ macro_rules! store {
                         flow_bytes += $kind::<$tracker>::PLACE_BYTES;
                     }
                 )*
-                Self { base: Vec::new(), outer: Vec::new(), mask, flow_bytes, $($name: $kind::default(),)* }
+                Self { base: Vec::new(), outer: Vec::new(), mask, flow_bytes, moved_bytes: 0, $($name: $kind::default(),)* }
             }
 
             /// The same with room for so many flows.
@@ -154,7 +156,9 @@ macro_rules! store {
                 let place = to.base.len();
                 to.base.push(*base);
                 each_of!(base.trackers, {
-                    $($bit $kind $tracker => self.$name.move_to(at, &mut to.$name, place, context),)*
+                    $($bit $kind $tracker => {
+                        to.moved_bytes += self.$name.move_to(at, &mut to.$name, place, context);
+                    },)*
                 });
                 if let Some(outer) = self.outer.get_mut(at).and_then(Option::take) {
                     to.set_outer(place, Some(*outer));
@@ -205,6 +209,7 @@ macro_rules! store {
             }
 
             /// Bytes that the flow at `at` holds on the heap.
+            #[cfg(test)]
             pub fn heap_bytes(&self, at: usize) -> usize {
                 let Some(base) = self.base.get(at) else { return 0 };
                 let mut bytes = 0;
@@ -265,6 +270,11 @@ impl FlowStore {
             }
             self.update(at, &packet, &mut context);
         }
+    }
+
+    /// What the flows that were moved here hold on the heap.
+    pub fn moved_bytes(&self) -> usize {
+        self.moved_bytes
     }
 
     /// A flow with its trackers.
@@ -333,12 +343,15 @@ impl<T: Tracker> Inline<T> {
         self.0.get_mut(at).map_or(Wants::NoMore, |t| t.update(packet, side, context))
     }
 
-    fn move_to(&mut self, at: usize, to: &mut Self, place: usize, context: &mut Context) {
-        let Some(state) = self.0.get_mut(at) else { return };
+    /// How many bytes on the heap went along.
+    fn move_to(&mut self, at: usize, to: &mut Self, place: usize, context: &mut Context) -> usize {
+        let Some(state) = self.0.get_mut(at) else { return 0 };
         let mut state = std::mem::replace(state, T::start(&context.settings));
         state.end(context);
-        context.memory.changed(state.heap_bytes(), 0);
+        let bytes = state.heap_bytes();
+        context.memory.changed(bytes, 0);
         to.put(place, state, &context.settings);
+        bytes
     }
 
     fn get(&self, at: usize) -> Option<&T> {
@@ -349,6 +362,7 @@ impl<T: Tracker> Inline<T> {
         self.0.get_mut(at)
     }
 
+    #[cfg(test)]
     fn heap_bytes(&self, at: usize) -> usize {
         self.get(at).map_or(0, T::heap_bytes)
     }
@@ -388,11 +402,14 @@ impl<T: Tracker> Boxed<T> {
         self.get_mut(at).map_or(Wants::NoMore, |t| t.update(packet, side, context))
     }
 
-    fn move_to(&mut self, at: usize, to: &mut Self, place: usize, context: &mut Context) {
-        let Some(mut state) = self.0.get_mut(at).and_then(Option::take) else { return };
+    /// How many bytes on the heap went along.
+    fn move_to(&mut self, at: usize, to: &mut Self, place: usize, context: &mut Context) -> usize {
+        let Some(mut state) = self.0.get_mut(at).and_then(Option::take) else { return 0 };
         state.end(context);
-        context.memory.changed(size_of::<T>() + state.heap_bytes(), 0);
+        let bytes = size_of::<T>() + state.heap_bytes();
+        context.memory.changed(bytes, 0);
         to.put(place, Some(state));
+        bytes
     }
 
     fn get(&self, at: usize) -> Option<&T> {
@@ -403,6 +420,7 @@ impl<T: Tracker> Boxed<T> {
         self.0.get_mut(at)?.as_deref_mut()
     }
 
+    #[cfg(test)]
     fn heap_bytes(&self, at: usize) -> usize {
         self.get(at).map_or(0, |t| size_of::<T>() + t.heap_bytes())
     }

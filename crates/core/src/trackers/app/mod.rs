@@ -15,7 +15,7 @@ mod wants;
 pub use wants::AppWants;
 
 use super::{Context, Tracker, TrackerSettings, Wants};
-use crate::packet::tcp_flags::SYN;
+use crate::packet::tcp_flags::{FIN, RST, SYN};
 use crate::packet::{FlowKey, Known, Packet, PacketInfo, Side, ip_proto};
 use crate::protocols::dns;
 use crate::protocols::http::{self, Http};
@@ -276,9 +276,13 @@ impl Tracker for App {
     }
 
     fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
+        let begun = !matches!(self.work, Work::Nothing(_));
         self.take(packet, side, context);
         context.stats.malformed_streams += std::mem::take(&mut self.found.malformed);
-        self.enter(context);
+        // A packet that only acknowledges, which is every third, adds nothing to what is held.
+        if !begun || !packet.payload().is_empty() || packet.info.tcp_flags & (SYN | FIN | RST) != 0 {
+            self.enter(context);
+        }
         if matches!(self.work, Work::Done(_)) { Wants::NoMore } else { Wants::More }
     }
 
