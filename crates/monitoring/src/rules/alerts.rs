@@ -301,6 +301,22 @@ mod tests {
     }
 
     #[test]
+    fn runbooks_name_metrics_that_there_are() {
+        let names: Vec<_> = crate::table::METRICS.iter().map(|m| m.full_name("joyfuljay")).collect();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/runbooks");
+        let mut found = 0;
+        for page in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(page.unwrap().path()).unwrap();
+            for (at, _) in text.match_indices("joyfuljay_") {
+                let name: String = text[at..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                assert!(names.contains(&name), "{name} is no metric");
+                found += 1;
+            }
+        }
+        assert!(found > 10, "{found}");
+    }
+
+    #[test]
     fn a_batch_run_that_ended_pages_nobody() {
         let names = |watched| -> Vec<String> {
             let rules = alerts(&RulesOptions { watched, ..RulesOptions::default() });
