@@ -1,7 +1,7 @@
 """Tells kinds of traffic apart by lengths, times and TCP flags: two captures are made, a model learns from one and is tried on
 the other.
 
-usage: classify.py [--flows N] [--plot OUT.png]      (pip install 'joyfuljay[pandas]' scikit-learn matplotlib)
+usage: classify.py [--flows N] [--plot OUT.png]      (pip install '.[pandas]' scikit-learn matplotlib)
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The flows of captures on Ray or Dask: the same slices as for Spark.
 
-    pip install 'joyfuljay[arrow]' 'dask[distributed]'
+    pip install '.[arrow]' 'dask[distributed]'
     python examples/clusters.py dask captures/ --tasks 8 -o flows.parquet
 
 With `local` the tasks are processes of this machine, and nothing else is needed.

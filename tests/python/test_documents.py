@@ -109,6 +109,13 @@ def test_each_test_that_a_page_names_is_there():
     assert missing == []
 
 
+def test_no_page_installs_the_older_product():
+    """`joyfuljay` on PyPI is version 0.1: pages install the repository they stand in."""
+    for page in [*PAGES, *(ROOT / "examples").glob("*.py")]:
+        wrong = re.findall(r"pip install [^#`\n]*\bjoyfuljay\b.*", page.read_text())
+        assert all(line.endswith("from PyPI is version 0.1, another product in pure Python.") for line in wrong), f"{page}: {wrong}"
+
+
 def test_the_rust_of_the_readme_is_the_example():
     example = (ROOT / "crates" / "joyfuljay" / "examples" / "rows.rs").read_text()
     assert f"```rust\n{example}```" in (ROOT / "README.md").read_text()
