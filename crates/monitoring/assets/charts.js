@@ -196,6 +196,8 @@ const perSecond = (x) => short(x) + (x === null ? "" : "/s");
 const keyed = (history, prefix, palette) => [...history.seen(prefix)].sort()
   .map((key, i) => ({ key, label: key.slice(prefix.length), color: palette[i % palette.length] }));
 const COLORS = ["c1", "c2", "c4", "c3", "c5", "c6"];
+/** A reason keeps its colour when another one appears. */
+const REASONS = { fin: "c1", rst: "c2", timeout: "c4", completed: "c3", evicted: "c5", kafka: "c6" };
 
 /** What is drawn. */
 export const KINDS = [
@@ -207,7 +209,7 @@ export const KINDS = [
     format: perSecond,
     axis: (x) => short(x, "", true),
     series: (history) => {
-      const reasons = keyed(history, "flow:", COLORS);
+      const reasons = keyed(history, "flow:", COLORS).map((s) => ({ ...s, color: REASONS[s.label] ?? s.color }));
       return reasons.length ? reasons : [{ key: "flows", label: "flows", color: "c4" }];
     },
   },

@@ -40,7 +40,7 @@ export class Run {
       state.part = null;
     }
     const ended = v.sum("runs_total");
-    return { ...state, text: words.filter(Boolean).join(" · "), note: ended ? `${count(ended)} ${ended === 1 ? "run has" : "runs have"} ended before, and the totals below include them.` : "" };
+    return { ...state, text: words.filter(Boolean).join("\u00a0· "), note: ended ? `${count(ended)} ${ended === 1 ? "run has" : "runs have"} ended before, and the totals below include them.` : "" };
   }
 
   ended(v, history) {
