@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, Final, SupportsFloat, SupportsIndex, final, overload
 from typing_extensions import CapsuleType, Self, disjoint_base
 
-__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Scans", "SensorServer", "Slice", "Summary", "Table", "TableIterator", "TableWriter", "alerting_rules", "capture_files", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "plan_slices", "profiles", "prometheus_config"]
+__all__ = ["__version__", "Buffer", "DashboardBuilder", "Engine", "Flow", "FlowIterator", "FlowKey", "Live", "MetricsServer", "Packet", "PacketIterator", "PacketSequence", "Progress", "PrometheusMetrics", "Registry", "RowIterator", "Scans", "SensorServer", "Slice", "Summary", "Table", "TableIterator", "TableWriter", "alerting_rules", "capture_files", "captures_apart", "cli_main", "config_defaults", "config_keys", "config_load", "config_validate", "discover_sensors", "export_dashboard", "feature_groups", "feature_table", "overview_dashboard", "plan_slices", "profiles", "prometheus_config"]
 
 __version__: str
 
@@ -999,6 +999,11 @@ def alerting_rules(error_threshold: SupportsFloat | SupportsIndex, packet_rate_t
 def capture_files(inputs: SupportsGetItem[int, str | PathLike[str]]) -> list[str]:
     """
     The files of captures on this machine, in the order in which a run reads them.
+    """
+
+def captures_apart(input: str | PathLike[str]) -> tuple[list[str], list[str]]:
+    """
+    The captures that an input names, to be read each by itself, and warnings of what was found there and cannot be read.
     """
 
 def cli_main(args: SupportsGetItem[int, str]) -> int:

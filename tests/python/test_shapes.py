@@ -119,6 +119,18 @@ def test_a_row_of_a_batch_says_which_capture_it_is_from(data, tmp_path):
     assert len(pipeline.process_pcaps_batch([], "table").column_names) == len(frame.columns)
 
 
+def test_a_batch_of_a_folder_passes_over_what_is_no_capture(data, tmp_path):
+    shutil.copy(data / "few.pcap", tmp_path)
+    (tmp_path / "README.txt").write_text("not packets")
+    pipeline = Pipeline(Config(features=["size"]))
+    with pytest.warns(joyfuljay.CaptureWarning, match="README.txt: not a capture") as warned:
+        rows = pipeline.process_pcaps_batch(tmp_path, "dict")
+    assert len(warned) == 1 and warned[0].filename == __file__
+    assert {row["capture"] for row in rows} == {str(tmp_path / "few.pcap")}
+    with pytest.raises(joyfuljay.CaptureError, match="README.txt: not a capture"):
+        pipeline.process_pcaps_batch([tmp_path / "README.txt"], "dict")
+
+
 class Packets(FeatureExtractor):
     feature_names = ["packets"]
 

@@ -69,7 +69,7 @@ mod _native {
     #[pymodule_export]
     use super::server::MetricsServer;
     #[pymodule_export]
-    use super::slices::{Slice, capture_files, plan_slices};
+    use super::slices::{Slice, capture_files, captures_apart, plan_slices};
     #[pymodule_export]
     use super::stream::TableIterator;
     #[pymodule_export]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use joyfuljay::slices::{self, Local, Slice as Task, Store};
 use joyfuljay_core::Config;
-use joyfuljay_io::source::{CaptureOptions, CaptureSet};
+use joyfuljay_io::source::{Apart, CaptureOptions, CaptureSet, PacketSource, SourceError};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -77,6 +77,20 @@ impl Store for Opener {
 #[pyfunction]
 pub fn capture_files(py: Python<'_>, inputs: Vec<PathBuf>) -> PyResult<Vec<String>> {
     py.detach(|| CaptureSet::open(&inputs, &CaptureOptions::default())?.into_files()).map_err(|e| run_error(e.into()))
+}
+
+/// The captures that an input names, to be read each by itself, and warnings of what was found there and cannot be read.
+#[pyfunction]
+pub fn captures_apart(py: Python<'_>, input: PathBuf) -> PyResult<(Vec<String>, Vec<String>)> {
+    py.detach(|| {
+        let (mut names, mut warnings) = (Vec::new(), Vec::new());
+        for mut capture in CaptureSet::open(&[input], &CaptureOptions::default())?.apart(Apart::Files)? {
+            warnings.extend(capture.take_warnings().into_iter().map(|w| w.message));
+            names.extend(capture.into_files()?);
+        }
+        Ok((names, warnings))
+    })
+    .map_err(|e: SourceError| run_error(e.into()))
 }
 
 /// The work of ``tasks`` tasks, as JSON; with a store, the files are put into the order of their first packets.

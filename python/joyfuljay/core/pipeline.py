@@ -303,14 +303,16 @@ class Pipeline:
     ) -> Any:
         """The rows of several captures, each a run of its own: flows do not go on from one capture to the next.
 
-        A path by itself may be a directory or a glob: each of its captures is a run. The last column, ``capture``, says which path
+        A path by itself may be a directory or a glob: each of its captures is a run, and what is none is warned of. The last column, ``capture``, says which path
         a row is from; ``capture=False`` leaves it out. The other keywords are those of :meth:`process_pcap`.
         """
         wanted = self._wanted(output_format, progress)
         backend = self._shape(wanted, dtype_backend, times, pad)
-        names = (
-            _native.capture_files([os.fspath(paths)]) if isinstance(paths, (str, os.PathLike)) else [os.fspath(p) for p in paths]
-        )
+        if isinstance(paths, (str, os.PathLike)):
+            names, passed_over = _native.captures_apart(os.fspath(paths))
+            warn(passed_over)
+        else:
+            names = [os.fspath(p) for p in paths]
         if self.extractors:
             if capture and _CAPTURE in self._own_names():
                 raise ValueError(f"capture: an extractor of your own has a feature '{_CAPTURE}'; choose another name, or capture=False")
