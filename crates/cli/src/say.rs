@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
+pub use joyfuljay::without_codes;
 
 /// One line of any text, control characters escaped.
 pub fn line(text: impl Display) {
@@ -37,20 +38,6 @@ fn labelled(label: &str, style: Style, text: impl Display) {
     } else {
         text_as_is(&format!("{label} {text}\n"));
     }
-}
-
-/// The text without what the standard library puts around the words of the system: `(os error 2)`, and that it looked up a name.
-pub fn without_codes(text: &str) -> String {
-    let text = text.replace("failed to lookup address information: ", "");
-    let mut parts = text.split(" (os error ");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.split_once(')') {
-            Some((code, rest)) if code.bytes().all(|b| b.is_ascii_digit()) => out.push_str(rest),
-            _ => out.extend([" (os error ", part]),
-        }
-    }
-    out
 }
 
 /// Whether colours are wanted on standard error: by the rules that clap goes by (no-color.org, bixense.com/clicolors).
@@ -91,18 +78,6 @@ pub fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_have_words_and_no_numbers() {
-        let said = |text| without_codes(text);
-        assert_eq!(said("a: No such file or directory (os error 2)"), "a: No such file or directory");
-        assert_eq!(said("x (os error 13), y (os error 2) z"), "x, y z");
-        assert_eq!(
-            said("x: failed to lookup address information: Name or service not known"),
-            "x: Name or service not known"
-        );
-        assert_eq!(said("(os error of mine) (os error x)"), "(os error of mine) (os error x)");
-    }
 
     #[test]
     fn controls_are_escaped_and_letters_stay() {

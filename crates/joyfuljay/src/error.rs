@@ -62,3 +62,34 @@ impl Error {
         }
     }
 }
+
+/// The text without what the standard library puts around the words of the system: `(os error 2)`, and that it looked up a name.
+pub fn without_codes(text: &str) -> String {
+    let text = text.replace("failed to lookup address information: ", "");
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((code, rest)) if code.bytes().all(|b| b.is_ascii_digit()) => out.push_str(rest),
+            _ => out.extend([" (os error ", part]),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_words_and_no_numbers() {
+        let said = |text| without_codes(text);
+        assert_eq!(said("a: No such file or directory (os error 2)"), "a: No such file or directory");
+        assert_eq!(said("x (os error 13), y (os error 2) z"), "x, y z");
+        assert_eq!(
+            said("x: failed to lookup address information: Name or service not known"),
+            "x: Name or service not known"
+        );
+        assert_eq!(said("(os error of mine) (os error x)"), "(os error of mine) (os error x)");
+    }
+}

@@ -63,7 +63,7 @@ mod waiting;
 pub mod watch;
 
 pub use control::RunControl;
-pub use error::Error;
+pub use error::{Error, without_codes};
 pub use flows::Flows;
 pub use joyfuljay_capture::filter;
 pub use joyfuljay_core::{self as core, Config, ConfigError};

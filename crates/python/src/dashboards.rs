@@ -125,8 +125,7 @@ fn dashboard_error(error: DashboardError) -> PyErr {
     match &error {
         DashboardError::Write { source, path } => match source.raw_os_error() {
             Some(number) => {
-                let text = source.to_string();
-                let text = text.split(" (os error ").next().unwrap_or_default().to_owned();
+                let text = joyfuljay::without_codes(&source.to_string());
                 PyOSError::new_err((number, text, path.display().to_string()))
             }
             None => PyOSError::new_err(error.to_string()),

@@ -4,7 +4,7 @@
 use std::io;
 
 use joyfuljay::filter::FilterError;
-use joyfuljay::{ConfigError, Error};
+use joyfuljay::{ConfigError, Error, without_codes};
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
 use pyo3::exceptions::{
@@ -24,7 +24,7 @@ pub fn run_error(error: Error) -> PyErr {
         Error::Source(e) => source_error(e),
         Error::Sink(e) => sink_error(e),
         Error::Filter(e @ FilterError::Expression { .. }) => PyValueError::new_err(e.to_string()),
-        other => PyRuntimeError::new_err(other.to_string()),
+        other => PyRuntimeError::new_err(without_codes(&other.to_string())),
     }
 }
 
@@ -43,6 +43,7 @@ pub fn config_error(error: &ConfigError) -> PyErr {
         ConfigError::Unknown { kind: "feature group", nearest: None, .. } => {
             text.push_str("; joyfuljay.FeatureGroup has them");
         }
+        ConfigError::Unknown { kind: "option", nearest: None, .. } => text.push_str("; help(joyfuljay.Config) has them"),
         _ => {}
     }
     PyValueError::new_err(text)
@@ -54,7 +55,10 @@ pub fn source_error(error: SourceError) -> PyErr {
         SourceError::Open { path, error } => raised(error).unwrap_or_else(|error| os_error(&error, path)),
         SourceError::Read { path, offset, error } => raised(error).unwrap_or_else(|error| match error.raw_os_error() {
             Some(_) => os_error(&error, path),
-            None => CaptureError::new_err(format!("{path}: reading failed at offset {offset}: {error}")),
+            None => CaptureError::new_err(format!(
+                "{path}: reading failed at offset {offset}: {}",
+                without_codes(&error.to_string())
+            )),
         }),
         SourceError::NoMatch { .. } | SourceError::EmptyDirectory { .. } => {
             PyFileNotFoundError::new_err(error.to_string())
@@ -62,7 +66,7 @@ pub fn source_error(error: SourceError) -> PyErr {
         SourceError::NoInput | SourceError::Pattern { .. } | SourceError::IsOutput { .. } => {
             PyValueError::new_err(error.to_string())
         }
-        other => CaptureError::new_err(other.to_string()),
+        other => CaptureError::new_err(without_codes(&other.to_string())),
     }
 }
 
@@ -75,28 +79,26 @@ fn sink_error(error: SinkError) -> PyErr {
     match error {
         SinkError::Io { ref source, ref target, .. } => match source.raw_os_error() {
             Some(_) => os_error(source, target.clone()),
-            None => PyOSError::new_err(error.to_string()),
+            None => PyOSError::new_err(without_codes(&error.to_string())),
         },
         SinkError::NoDirectory { .. } => PyFileNotFoundError::new_err(error.to_string()),
         SinkError::IsDirectory { .. } => PyIsADirectoryError::new_err(error.to_string()),
         SinkError::NotReplaceable { .. } => PyPermissionError::new_err(error.to_string()),
-        SinkError::NotPlaced { .. } => PyOSError::new_err(error.to_string()),
-        SinkError::NoName | SinkError::UnknownFormat { .. } | SinkError::UnknownCompression { .. } => {
+        SinkError::NotPlaced { .. } => PyOSError::new_err(without_codes(&error.to_string())),
+        SinkError::NoName
+        | SinkError::UnknownFormat { .. }
+        | SinkError::UnknownCompression { .. }
+        | SinkError::Asked { .. } => {
             PyValueError::new_err(error.to_string())
         }
-        other => JoyfulJayError::new_err(other.to_string()),
+        other => JoyfulJayError::new_err(without_codes(&other.to_string())),
     }
 }
 
-/// `OSError(number, text, path)`, which Python turns into `FileNotFoundError` and its kin.
+/// `OSError(number, text, path)`, in which Python puts the number in front, and which Python turns into `FileNotFoundError` and its kin.
 pub fn os_error(error: &io::Error, path: String) -> PyErr {
     match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, error_text(&error.to_string()), path)),
+        Some(number) => PyOSError::new_err((number, without_codes(&error.to_string()), path)),
         None => PyOSError::new_err(format!("{path}: {error}")),
     }
-}
-
-/// The system's words without Rust's ` (os error 2)`: Python puts the number in front.
-fn error_text(text: &str) -> String {
-    text.split(" (os error ").next().unwrap_or(text).to_owned()
 }

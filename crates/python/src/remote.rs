@@ -197,10 +197,10 @@ pub fn discover_sensors(py: Python<'_>, timeout: f64) -> PyResult<Vec<Announced>
 fn server_error(error: ServerError) -> PyErr {
     match &error {
         ServerError::Bind { error: system, .. } => match system.raw_os_error() {
-            Some(number) => PyOSError::new_err((number, error.to_string())),
-            None => PyOSError::new_err(error.to_string()),
+            Some(number) => PyOSError::new_err((number, joyfuljay::without_codes(&error.to_string()))),
+            None => PyOSError::new_err(joyfuljay::without_codes(&error.to_string())),
         },
         ServerError::Tls(_) => PyValueError::new_err(error.to_string()),
-        _ => PyRuntimeError::new_err(error.to_string()),
+        _ => PyRuntimeError::new_err(joyfuljay::without_codes(&error.to_string())),
     }
 }

@@ -140,8 +140,8 @@ impl ForeignText for InPython {
 
 fn server_error(error: ServerError) -> PyErr {
     match (error.io().and_then(std::io::Error::raw_os_error), &error) {
-        (Some(number), _) => PyOSError::new_err((number, error.to_string())),
+        (Some(number), _) => PyOSError::new_err((number, joyfuljay::without_codes(&error.to_string()))),
         (None, ServerError::WebConfig { .. }) => PyValueError::new_err(error.to_string()),
-        (None, _) => PyOSError::new_err(error.to_string()),
+        (None, _) => PyOSError::new_err(joyfuljay::without_codes(&error.to_string())),
     }
 }
