@@ -129,6 +129,11 @@ def test_a_file_that_cannot_be_read_is_wrong_use(jj, tmp_path, content, name):
     assert done.returncode == 2 and name in done.err, done.err
 
 
+def test_a_capture_that_cannot_be_read_is_no_difference(jj, golden, tmp_path):
+    done = jj("validate", tmp_path / "none.pcap", "--expected", golden("csv"), ok=False)
+    assert done.returncode == 2 and "none.pcap" in done.err, done.err
+
+
 def test_no_rows_are_expected_of_no_packets(jj, tmp_path):
     (tmp_path / "none.json").write_text("[]")
     assert "equal: 0 rows" in jj("validate", DATA / "empty.pcap", "--expected", tmp_path / "none.json").out

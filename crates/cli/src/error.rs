@@ -57,6 +57,7 @@ impl From<ConfigError> for CliError {
             ConfigError::Unknown { kind: "feature group" | "feature" | "feature or group", nearest: None, .. } => {
                 format!("{e}; `jj features` lists them")
             }
+            ConfigError::Unknown { kind: "option", nearest: None, .. } => format!("{e}; docs/configuration.md has them"),
             ConfigError::Unknown { kind: "profile", nearest: None, .. } => {
                 format!("{e}; there are {}", Profile::ALL.map(Profile::name).join(", "))
             }
@@ -68,7 +69,7 @@ impl From<ConfigError> for CliError {
 impl From<SourceError> for CliError {
     fn from(e: SourceError) -> Self {
         match e {
-            SourceError::IsOutput { .. } => Self::Usage(e.to_string()),
+            SourceError::IsOutput { .. } | SourceError::Stream { .. } => Self::Usage(e.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -86,7 +87,8 @@ impl From<SinkError> for CliError {
             | SinkError::NotSeveral { .. }
             | SinkError::NoKafka
             | SinkError::KafkaConfig { .. }
-            | SinkError::NoColumn { .. } => Self::Usage(e.to_string()),
+            | SinkError::NoColumn { .. }
+            | SinkError::Asked { .. } => Self::Usage(e.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use arrow_schema::{DataType, SchemaRef};
 use clap::Args;
 use joyfuljay::{Config, Pipeline};
+use joyfuljay_core::features::OWN_COLUMNS;
 use joyfuljay_io::source::{CaptureOptions, CaptureSet};
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ use crate::{out, say};
                         jj validate a.pcap --expected a.csv      whether it is so still\n  \
                         jj validate a.pcap --expected a.json --profile JJ-CORE -w 7\n\nA missing value equals an empty \
                         one. Rows are compared in their order, or where that is another one by addresses, ports, protocol \
-                        and start. The rows of the file are held in memory.\n\nExit codes: 0 equal, 1 different, 2 wrong use.")]
+                        and start. The rows of the file are held in memory.\n\nExit codes: 0 equal, 1 different, 2 wrong use or what cannot be read.")]
 pub struct Validate {
     /// Captures: files, directories (with all below them), globs, or - for standard input.
     #[arg(value_name = "CAPTURE", required = true)]
@@ -52,6 +53,14 @@ const MORE_ROWS: usize = 1000;
 
 impl Validate {
     pub fn run(self) -> Result<(), CliError> {
+        // 1 says that rows differ.
+        self.compare().map_err(|e| match e {
+            CliError::Failed(message) => CliError::Usage(message),
+            other => other,
+        })
+    }
+
+    fn compare(self) -> Result<(), CliError> {
         options::check_inputs(&self.inputs)?;
         if !(self.tolerance >= 0.0 && self.tolerance.is_finite()) {
             return Err(CliError::Usage("--tolerance takes a number from 0 on".into()));
@@ -82,8 +91,7 @@ impl Validate {
         }
         config.include_flow_id |= expected.column("flow_id").is_some();
         config.bidirectional_split |= expected.column("direction").is_some();
-        let own = ["flow_id", "direction"];
-        let names = expected.columns.iter().filter(|name| !own.contains(&name.as_str()));
+        let names = expected.columns.iter().filter(|name| !OWN_COLUMNS.iter().any(|own| own.name == *name));
         config.specific_features = Some(names.cloned().collect());
         Pipeline::new(config).map_err(|e| match CliError::from(e) {
             CliError::Usage(message) => CliError::Usage(format!("{}: {message}", self.expected.display())),

@@ -82,7 +82,7 @@ pub fn open(
     if folder.as_os_str().is_empty() {
         return Err(SinkError::NoName);
     }
-    let refuse = |problem: String| SinkError::Dataset { folder: name.clone(), problem };
+    let refuse = |problem: String| SinkError::Asked { place: name.clone(), problem };
     let mut keys: Vec<(String, Key)> = Vec::new();
     for key in &options.partition_by {
         if keys.iter().any(|(known, _)| known == key) {

@@ -144,6 +144,14 @@ pub enum SinkError {
         /// What, and the way out.
         problem: String,
     },
+    /// What a database or a folder of partitions was asked for cannot be.
+    #[error("{place}: {problem}")]
+    Asked {
+        /// The address without a password, or the folder.
+        place: String,
+        /// Why, and the way out.
+        problem: String,
+    },
     /// A chunk of another encoder.
     #[error("{sink}: the chunk was encoded for another format: use the encoder of this sink")]
     Foreign {

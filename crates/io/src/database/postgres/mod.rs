@@ -37,9 +37,10 @@ pub(super) fn open(
 ) -> Result<(Box<dyn RowSink>, DatabaseRun), SinkError> {
     let place = DatabasePlace::Postgres(url.to_owned()).shown();
     let refuse = |problem: String| SinkError::database(&place, &problem);
-    let table = Table::new(&options.table).map_err(refuse)?;
-    let kinds = Kind::all(&schema, options.addresses).map_err(refuse)?;
-    let (config, mut notes) = connect::config(url).map_err(refuse)?;
+    let asked = |problem: String| SinkError::Asked { place: place.clone(), problem };
+    let table = Table::new(&options.table).map_err(asked)?;
+    let kinds = Kind::all(&schema, options.addresses).map_err(asked)?;
+    let (config, mut notes) = connect::config(url).map_err(asked)?;
     let said = |e: postgres::Error| refuse(connect::problem(&e));
     let mut client = connect::connect(&config).map_err(said)?;
     let start = Start { table: &table, schema: &schema, kinds: &kinds, options };
