@@ -13,18 +13,18 @@ from conftest import DATA
 pty = pytest.importorskip("pty")
 DEMO = DATA / "demo.pcap"
 #: The subcommands that have options of their own.
-COMMANDS = ["", "extract", "live", "connect", "serve", "watch", "discover", "info", "features", "schema", "profiles", "completions", "export-dashboard", "export-alerts", "export-prometheus-config"]
+COMMANDS = ["", "extract", "live", "connect", "serve", "watch", "discover", "info", "features", "schema", "profiles", "status", "validate", "tui", "completions", "export-dashboard", "export-alerts", "export-prometheus-config"]
 
 
 @pytest.fixture
 def typed(jj):
-    """typed(*arguments, **environment) -> (exit code, what the terminal shows)."""
+    """typed(*arguments, **environment) -> (exit code, what the terminal shows); with `keyboard` its input is the terminal, too."""
 
-    def run(*arguments, **environment):
+    def run(*arguments, keyboard=False, **environment):
         ours, its = pty.openpty()
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         plain = {name: text for name, text in os.environ.items() if not re.match("NO_COLOR|CLICOLOR|COLUMNS", name)}
-        child = subprocess.Popen([jj.path, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=its, stderr=its, env=plain | {"TERM": "xterm"} | environment)
+        child = subprocess.Popen([jj.path, *map(str, arguments)], stdin=its if keyboard else subprocess.DEVNULL, stdout=its, stderr=its, env=plain | {"TERM": "xterm"} | environment)
         os.close(its)
         shown = b""
         while True:
@@ -51,6 +51,12 @@ def test_errors_and_warnings_are_coloured_at_a_terminal_alone(jj, typed):
         assert jj(*arguments, ok=False).err.startswith("error: ")
     shown = typed("extract", DATA, "-o", os.devnull, "-f", "csv", "--no-progress")[1]
     assert "\x1b[1m\x1b[33mwarning:\x1b[0m " in shown
+
+
+@pytest.mark.parametrize("command", [["extract", "-"], ["info", "-"], ["serve", "-"], ["validate", "-", "--expected", "x.csv"]], ids=" ".join)
+def test_nobody_is_asked_to_type_a_capture(typed, command):
+    code, shown = typed(*command, keyboard=True)
+    assert code == 2 and "standard input is a terminal" in shown and "tcpdump -w -" in shown, shown
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -43,7 +43,7 @@ def test_a_snapshot_has_the_figures_of_the_run(jj, run):
 
 def test_nobody_there_is_an_error(jj):
     done = jj("tui", "http://127.0.0.1:1", "--once", ok=False)
-    assert done.returncode == 1 and "nothing answers" in done.err
+    assert done.returncode == 1 and "nothing answers" in done.err and "--prometheus-port" in done.err
     done = jj("tui", "ftp://me:secret@host", ok=False)
     assert done.returncode == 2 and "http" in done.err and "secret" not in done.err
 

@@ -83,6 +83,10 @@ def test_configurations_are_checked_at_once(tmp_path):
         Config(flow_timout=3)
     with pytest.raises(ValueError, match="unknown option"):
         joyfuljay.extract("x.pcap", flow_timout=3)
+    with pytest.raises(ValueError, match=r"unknown option 'worker'; help\(joyfuljay.Config\) has them"):
+        Config(worker=2)
+    with pytest.raises(ValueError, match="a column that bidirectional_split adds$"):
+        Config(specific_features=["direction"])
     with pytest.raises(ValueError, match="flow_timeout = -1"):
         Config(flow_timeout=-1)
     with pytest.raises(ValueError, match="flow_timeout = nan"):

@@ -35,12 +35,13 @@ pub struct BaseArgs {
 #[command(next_help_heading = "Features")]
 pub struct FeatureArgs {
     #[arg(long, value_name = "GROUPS", value_delimiter = ',', help = help("features"), hide_possible_values = true,
-          value_parser = Offered::new(StringValueParser::new(), || GROUPS.iter().map(|g| g.id()).chain(["all"]).collect()))]
+          value_parser = offered(|| [groups(), vec!["all"]].concat()))]
     pub features: Option<Vec<String>>,
-    #[arg(long = "feature", value_name = "NAME", value_delimiter = ',', help = help("specific_features"))]
+    #[arg(long = "feature", value_name = "NAME", value_delimiter = ',', help = help("specific_features"), hide_possible_values = true,
+          value_parser = offered(features))]
     pub specific_features: Option<Vec<String>>,
     #[arg(long, value_name = "NAME", help = help("profile"), hide_possible_values = true,
-          value_parser = Offered::new(StringValueParser::new(), || Profile::ALL.map(Profile::name).to_vec()))]
+          value_parser = offered(profiles))]
     pub profile: Option<String>,
     #[arg(id = "include_ip_addresses", long = "no-ips", help = "Rows without addresses")]
     pub no_ips: bool,
@@ -160,14 +161,34 @@ impl<P: TypedValueParser> TypedValueParser for Offered<P> {
     }
 }
 
+/// Any text, with these names to offer.
+pub fn offered(names: fn() -> Vec<&'static str>) -> Offered<StringValueParser> {
+    Offered::new(StringValueParser::new(), names)
+}
+
+/// The names of all groups.
+pub fn groups() -> Vec<&'static str> {
+    GROUPS.iter().map(|g| g.id()).collect()
+}
+
+/// The names of all features.
+pub fn features() -> Vec<&'static str> {
+    joyfuljay_core::features::all().map(|f| f.name).collect()
+}
+
+/// The names of all profiles.
+pub fn profiles() -> Vec<&'static str> {
+    Profile::ALL.map(Profile::name).to_vec()
+}
+
 /// The doc comment of a key, without the full stop, as help texts have it.
 fn help(key: &str) -> &'static str {
     Key::find(key).map_or("", |k| k.help.trim_end_matches('.'))
 }
 
 /// Refuses to wait for a capture that somebody would have to type.
-pub fn check_inputs(inputs: &[PathBuf]) -> Result<(), CliError> {
-    let is_typed = inputs.iter().any(|input| input.as_os_str() == "-") && std::io::stdin().is_terminal();
+pub fn check_inputs(inputs: &[impl AsRef<OsStr>]) -> Result<(), CliError> {
+    let is_typed = inputs.iter().any(|input| input.as_ref() == "-") && std::io::stdin().is_terminal();
     let why = "standard input is a terminal, and a capture is binary: pipe one in, as in `tcpdump -w - | jj extract -`";
     if is_typed { Err(CliError::Usage(why.into())) } else { Ok(()) }
 }

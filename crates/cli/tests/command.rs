@@ -141,9 +141,15 @@ fn errors_are_one_line_with_a_code() {
             "--features GROUP",
         ),
         (vec!["extract", &few, "--set", "burst=1"], 2, "burst_threshold_ms"),
+        (vec!["extract", &few, "--set", "worker=1"], 2, "unknown option 'worker'; docs/configuration.md has them"),
         (vec!["features", "--group", "tpc"], 2, "did you mean 'tcp'?"),
         (vec!["features", "iat_maen"], 2, "unknown feature or group 'iat_maen' (did you mean 'iat_mean'?)"),
         (vec!["features", "iat_mean", "--group", "tcp"], 2, "cannot be used with"),
+        (vec!["extract", &few, "-f", "parquet", "-o", "x/", "--partition-by", "nope"], 2, "there is no column 'nope'"),
+        (vec!["extract", "-", "--slice", "1/2", "-o", "x.csv"], 2, "save the capture first"),
+        (vec!["extract", &few, "-f", "postgres", "--db-url", "mysql://x/y"], 2, "write postgresql://"),
+        (vec!["features", "direction"], 2, "direction is no feature, but a column that --bidir-split adds: Direction of the row"),
+        (vec!["export-alerts", "--for", "sensors"], 2, "'sensor'"),
         (vec!["profiles", "show", "JJ-CRE"], 2, "did you mean 'JJ-CORE'?"),
     ] {
         let o = jj(&args);
@@ -315,6 +321,31 @@ fn a_signal_stops_a_run_over_a_pipe_and_its_rows_are_whole() {
     drop(stdin);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_capturing_misses_is_said_in_the_words_of_the_system() {
+    let o = jj(&["live", "lo", "--check", "-o", "/no/such/folder/x.csv"]);
+    assert_eq!(o.status.code(), Some(1));
+    assert!(err(&o).contains("missing  output: ") && err(&o).contains("No such file or directory\n"), "{}", err(&o));
+}
+
+#[test]
+fn runbooks_name_options_that_there_are() {
+    let command = joyfuljay_cli::command();
+    let options: Vec<_> =
+        command.get_subcommands().flat_map(|c| c.get_arguments()).filter_map(|arg| arg.get_long()).collect();
+    let mut found = 0;
+    for page in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/runbooks")).unwrap() {
+        let text = fs::read_to_string(page.unwrap().path()).unwrap();
+        for (_, rest) in text.match_indices("--").map(|(at, dashes)| text.split_at(at + dashes.len())) {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            assert!(options.contains(&name.as_str()), "--{name} is no option");
+            found += 1;
+        }
+    }
+    assert!(found > 4, "{found}");
+}
+
 #[test]
 fn help_fits_eighty_columns_and_has_one_port() {
     let command = joyfuljay_cli::command();
@@ -328,11 +359,26 @@ fn help_fits_eighty_columns_and_has_one_port() {
 }
 
 #[test]
-fn completions_offer_groups_profiles_and_formats() {
+fn completions_offer_the_names_that_there_are() {
     let script = out(&jj(&["completions", "bash"]));
-    for offered in ["flow_meta timing", "JJ-CORE JJ-EXTENDED", "csv json parquet arrow sqlite postgres kafka"] {
-        assert!(script.contains(offered), "{offered}");
+    for (option, names) in [
+        ("--features", "flow_meta timing"),
+        ("--group", "flow_meta timing"),
+        ("--feature", "src_ip dst_ip"),
+        ("--profile", "JJ-CORE JJ-EXTENDED"),
+        ("--for", "sensor batch"),
+    ] {
+        // The line behind that of an option has its values.
+        let places: Vec<_> = script.match_indices(&format!(" {option})\n")).collect();
+        assert!(!places.is_empty(), "{option}");
+        for (at, _) in places {
+            let line = script[at..].lines().nth(1).unwrap_or_default();
+            assert!(line.contains(names), "{option}: {line}");
+        }
     }
+    assert!(script.contains("csv json parquet arrow sqlite postgres kafka"));
+    let show = script.split("jj__subcmd__profiles__subcmd__show)").nth(1).unwrap();
+    assert!(show.lines().nth(1).unwrap().contains("JJ-CORE"), "{show}");
     assert_eq!(out(&jj(&["version"])), out(&jj(&["--version"])));
 }
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use joyfuljay_io::sink::{Target, write_whole};
 use joyfuljay_monitoring::dashboard::{overview_dashboard, with_datasource};
 use joyfuljay_monitoring::rules::{
@@ -64,7 +64,8 @@ pub struct Alerts {
     #[arg(long, value_name = "NAME", default_value_t = RulesOptions::default().namespace)]
     namespace: String,
     /// What is watched: sensor, a process that runs day and night; or batch, runs that end, for which nobody is to be paged when they did.
-    #[arg(long = "for", value_name = "KIND", default_value_t = RulesOptions::default().watched)]
+    #[arg(long = "for", value_name = "KIND", default_value_t = RulesOptions::default().watched,
+          value_parser = PossibleValuesParser::new(Watched::ALL.map(Watched::name)).try_map(|name| name.parse::<Watched>()))]
     watched: Watched,
     /// Where the runbooks of the alerts lie: NAME.md is put behind it; '' leaves them out.
     #[arg(long, value_name = "URL", default_value_t = RulesOptions::default().runbook_url)]

@@ -1,10 +1,11 @@
 //! `jj features`: what can be selected and what it means, straight from the table that the rows are made from.
 
 use clap::{Args, ValueEnum};
-use joyfuljay_core::features::{self, FeatureInfo, GROUPS, NOTATION, Profile};
+use joyfuljay_core::features::{self, FeatureInfo, GROUPS, NOTATION, OWN_COLUMNS, OwnColumn, Profile};
 use serde_json::Value;
 
 use crate::error::CliError;
+use crate::options::{features as feature_names, groups, offered, profiles};
 use crate::out::{self, csv_field};
 
 /// List the features, or tell all of some: formula, source, range, when null.
@@ -15,13 +16,14 @@ use crate::out::{self, csv_field};
 )]
 pub struct Features {
     /// Features or groups to tell all of.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", hide_possible_values = true, value_parser = offered(|| [feature_names(), groups()].concat()))]
     names: Vec<String>,
     /// Only these groups.
-    #[arg(long, value_name = "GROUPS", value_delimiter = ',', conflicts_with = "names")]
+    #[arg(long, value_name = "GROUPS", value_delimiter = ',', conflicts_with = "names", hide_possible_values = true,
+          value_parser = offered(groups))]
     group: Vec<String>,
     /// Only features of this profile (and of those inside it).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = offered(profiles))]
     profile: Option<String>,
     /// How to print them; csv and json have all that is said of a feature.
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
@@ -41,6 +43,9 @@ impl Features {
         let profile = self.profile.as_deref().map(Profile::find).transpose()?;
         let mut features = Vec::new();
         for name in &self.names {
+            if let Some(own) = OWN_COLUMNS.iter().find(|own| own.name == name) {
+                return Err(CliError::Usage(no_feature(own)));
+            }
             features.extend(features::named(name)?);
         }
         if self.names.is_empty() {
@@ -59,6 +64,11 @@ impl Features {
             Form::Markdown => out::print(&markdown(&features)),
         }
     }
+}
+
+/// What is said of a column that has no entry here.
+fn no_feature(own: &OwnColumn) -> String {
+    format!("{} is no feature, but a column that {} adds: {}", own.name, own.option, own.doc)
 }
 
 /// A feature as a JSON object.

@@ -195,7 +195,7 @@ impl Live {
                 Ok(found) => say::line(format_args!("ok       {}: {found}", check.what)),
                 Err(problem) => {
                     missing += 1;
-                    say::line(format_args!("missing  {}: {problem}", check.what));
+                    say::line(format_args!("missing  {}: {}", check.what, say::without_codes(problem)));
                 }
             }
         }

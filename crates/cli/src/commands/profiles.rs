@@ -5,13 +5,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use joyfuljay_core::features::{GROUPS, Profile, all};
+use joyfuljay_core::features::{GROUPS, OWN_COLUMNS, Profile, all};
 use joyfuljay_core::nearest::nearest;
 use joyfuljay_io::encode;
 use serde_json::Value;
 
 use super::features::feature_json;
 use crate::error::CliError;
+use crate::options::{offered, profiles};
 use crate::summary::plural;
 use crate::{out, say};
 
@@ -33,6 +34,7 @@ enum Action {
     /// Show the features of a profile.
     Show {
         /// Its name.
+        #[arg(hide_possible_values = true, value_parser = offered(profiles))]
         name: String,
         /// As JSON, with types and units.
         #[arg(long)]
@@ -44,7 +46,7 @@ enum Action {
         /// A file of rows (Parquet, Arrow IPC, CSV or JSON Lines) or of names, one a line.
         file: PathBuf,
         /// The profile that must be there in full.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = offered(profiles))]
         profile: Option<String>,
     },
 }
@@ -89,16 +91,13 @@ pub fn profile_json(profile: Profile) -> Value {
     })
 }
 
-/// Columns that are no features but that options add to rows.
-const OWN_COLUMNS: [&str; 2] = ["flow_id", "direction"];
-
 fn validate(file: &Path, profile: Option<&str>) -> Result<(), CliError> {
     let profile = profile.map(Profile::find).transpose()?;
     let names = column_names(file)?;
     let features: Vec<_> = all().collect();
     let mut problems = Vec::new();
     for name in &names {
-        if !OWN_COLUMNS.contains(&name.as_str()) && !features.iter().any(|f| f.name == name) {
+        if !OWN_COLUMNS.iter().any(|own| own.name == name) && !features.iter().any(|f| f.name == name) {
             let meant = nearest(name, features.iter().map(|f| f.name));
             problems.push(match meant {
                 Some(n) => format!("unknown: {name} (did you mean '{n}'?)"),

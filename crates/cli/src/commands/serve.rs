@@ -18,7 +18,7 @@ use super::running::{self, MetricsArgs};
 use crate::error::CliError;
 use crate::human;
 use crate::notify::Notify;
-use crate::options::{number, whole};
+use crate::options::{self, number, whole};
 use crate::say;
 use crate::secret::TokenArgs;
 use crate::signals::{Interrupt, Phase};
@@ -117,6 +117,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Serve {
     pub fn run(self) -> Result<(), CliError> {
+        options::check_inputs(&self.inputs)?;
         let token = self.secret()?;
         let input = self.input()?;
         let control = RunControl::new();

@@ -65,7 +65,7 @@ impl Found {
                 ("ja4plus", GROUPS.iter().any(|group| group.id() == JA4PLUS.0)),
             ],
             filters: filter::compiler(),
-            capture: refused.map_or(Ok(()), Err),
+            capture: refused.map_or(Ok(()), |why| Err(say::without_codes(&why))),
             interfaces: live::interfaces().map_err(|e| e.to_string()),
             workers: pipeline.workers(),
             memory: available_memory(),

@@ -73,7 +73,9 @@ fn once(place: &Place) -> Result<(), CliError> {
     const WIDTH: usize = 100;
     let begun = Instant::now();
     let mut board = Board::new(&place.url);
-    let first = place.ask().map_err(|e| CliError::Failed(format!("{}: {e}", place.url)))?;
+    let first = place.ask().map_err(|e| {
+        CliError::Failed(format!("{}: {e} (a run serves metrics with --prometheus-port 9184)", place.url))
+    })?;
     board.answered(first, begun.elapsed(), unix());
     std::thread::sleep(EVERY);
     if let Ok(second) = place.ask() {

@@ -105,6 +105,33 @@ fn built_in(option: &'static str, name: &str, wanted: &[&str]) -> Result<(), Con
     }
 }
 
+/// A column that is no feature, but added by an option.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// The key that adds it.
+    pub key: &'static str,
+    /// The same on the command line.
+    pub option: &'static str,
+    /// What it is.
+    pub doc: &'static str,
+}
+
+/// Identifier of a flow.
+pub(crate) const FLOW_ID: OwnColumn =
+    OwnColumn { name: "flow_id", key: "include_flow_id", option: "--flow-id", doc: "Identifier of the flow, the same in every run." };
+/// Which direction's row it is.
+pub(crate) const DIRECTION: OwnColumn = OwnColumn {
+    name: "direction",
+    key: "bidirectional_split",
+    option: "--bidir-split",
+    doc: "Direction of the row: fwd, what the initiator sent, or bwd, what the responder sent; end points and counts are its own.",
+};
+
+/// Columns that are no features, in the order in which they come before those that are.
+pub const OWN_COLUMNS: [OwnColumn; 2] = [FLOW_ID, DIRECTION];
+
 /// Every feature of every group, in the order of columns.
 pub fn all() -> impl Iterator<Item = FeatureInfo> {
     GROUPS.iter().flat_map(|g| g.features())
@@ -133,6 +160,10 @@ pub fn feature(name: &str) -> Result<FeatureInfo, ConfigError> {
     }
     if is_group(name) {
         return Err(other_option("specific_features", name, "a group of features", "features"));
+    }
+    if let Some(own) = OWN_COLUMNS.iter().find(|own| same(own.name, name)) {
+        let expected = format!("is no feature, but a column that {} adds (on the command line: {})", own.key, own.option);
+        return Err(ConfigError::Value { option: "specific_features", value: own.name.to_owned(), expected });
     }
     find("feature", name, all().collect::<Vec<_>>(), |f| f.name)
 }

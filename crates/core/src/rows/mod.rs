@@ -22,7 +22,7 @@ use crate::analysis::connections::ConnectionSettings;
 use crate::columns::{Block, Column, Direction, Dtype};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
-use crate::features::{AnyGroup, FeatureInfo, GROUPS, JA4PLUS, Need, RowSettings, connection};
+use crate::features::{AnyGroup, DIRECTION, FLOW_ID, FeatureInfo, GROUPS, JA4PLUS, Need, OWN_COLUMNS, RowSettings, connection};
 use crate::flow::FlowRef;
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{AppWants, TrackerMask, TrackerSettings};
@@ -274,16 +274,12 @@ fn notes(config: &Config, features: &[FeatureInfo]) -> Vec<String> {
 }
 
 fn schema(features: &[FeatureInfo], flow_id: bool, split: bool) -> SchemaRef {
-    let mut fields = Vec::with_capacity(features.len() + 2);
-    let mut own = |name: &str, doc: &str| {
-        let meta = [("description", doc), ("privacy", "public")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        fields.push(Field::new(name, DataType::Utf8, false).with_metadata(HashMap::from(meta)));
-    };
-    if flow_id {
-        own("flow_id", "Identifier of the flow, the same in every run.");
-    }
-    if split {
-        own("direction", "Direction of the row: fwd, bwd.");
+    let mut fields = Vec::with_capacity(features.len() + OWN_COLUMNS.len());
+    for (own, wanted) in [(FLOW_ID, flow_id), (DIRECTION, split)] {
+        if wanted {
+            let meta = [("description", own.doc), ("privacy", "public")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+            fields.push(Field::new(own.name, DataType::Utf8, false).with_metadata(HashMap::from(meta)));
+        }
     }
     for f in features {
         let said = f.described().into_iter().filter(|(key, text)| !matches!(*key, "name" | "type") && !text.is_empty());
