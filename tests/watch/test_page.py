@@ -85,6 +85,8 @@ def test_figures_agree_with_the_run_while_it_goes_on_and_when_it_has_ended(paced
     before = v.number("#s-packets")
     v.until(lambda: v.number("#s-packets") > before)
     assert v.number("#s-packets") <= run.packets
+    v.until(lambda: "fin" in swatches(v))
+    fin = swatches(v)["fin"]
 
     run.finish()
     v.state("finished")
@@ -102,6 +104,14 @@ def test_figures_agree_with_the_run_while_it_goes_on_and_when_it_has_ended(paced
     assert set(v.rows("l-batches")) == {"decode", "track", "extract", "output"}
     assert v.rows("l-runs")["pcap"][:2] == ["1", "0"]
     v.until(lambda: v.text("#t-packets") == "0")
+    # A line keeps its colour when another one comes: flows that were open at the end.
+    v.until(lambda: "completed" in swatches(v))
+    assert swatches(v)["fin"] == fin != swatches(v)["completed"]
+
+
+def swatches(v):
+    """The colours of the lines of the flows that ended, by reason."""
+    return v.page.evaluate("Object.fromEntries([...document.querySelectorAll('figure:nth-child(4) .legend button')].map((b) => [b.textContent.match(/[a-z]+/)[0], getComputedStyle(b.firstChild).backgroundColor]))")
 
 
 def test_who_comes_after_the_end_sees_how_it_went(paced_run, visit):
