@@ -57,7 +57,9 @@ impl From<ConfigError> for CliError {
             ConfigError::Unknown { kind: "feature group" | "feature" | "feature or group", nearest: None, .. } => {
                 format!("{e}; `jj features` lists them")
             }
-            ConfigError::Unknown { kind: "option", nearest: None, .. } => format!("{e}; docs/configuration.md has them"),
+            ConfigError::Unknown { kind: "option", nearest: None, .. } => {
+                format!("{e}; docs/configuration.md has them")
+            }
             ConfigError::Unknown { kind: "profile", nearest: None, .. } => {
                 format!("{e}; there are {}", Profile::ALL.map(Profile::name).join(", "))
             }

@@ -148,7 +148,11 @@ fn errors_are_one_line_with_a_code() {
         (vec!["extract", &few, "-f", "parquet", "-o", "x/", "--partition-by", "nope"], 2, "there is no column 'nope'"),
         (vec!["extract", "-", "--slice", "1/2", "-o", "x.csv"], 2, "save the capture first"),
         (vec!["extract", &few, "-f", "postgres", "--db-url", "mysql://x/y"], 2, "write postgresql://"),
-        (vec!["features", "direction"], 2, "direction is no feature, but a column that --bidir-split adds: Direction of the row"),
+        (
+            vec!["features", "direction"],
+            2,
+            "direction is no feature, but a column that --bidir-split adds: Direction of the row",
+        ),
         (vec!["export-alerts", "--for", "sensors"], 2, "'sensor'"),
         (vec!["profiles", "show", "JJ-CRE"], 2, "did you mean 'JJ-CORE'?"),
     ] {

@@ -43,7 +43,9 @@ pub fn config_error(error: &ConfigError) -> PyErr {
         ConfigError::Unknown { kind: "feature group", nearest: None, .. } => {
             text.push_str("; joyfuljay.FeatureGroup has them");
         }
-        ConfigError::Unknown { kind: "option", nearest: None, .. } => text.push_str("; help(joyfuljay.Config) has them"),
+        ConfigError::Unknown { kind: "option", nearest: None, .. } => {
+            text.push_str("; help(joyfuljay.Config) has them")
+        }
         _ => {}
     }
     PyValueError::new_err(text)
@@ -88,9 +90,7 @@ fn sink_error(error: SinkError) -> PyErr {
         SinkError::NoName
         | SinkError::UnknownFormat { .. }
         | SinkError::UnknownCompression { .. }
-        | SinkError::Asked { .. } => {
-            PyValueError::new_err(error.to_string())
-        }
+        | SinkError::Asked { .. } => PyValueError::new_err(error.to_string()),
         other => JoyfulJayError::new_err(without_codes(&other.to_string())),
     }
 }

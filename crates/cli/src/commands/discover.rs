@@ -34,7 +34,9 @@ impl Discover {
             return out::print_json(&servers.into());
         }
         if found.is_empty() {
-            say::line("no sensors answered: those that announce themselves (jj serve --announce) are found, in this network");
+            say::line(
+                "no sensors answered: those that announce themselves (jj serve --announce) are found, in this network",
+            );
         }
         for f in &found {
             let place = std::net::SocketAddr::new(f.address, f.port);

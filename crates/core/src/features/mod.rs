@@ -119,8 +119,12 @@ pub struct OwnColumn {
 }
 
 /// Identifier of a flow.
-pub(crate) const FLOW_ID: OwnColumn =
-    OwnColumn { name: "flow_id", key: "include_flow_id", option: "--flow-id", doc: "Identifier of the flow, the same in every run." };
+pub(crate) const FLOW_ID: OwnColumn = OwnColumn {
+    name: "flow_id",
+    key: "include_flow_id",
+    option: "--flow-id",
+    doc: "Identifier of the flow, the same in every run.",
+};
 /// Which direction's row it is.
 pub(crate) const DIRECTION: OwnColumn = OwnColumn {
     name: "direction",
@@ -162,7 +166,8 @@ pub fn feature(name: &str) -> Result<FeatureInfo, ConfigError> {
         return Err(other_option("specific_features", name, "a group of features", "features"));
     }
     if let Some(own) = OWN_COLUMNS.iter().find(|own| same(own.name, name)) {
-        let expected = format!("is no feature, but a column that {} adds (on the command line: {})", own.key, own.option);
+        let expected =
+            format!("is no feature, but a column that {} adds (on the command line: {})", own.key, own.option);
         return Err(ConfigError::Value { option: "specific_features", value: own.name.to_owned(), expected });
     }
     find("feature", name, all().collect::<Vec<_>>(), |f| f.name)

@@ -22,7 +22,9 @@ use crate::analysis::connections::ConnectionSettings;
 use crate::columns::{Block, Column, Direction, Dtype};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
-use crate::features::{AnyGroup, DIRECTION, FLOW_ID, FeatureInfo, GROUPS, JA4PLUS, Need, OWN_COLUMNS, RowSettings, connection};
+use crate::features::{
+    AnyGroup, DIRECTION, FLOW_ID, FeatureInfo, GROUPS, JA4PLUS, Need, OWN_COLUMNS, RowSettings, connection,
+};
 use crate::flow::FlowRef;
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{AppWants, TrackerMask, TrackerSettings};

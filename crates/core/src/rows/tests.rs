@@ -282,8 +282,9 @@ fn wrong_names_are_refused_with_the_nearest_right_one() {
             .ends_with("is a group of features: name it in features (on the command line: --features)")
     );
     assert!(
-        error(only(&["direction"]))
-            .ends_with("is no feature, but a column that bidirectional_split adds (on the command line: --bidir-split)")
+        error(only(&["direction"])).ends_with(
+            "is no feature, but a column that bidirectional_split adds (on the command line: --bidir-split)"
+        )
     );
     assert!(error(only(&["tcp.iat_mean"])).starts_with("unknown feature 'tcp.iat_mean'"));
     assert_eq!(RowPlan::new(&only(&["timing.iat_mean"])).unwrap().schema().field(0).name(), "iat_mean");
