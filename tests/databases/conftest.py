@@ -141,8 +141,8 @@ class Server:
             )
         assert done.returncode == 0, (self.folder / f"{program}.out").read_text()
 
-    def start(self):
-        settings = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder} -c fsync=off"
+    def start(self, more=""):
+        settings = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder} -c fsync=off {more}"
         self.run("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", settings, "start")
 
     def stop(self, how="immediate"):
@@ -154,7 +154,7 @@ class Server:
     def query(self, sql, name="postgres"):
         import psycopg
 
-        with psycopg.connect(self.url(name), autocommit=True) as connection:
+        with psycopg.connect(self.url(name), autocommit=True, sslmode="disable") as connection:
             done = connection.execute(sql)
             return done.fetchall() if done.description else []
 

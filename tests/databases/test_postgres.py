@@ -201,4 +201,3 @@ def test_passwords_stay_secret(jj, server, postgres, tmp_path, monkeypatch):
     (tmp_path / "pass").chmod(0o644)
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pass"))
     assert "chmod 0600" in jj("extract", DEMO, "--feature", "src_port", "-o", postgres.dsn).stderr
-    assert "sslmode" in jj("extract", DEMO, "-o", postgres.dsn + "?sslmode=require", ok=False).stderr

@@ -19,3 +19,5 @@ pub mod sink;
 pub mod source;
 #[cfg(feature = "sinks")]
 pub mod spill;
+#[cfg(feature = "tls")]
+pub mod tls;

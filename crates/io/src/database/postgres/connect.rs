@@ -4,11 +4,15 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postgres::config::{Host, SslMode};
 use postgres::error::SqlState;
 use postgres::{Client, Config, NoTls};
+use rustls::ClientConfig;
+
+use super::tls::{self, Mode, Tls};
 
 /// A server that does not answer is told of before anybody loses patience.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -16,12 +20,29 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A peer that takes nothing for so long is gone.
 const UNHEARD: Duration = Duration::from_secs(60);
 
-/// How to connect, from the address and the environment; and what is to be said of it.
-pub(super) fn config(url: &str) -> Result<(Config, Vec<String>), String> {
+/// A server, and how it is connected to.
+#[derive(Clone)]
+pub(super) struct Server {
+    config: Config,
+    /// None: without TLS.
+    tls: Option<Arc<ClientConfig>>,
+    /// Whether it may be without TLS where it cannot be with it.
+    or_plain: bool,
+}
+
+/// The server, from the address and the environment; and what is to be said of it.
+pub(super) fn server(url: &str) -> Result<(Server, Vec<String>), String> {
     let mut notes = Vec::new();
+    let (address, said) = tls::split(url);
     // The message may hold the address with its password.
-    let mut config = Config::from_str(url)
+    let mut config = Config::from_str(&address)
         .map_err(|_| "the address is not understood: write postgresql://user@host:port/database".to_owned())?;
+    if config.get_hosts().is_empty() {
+        // By which a certificate is looked at.
+        for address in config.get_hostaddrs().to_vec() {
+            config.host(&address.to_string());
+        }
+    }
     if config.get_hosts().is_empty() {
         match variable("PGHOST") {
             Some(host) => config.host(&host),
@@ -56,18 +77,37 @@ pub(super) fn config(url: &str) -> Result<(Config, Vec<String>), String> {
     if config.get_application_name().is_none() {
         config.application_name("joyfuljay");
     }
-    if config.get_ssl_mode() == SslMode::Require {
-        let problem = "connections under TLS are not part of this program: reach the server by its Unix socket, or through a tunnel \
-                       (ssh -L 5432:localhost:5432 host), and leave sslmode out";
-        return Err(problem.to_owned());
-    }
-    config.ssl_mode(SslMode::Disable);
-    Ok((config, notes))
+    let (mode, tls) = said.resolve()?;
+    // As with libpq, what is said of TLS is not for the sockets of this machine.
+    let is_socket = |host: &Host| !matches!(host, Host::Tcp(_));
+    let tls = tls.filter(|_| !config.get_hosts().iter().all(is_socket));
+    config.ssl_mode(match mode {
+        _ if tls.is_none() => SslMode::Disable,
+        Mode::Disable => SslMode::Disable,
+        Mode::Prefer => SslMode::Prefer,
+        Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+    });
+    Ok((Server { config, tls, or_plain: mode == Mode::Prefer }, notes))
 }
 
-/// Connects.
-pub(super) fn connect(config: &Config) -> Result<Client, postgres::Error> {
-    config.connect(NoTls)
+impl Server {
+    /// Connects.
+    pub(super) fn connect(&self) -> Result<Client, postgres::Error> {
+        let Some(tls) = &self.tls else { return self.config.connect(NoTls) };
+        let connected = self.config.connect(Tls(Arc::clone(tls)));
+        match &connected {
+            // The server has no place for this user under TLS, or no TLS that is spoken here.
+            Err(error)
+                if self.or_plain
+                    && (tls::is_refused(error)
+                        || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)) =>
+            {
+                let mut plain = self.config.clone();
+                plain.ssl_mode(SslMode::Disable).connect(NoTls)
+            }
+            _ => connected,
+        }
+    }
 }
 
 /// Whether an error is that of a connection that is gone or of a server that comes back: the same may succeed later.
@@ -122,7 +162,7 @@ pub(super) fn problem(error: &postgres::Error) -> String {
     text
 }
 
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -203,9 +243,9 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_understood_does_not_show_its_password() {
-        let error = config("postgresql://me:secret@db/flows?nonsense=1").unwrap_err();
-        assert!(!error.contains("secret"), "{error}");
-        let error = config("postgresql://me@db/flows?sslmode=require").unwrap_err();
-        assert!(error.contains("tunnel"), "{error}");
+        for url in ["postgresql://me:secret@db/flows?nonsense=1", "postgresql://me:secret@db/flows?sslmode=allow"] {
+            let Err(error) = server(url) else { panic!("{url}") };
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod connect;
 mod copy;
 mod table;
+mod tls;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow_schema::SchemaRef;
-use postgres::{Client, Config};
+use postgres::Client;
 
+use self::connect::Server;
 use self::copy::CopyEncoder;
 use self::table::{Refused, RunRow, Start, Table};
 use super::types::Kind;
@@ -40,9 +42,9 @@ pub(super) fn open(
     let asked = |problem: String| SinkError::Asked { place: place.clone(), problem };
     let table = Table::new(&options.table).map_err(asked)?;
     let kinds = Kind::all(&schema, options.addresses).map_err(asked)?;
-    let (config, mut notes) = connect::config(url).map_err(asked)?;
+    let (server, mut notes) = connect::server(url).map_err(asked)?;
     let said = |e: postgres::Error| refuse(connect::problem(&e));
-    let mut client = connect::connect(&config).map_err(said)?;
+    let mut client = server.connect().map_err(said)?;
     let start = Start { table: &table, schema: &schema, kinds: &kinds, options };
     let (run, more) = start.enter(&mut client).map_err(|e| match e {
         Refused::Said(problem) => refuse(problem),
@@ -54,7 +56,7 @@ pub(super) fn open(
     let encoder = CopyEncoder { place: place.clone(), schema, kinds, run: run.id, handle: handle.clone() };
     let sink = PostgresSink {
         client: Some(client),
-        config,
+        server,
         place,
         runs: table.runs(),
         copy,
@@ -73,7 +75,7 @@ pub(super) fn open(
 struct PostgresSink {
     /// None where the connection is lost.
     client: Option<Client>,
-    config: Config,
+    server: Server,
     place: String,
     runs: String,
     copy: String,
@@ -141,7 +143,7 @@ impl PostgresSink {
         let client = match &mut self.client {
             Some(client) => client,
             lost => {
-                let mut client = connect::connect(&self.config)?;
+                let mut client = self.server.connect()?;
                 let sql = format!("SELECT batches FROM {} WHERE run_id = $1", self.runs);
                 let there = client.query_opt(&sql, &[&self.run.id])?;
                 let there: Option<i64> = there.map(|row| row.try_get(0)).transpose()?;
@@ -235,7 +237,7 @@ impl RowSink for PostgresSink {
         let mut ended = Err(None);
         for _ in 0..2 {
             if self.client.is_none() {
-                self.client = connect::connect(&self.config).ok();
+                self.client = self.server.connect().ok();
             }
             let Some(client) = &mut self.client else { continue };
             match client.execute(&sql, &[&self.run.id]) {
