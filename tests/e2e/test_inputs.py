@@ -53,6 +53,11 @@ def test_captures_of_different_sensors_are_kept_apart(jj, rows, tmp_path):
         assert by_file == 3 * alone
         by_folder = rows(tmp_path, *without, "--separate", "folder", "-w", workers)
         assert by_folder == rows(tmp_path / "a", *without) + alone
+    by_file = rows(tmp_path, *without, "--separate", "file", "--capture-column")
+    assert [row.pop("capture") for row in by_file] == [str(tmp_path / name) for name in ("a/1.pcap", "a/2.pcap", "b/1.pcap") for _ in alone]
+    assert by_file == 3 * alone
+    assert {row["capture"] for row in rows(tmp_path, *without, "--separate", "folder", "--capture-column")} == {str(tmp_path / "a"), str(tmp_path / "b")}
+    assert "--separate" in jj("extract", tmp_path, "--capture-column", ok=False).err
     assert "kept apart" in jj("extract", tmp_path, "--separate", "file", "--features", "connection", ok=False).err
     assert "is a stream" in jj("extract", "-", "--separate", "file", ok=False, input=b"").err
 

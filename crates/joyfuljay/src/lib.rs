@@ -70,6 +70,6 @@ pub use joyfuljay_core::{self as core, Config, ConfigError};
 pub use joyfuljay_io::{deliver, encode, save, sink, source};
 pub use joyfuljay_remote as remote;
 pub use memory::{available_memory, default_max_memory};
-pub use pipeline::Pipeline;
+pub use pipeline::{CAPTURE_COLUMN, Pipeline};
 pub use progress::Progress;
 pub use summary::Summary;

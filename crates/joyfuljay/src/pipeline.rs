@@ -1,8 +1,9 @@
 //! The pipeline: a validated configuration, ready to run over sources.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use joyfuljay_capture::filter::Filter;
 use joyfuljay_core::Config;
 use joyfuljay_core::engine::{EngineSettings, Share};
@@ -33,7 +34,12 @@ pub struct Pipeline {
     metrics: Arc<dyn MetricsSink>,
     listener: Option<Listener>,
     control: RunControl,
+    /// Whether rows of inputs that are kept apart say of which they are.
+    naming_captures: bool,
 }
+
+/// The column that says which capture, or which folder of captures, a row is from.
+pub const CAPTURE_COLUMN: &str = "capture";
 
 impl Pipeline {
     /// Validates a configuration.
@@ -63,6 +69,7 @@ impl Pipeline {
             metrics: Arc::new(NoMetrics),
             listener: None,
             control: RunControl::new(),
+            naming_captures: false,
         })
     }
 
@@ -124,6 +131,12 @@ impl Pipeline {
         self.plan = RowPlan::for_separate(&self.config)?;
         self.settings = self.settings.with_connections(None);
         Ok(())
+    }
+
+    /// Gives the rows of [`Pipeline::run_separate`] a last column [`CAPTURE_COLUMN`] with the name of their input. To be called before the
+    /// schema is asked for.
+    pub fn name_captures(&mut self) {
+        self.naming_captures = true;
     }
 
     /// Keeps the packets of every flow, `most` of one flow at most: [`Pipeline::flows`] then has them.
@@ -189,7 +202,15 @@ impl Pipeline {
 
     /// The schema of the rows.
     pub fn schema(&self) -> SchemaRef {
-        self.plan.schema()
+        let schema = self.plan.schema();
+        if !self.naming_captures {
+            return schema;
+        }
+        let doc = [("doc", "Path of the capture, or of the folder of captures, that the flow is from.")];
+        let doc = doc.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        let named = Field::new(CAPTURE_COLUMN, DataType::Utf8, false).with_metadata(HashMap::from(doc));
+        let fields: Vec<_> = schema.fields().iter().cloned().chain([Arc::new(named)]).collect();
+        Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
     }
 
     /// What the rows of a run over files depend on, by name, as text: for databases, which compare it when a run is taken up again. None
@@ -245,8 +266,8 @@ impl Pipeline {
         run.finish(outcome, &mut drive)
     }
 
-    /// Runs several sources of stored frames, each to its end and as if it were alone: as many at a time as there are workers. See
-    /// [`Pipeline::turn_to_separate`].
+    /// Runs several sources of stored frames with their names, each to its end and as if it were alone: as many at a time as there are
+    /// workers. See [`Pipeline::turn_to_separate`].
     ///
     /// Rows come out source after source, in the order of each; neither they nor their bytes depend on the number of workers. Each source
     /// has an equal share of [`Pipeline::max_memory`], a sixteenth at least. Frames cannot be saved.
@@ -255,9 +276,11 @@ impl Pipeline {
     /// As for [`Pipeline::run`]; a source that cannot be read ends the run.
     pub fn run_separate(
         mut self,
-        sources: Vec<Box<dyn PacketSource>>,
+        sources: Vec<(String, Box<dyn PacketSource>)>,
         sink: Box<dyn RowSink>,
     ) -> Result<Summary, Error> {
+        let (names, sources): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
+        let named = self.naming_captures.then(|| (self.schema(), names));
         let at_a_time = sources.len().clamp(1, separate::MOST_AT_A_TIME);
         let settings = self.settings.with_connections(None).with_max_memory(self.max_memory / at_a_time as u64);
         let workers = self.workers().min(at_a_time);
@@ -268,7 +291,7 @@ impl Pipeline {
         let mut all = drive(all, self.listener.take());
         let drives =
             sources.into_iter().map(|source| drive(source, None).with_filter(self.frame_filter()).one_of_several());
-        let outcome = separate::run(&run, &mut all, drives.collect(), sink);
+        let outcome = separate::run(&run, &mut all, drives.collect(), named, sink);
         run.finish(outcome, &mut all)
     }
 }

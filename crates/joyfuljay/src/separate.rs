@@ -10,12 +10,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use arrow_array::{RecordBatch, StringArray};
+use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, unbounded};
 use joyfuljay_core::engine::{Engine, PacketBatch, RowChunk};
 use joyfuljay_core::frame::FrameBatch;
 use joyfuljay_core::metrics::{Mode, Stage};
 use joyfuljay_core::rows::RowScratch;
-use joyfuljay_io::sink::{Encoded, RowEncoder, RowSink};
+use joyfuljay_io::sink::{ChunkEncoder, Encoded, RowEncoder, RowSink, SinkError};
 use joyfuljay_io::source::{PacketSource, Position, Pulled, SourceError, SourceWarning};
 
 use crate::Error;
@@ -30,11 +32,13 @@ pub(crate) const MOST_AT_A_TIME: usize = 16;
 /// Bytes of encoded rows of inputs whose turn it is not: as much as a few million rows of compressed columns take.
 const MOST_WAITING: usize = 256 << 20;
 
-/// Takes the inputs to their ends. `all` stands for all of them.
+/// Takes the inputs to their ends. `all` stands for all of them; `named` is the schema of rows that say which input they are from, and
+/// the names of the inputs.
 pub(crate) fn run(
     run: &Run<'_>,
     all: &mut Drive,
     inputs: Vec<Drive>,
+    named: Option<(SchemaRef, Vec<String>)>,
     sink: Box<dyn RowSink>,
 ) -> Result<Outcome, Error> {
     let (to_workers, tasks) = unbounded();
@@ -54,7 +58,7 @@ pub(crate) fn run(
         let mut working = Vec::with_capacity(run.workers);
         let mut outcome = Ok(Outcome::Written);
         for number in 0..run.workers {
-            let work = Worker { run, number, rows: &rows, encoder: &*encoder, all: &shared };
+            let work = Worker { run, number, rows: &rows, encoder: &*encoder, named: named.as_ref(), all: &shared };
             let tasks = tasks.clone();
             let thread = thread::Builder::new().name(format!("jj-input-{number}"));
             match thread.spawn_scoped(scope, move || work.work(&tasks)) {
@@ -95,6 +99,7 @@ struct Worker<'a, 'r> {
     number: usize,
     rows: &'a Rows<'a, 'r>,
     encoder: &'a dyn RowEncoder,
+    named: Option<&'a (SchemaRef, Vec<String>)>,
     all: &'a Mutex<&'a mut Drive>,
 }
 
@@ -125,7 +130,10 @@ impl Worker<'_, '_> {
         let recorder = &self.run.recorder;
         let mut time = recorder.thread(format!("input-{}", self.number));
         let mut engine = Engine::new(&self.run.settings);
-        let mut emit = |chunk: RowChunk| self.rows.put(number, self.run.encode(&chunk, self.encoder, scratch)?);
+        let named = self.named.and_then(|(schema, names)| Some((schema, names.get(number)?)));
+        let named = named.map(|(schema, name)| Named { schema, name, encoder: self.encoder });
+        let encoder = named.as_ref().map_or(self.encoder, |named| named as &dyn RowEncoder);
+        let mut emit = |chunk: RowChunk| self.rows.put(number, self.run.encode(&chunk, encoder, scratch)?);
         loop {
             let turn = drive.next(recorder, batch)?;
             if turn == Turn::Cancelled {
@@ -155,6 +163,50 @@ impl Worker<'_, '_> {
         }
         recorder.record(&drain.take_stats());
         Ok(Outcome::Written)
+    }
+}
+
+/// Encodes rows with one more column, the name of their input.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    schema: &'a SchemaRef,
+    name: &'a str,
+    encoder: &'a dyn RowEncoder,
+}
+
+impl Named<'_> {
+    fn with_name(&self, rows: RecordBatch) -> Result<RecordBatch, SinkError> {
+        let names = StringArray::from_iter_values(std::iter::repeat_n(self.name, rows.num_rows()));
+        let mut columns = rows.columns().to_vec();
+        columns.push(Arc::new(names));
+        let rows = RecordBatch::try_new(Arc::clone(self.schema), columns);
+        rows.map_err(|_| SinkError::Foreign { sink: "separate" })
+    }
+}
+
+impl RowEncoder for Named<'_> {
+    fn encode(&self, rows: RecordBatch) -> Result<Encoded, SinkError> {
+        self.encoder.encode(self.with_name(rows)?)
+    }
+
+    fn begin(&self) -> Option<Box<dyn ChunkEncoder + '_>> {
+        let inner = self.encoder.begin()?;
+        Some(Box::new(NamedChunk { named: *self, inner }))
+    }
+}
+
+struct NamedChunk<'a> {
+    named: Named<'a>,
+    inner: Box<dyn ChunkEncoder + 'a>,
+}
+
+impl ChunkEncoder for NamedChunk<'_> {
+    fn add(&mut self, rows: RecordBatch) -> Result<(), SinkError> {
+        self.inner.add(self.named.with_name(rows)?)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Encoded, SinkError> {
+        self.inner.finish()
     }
 }
 

@@ -12,7 +12,7 @@ use joyfuljay::core::testing::{self, Lcg};
 use joyfuljay::filter::{Filter, FilterError};
 use joyfuljay::sink::{Format, RowSink, SinkOptions, Target, open_sink};
 use joyfuljay::source::{Apart, CaptureSet, PacketSource, Position, Pulled, SourceError, SourceWarning};
-use joyfuljay::{Config, Error, Pipeline, RunControl, Summary};
+use joyfuljay::{CAPTURE_COLUMN, Config, Error, Pipeline, RunControl, Summary};
 
 /// A capture of packets among a few hosts, from a time on.
 fn capture(path: &Path, seed: u64, packets: usize, from_s: u32) {
@@ -54,8 +54,8 @@ fn set(inputs: &[PathBuf]) -> CaptureSet {
     CaptureSet::open(inputs, &Default::default()).unwrap()
 }
 
-fn boxed(sets: Vec<CaptureSet>) -> Vec<Box<dyn PacketSource>> {
-    sets.into_iter().map(|set| Box::new(set) as Box<dyn PacketSource>).collect()
+fn boxed(sets: Vec<(String, CaptureSet)>) -> Vec<(String, Box<dyn PacketSource>)> {
+    sets.into_iter().map(|(name, set)| (name, Box::new(set) as Box<dyn PacketSource>)).collect()
 }
 
 fn output(
@@ -106,6 +106,49 @@ fn each_input_has_the_rows_that_it_has_alone_for_any_number_of_workers() {
 }
 
 #[test]
+fn rows_say_which_capture_they_are_from_where_that_is_asked_for() {
+    let folder = sensors();
+    let rows = |by, name: bool, workers| {
+        let sets = set(&[folder.path().to_owned()]).apart(by).unwrap();
+        let mut pipeline = Pipeline::new(config(workers)).unwrap();
+        if name {
+            pipeline.name_captures();
+        }
+        let (_, csv) = output(Format::Csv, pipeline, |pipeline, sink| pipeline.run_separate(boxed(sets), sink));
+        String::from_utf8(csv).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (by, names) in
+        [(Apart::Files, &["a/1.pcap", "b/1.pcap", "c/1.pcap", "a/2.pcap"][..]), (Apart::Folders, &["a", "b", "c"])]
+    {
+        let plain = rows(by, false, 2);
+        for workers in [1, 3] {
+            let named = rows(by, true, workers);
+            let (mut columns, mut seen) = (Vec::new(), Vec::new());
+            for row in &named {
+                let (row, name) = row.rsplit_once(',').unwrap();
+                columns.push(row.to_owned());
+                seen.push(name);
+            }
+            assert_eq!(columns, plain, "the other columns are as they were");
+            assert_eq!(seen.remove(0), CAPTURE_COLUMN);
+            seen.dedup();
+            let paths: Vec<_> = names.iter().map(|name| folder.path().join(name).display().to_string()).collect();
+            assert_eq!(seen, paths);
+        }
+    }
+    // Formats that take a chunk part by part.
+    let parquet = |name: bool| {
+        let sets = set(&[folder.path().to_owned()]).apart(Apart::Files).unwrap();
+        let mut pipeline = Pipeline::new(config(2)).unwrap();
+        if name {
+            pipeline.name_captures();
+        }
+        output(Format::Parquet, pipeline, |pipeline, sink| pipeline.run_separate(boxed(sets), sink)).0.rows
+    };
+    assert_eq!(parquet(true), parquet(false));
+}
+
+#[test]
 fn flows_go_on_from_file_to_file_of_a_folder_and_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a/1.pcap", "a/2.pcap", "b/1.pcap"] {
@@ -137,7 +180,7 @@ fn only_no_captures_is_an_error() {
 fn progress_and_metrics_are_those_of_all_inputs() {
     let folder = sensors();
     let sets = set(&[folder.path().to_owned()]).apart(Apart::Files).unwrap();
-    let bytes: u64 = sets.iter().map(|set| set.position().total.unwrap()).sum();
+    let bytes: u64 = sets.iter().map(|(_, set)| set.position().total.unwrap()).sum();
     let (to, progress) = mpsc::channel();
     let pipeline = Pipeline::new(config(2)).unwrap().with_progress(Box::new(move |p| to.send(p.clone()).unwrap()));
     let (summary, _) = output(Format::Csv, pipeline, |pipeline, sink| pipeline.run_separate(boxed(sets), sink));
@@ -199,7 +242,7 @@ fn a_run_that_fails_or_is_cancelled_ends_and_leaves_no_file() {
         for at in [0, 1, 3] {
             let control = RunControl::new();
             let mut inputs = boxed(set(&[folder.path().to_owned()]).apart(Apart::Folders).unwrap());
-            inputs.insert(at, Box::new(Odd { fails, pulled: 0, control: control.clone() }));
+            inputs.insert(at, ("odd".into(), Box::new(Odd { fails, pulled: 0, control: control.clone() })));
             let out = tempfile::tempdir().unwrap();
             let pipeline = Pipeline::new(config(workers)).unwrap().with_control(control);
             let target = Target::File(out.path().join("out"));

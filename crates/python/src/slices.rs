@@ -84,7 +84,7 @@ pub fn capture_files(py: Python<'_>, inputs: Vec<PathBuf>) -> PyResult<Vec<Strin
 pub fn captures_apart(py: Python<'_>, input: PathBuf) -> PyResult<(Vec<String>, Vec<String>)> {
     py.detach(|| {
         let (mut names, mut warnings) = (Vec::new(), Vec::new());
-        for mut capture in CaptureSet::open(&[input], &CaptureOptions::default())?.apart(Apart::Files)? {
+        for (_, mut capture) in CaptureSet::open(&[input], &CaptureOptions::default())?.apart(Apart::Files)? {
             warnings.extend(capture.take_warnings().into_iter().map(|w| w.message));
             names.extend(capture.into_files()?);
         }

@@ -64,6 +64,9 @@ struct FindArgs {
     /// there are workers; rows come out one sensor after the other.
     #[arg(long, value_name = "BY", conflicts_with_all = ["slice", "save_pcap"])]
     separate: Option<Separate>,
+    /// With --separate: a last column `capture`, the path of the file (of the folder, with `--separate folder`) that a row is from.
+    #[arg(long, requires = "separate")]
+    capture_column: bool,
     /// Accepted for older scripts: rows are always streamed, memory does not grow with the capture.
     #[arg(long, hide_short_help = true)]
     streaming: bool,
@@ -118,7 +121,7 @@ type Opened = (Input, Box<dyn RowSink>, Saving);
 enum Input {
     Captures(CaptureSet),
     Slice(SliceSource),
-    Separate(Vec<CaptureSet>),
+    Separate(Vec<(String, CaptureSet)>),
 }
 
 impl Input {
@@ -131,7 +134,7 @@ impl Input {
             Self::Captures(set) => pipeline.run(Box::new(set), sink),
             Self::Slice(slice) => pipeline.run(Box::new(slice), sink),
             Self::Separate(sets) => {
-                let boxed = |set| Box::new(set) as Box<dyn PacketSource>;
+                let boxed = |(name, set)| (name, Box::new(set) as Box<dyn PacketSource>);
                 pipeline.run_separate(sets.into_iter().map(boxed).collect(), sink)
             }
         }
@@ -194,6 +197,9 @@ impl Extract {
                 pipeline.turn_to_slice()?;
             } else if self.find.separate.is_some() {
                 pipeline.turn_to_separate()?;
+                if self.find.capture_column {
+                    pipeline.name_captures();
+                }
             } else if source.is_stream() {
                 pipeline.turn_to_stream()?;
             }

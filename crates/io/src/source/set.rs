@@ -180,12 +180,13 @@ impl CaptureSet {
     }
 
     /// The captures of different sensors, those of one sensor in the order in which they would be read. The sensors are in the order of
-    /// their first captures. Found files that are no captures are left out, as ever, and looked into at once.
+    /// their first captures, each with the path of its folder or file. Found files that are no captures are left out, as ever, and looked
+    /// into at once.
     ///
     /// # Errors
     /// When a pipe or a device is among them, or no capture was found.
-    pub fn apart(self, by: Apart) -> Result<Vec<Self>, SourceError> {
-        let mut sensors: Vec<Self> = Vec::new();
+    pub fn apart(self, by: Apart) -> Result<Vec<(String, Self)>, SourceError> {
+        let mut sensors: Vec<(String, Self)> = Vec::new();
         let mut folders: HashMap<PathBuf, usize> = HashMap::new();
         let mut warnings = self.warnings;
         for mut group in self.groups {
@@ -207,14 +208,16 @@ impl CaptureSet {
                 }
                 group.captures += 1;
                 let new = sensors.len();
-                let at = match by {
-                    Apart::Files => new,
-                    Apart::Folders => *folders.entry(path.parent().unwrap_or(Path::new("")).to_owned()).or_insert(new),
+                let here = Path::new(".");
+                let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(here);
+                let (at, name) = match by {
+                    Apart::Files => (new, path.as_path()),
+                    Apart::Folders => (*folders.entry(folder.to_owned()).or_insert(new), folder),
                 };
                 if at == new {
-                    sensors.push(Self::empty());
+                    sensors.push((name.display().to_string(), Self::empty()));
                 }
-                if let Some(sensor) = sensors.get_mut(at) {
+                if let Some((_, sensor)) = sensors.get_mut(at) {
                     sensor.push(&group, path, size);
                 }
             }
@@ -222,7 +225,7 @@ impl CaptureSet {
                 return Err(error);
             }
         }
-        if let Some(first) = sensors.first_mut() {
+        if let Some((_, first)) = sensors.first_mut() {
             first.warnings = warnings;
         }
         Ok(sensors)
