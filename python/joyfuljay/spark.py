@@ -270,7 +270,10 @@ def _rows(
     wanted = to_arrow_schema(schema, timezone="UTC")
     columns = [field.name for field in schema.fields]
     engine = _native.Engine(options.configuration(columns)._json())
-    tables = engine.stream(piece.open())
+    try:
+        tables = engine.stream(piece.open())
+    except OSError as error:
+        raise _here(error) from error
     try:
         for table in tables:
             for batch in pa.table(table).select(columns).to_batches():
@@ -282,8 +285,15 @@ def _rows(
             print(f"joyfuljay: warning: slice {piece.number} of {piece.of}: {warning}", file=sys.stderr)
         if counts is not None:
             counts(tables.summary)
+    except OSError as error:
+        raise _here(error) from error
     finally:
         tables.close()
+
+
+def _here(error: OSError) -> OSError:
+    """What a task could not read, with the host on which it could not: others may have it."""
+    return OSError(f"{socket.gethostname()}: {error}")
 
 
 def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -256,9 +256,14 @@ impl Pipeline {
         }
         let run = Run::start(&self.plan, self.settings, metrics, &self.control, source.mode(), &*sink, workers);
         let reporter = Reporter::new(self.listener.take());
+        let is_slice = source.slice_part().is_some();
         let mut drive = Drive::new(source, &run.settings, self.control.clone(), reporter)
             .with_filter(self.frame_filter())
             .saving(self.saving.take());
+        if is_slice {
+            // Other tasks may have captures that its filter suits; that it suits none of this one is a warning.
+            drive = drive.one_of_several();
+        }
         let outcome = match run.waiting() {
             Some(waiting) => waiting::run(&run, &mut drive, waiting, sink),
             None => work(&run, &mut drive, sink),

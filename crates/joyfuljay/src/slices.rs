@@ -21,7 +21,7 @@ use joyfuljay_core::frame::{SlicePart, TimeNs};
 use joyfuljay_core::trackers::{TrackerMask, TrackerSettings};
 pub use joyfuljay_io::source::{Local, Store};
 use joyfuljay_io::source::{
-    Mark, PacketSource, Pulled, Resume, SlicePlan, SliceSource, first_time, marks, sort_by_first_packet,
+    Mark, PacketSource, Pulled, Resume, SlicePlan, SliceSource, SourceError, first_time, marks, sort_by_first_packet,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub struct Slice {
     /// How many tasks there are.
     pub of: u32,
     files: Vec<String>,
+    /// Those of them that cannot be read: with a warning they are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<usize>,
     /// Where reading may begin, from the nearest to the farthest.
     lead_ins: Vec<LeadIn>,
     start: (usize, u64),
@@ -66,7 +69,7 @@ struct LeadIn {
 /// The header of each capture is read; of captures that are to be cut in the middle, the headers of all records are.
 ///
 /// # Errors
-/// When there is no task or no file, a file cannot be opened, or is no capture while it is the only one.
+/// When there is no task or no file, or none of the files is a capture that can be opened.
 pub fn plan(store: &dyn Store, files: &[String], tasks: u32, config: &Config) -> Result<Vec<Slice>, Error> {
     if files.is_empty() {
         return Err(Error::Slices("there is no capture to be cut".to_owned()));
@@ -129,6 +132,7 @@ impl Slice {
             start: place(self.start),
             end: self.end.map(place),
             warns: self.share.0 == 0,
+            unread: self.unread.iter().filter_map(|file| file.checked_sub(from)).collect(),
         }
     }
 
@@ -176,6 +180,8 @@ struct Sequence {
     /// The first time of each, where it has one.
     times: Vec<Option<TimeNs>>,
     compressed: Vec<bool>,
+    /// What is no capture, or cannot be opened.
+    unread: Vec<usize>,
     /// How much work each is, in bytes of an uncompressed capture.
     weights: Vec<u64>,
 }
@@ -185,19 +191,33 @@ const COMPRESSED_WEIGHT: u64 = 3;
 
 impl Sequence {
     fn new(store: &dyn Store, files: &[String]) -> Result<Self, Error> {
-        let mut sequence =
-            Self { files: files.to_vec(), times: Vec::new(), compressed: Vec::new(), weights: Vec::new() };
-        for file in files {
-            // What is no capture is left out with a warning by the task that comes to it; alone, it is an error.
+        let mut sequence = Self {
+            files: files.to_vec(),
+            times: Vec::new(),
+            compressed: Vec::new(),
+            unread: Vec::new(),
+            weights: Vec::new(),
+        };
+        let mut first = None;
+        for (at, file) in files.iter().enumerate() {
+            // What is no capture is left out with a warning by the task that comes to it; where nothing else is there, it is an error.
             let (time, compressed) = match first_time(store, file) {
                 Ok(known) => known,
                 Err(error) if files.len() == 1 => return Err(error.into()),
-                Err(_) => (None, true),
+                Err(error) => {
+                    sequence.unread.push(at);
+                    first.get_or_insert(error);
+                    (None, true)
+                }
             };
             let size = store.size(file).unwrap_or(0);
             sequence.times.push(time);
             sequence.compressed.push(compressed);
             sequence.weights.push(if compressed { size.saturating_mul(COMPRESSED_WEIGHT) } else { size });
+        }
+        if let (Some(first), true) = (first, sequence.unread.len() == files.len()) {
+            let name = files.first().cloned().unwrap_or_default() + ", …";
+            return Err(SourceError::NoCapture { name, files: files.len(), first: first.to_string() }.into());
         }
         Ok(sequence)
     }
@@ -315,6 +335,7 @@ impl Planner<'_> {
                 number: 0,
                 of: tasks,
                 files: self.sequence.files.get(base..).unwrap_or_default().to_vec(),
+                unread: self.sequence.unread.iter().filter_map(|file| file.checked_sub(base)).collect(),
                 lead_ins: lead_ins.into_iter().map(|l| LeadIn { file: l.file - base, ..l }).collect(),
                 start: place(cut),
                 end: cuts.get(i + 1).map(place),

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use joyfuljay::core::testing::{self, Lcg};
+use joyfuljay::filter::{Filter, FilterError};
 use joyfuljay::sink::{Format, SinkOptions, Target, open_sink};
-use joyfuljay::slices::{self, Local, Slice};
+use joyfuljay::slices::{self, Local, Slice, Store};
 use joyfuljay::source::{CaptureSet, PacketSource};
 use joyfuljay::{Config, Pipeline, Summary};
 
@@ -280,6 +282,142 @@ fn what_cannot_be_cut_is_said() {
     assert!(error(&files, 1, 0).contains("0 slices"));
     assert!(error(&[], 1, 1).contains("no capture"));
     assert!(error(&[write(folder.path(), "n.txt", b"notes")], 1, 1).contains("not a capture"));
+    let notes = ["a.txt", "b.txt"].map(|name| write(folder.path(), name, b"notes"));
+    assert!(error(&notes, 1, 2).contains("none of its 2 files is a capture"));
     let mut named = Pipeline::new(config(|c| c.features.push("connection".into()))).unwrap();
     assert!(named.turn_to_slice().unwrap_err().to_string().contains("a slice has only its own"));
+}
+
+#[test]
+fn a_filter_need_not_suit_the_captures_of_every_slice() {
+    let expression = "udp port 443";
+    if let Err(error @ FilterError::NoCompiler { .. }) = Filter::new(expression) {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let frames = traffic(600, 8);
+    let files: Vec<_> = frames
+        .chunks(frames.len() / 5 + 1)
+        .enumerate()
+        .map(|(i, frames)| {
+            let mut bytes = pcap(frames);
+            if i == 0 || i == 3 {
+                // The same frames, said to be of a type that libpcap has no filters for (NFLOG).
+                bytes[20] = 239;
+            }
+            write(folder.path(), &format!("x_{i}.pcap"), &bytes)
+        })
+        .collect();
+    let filtered = |c: &mut Config| c.bpf_filter = Some(expression.to_owned());
+    for tasks in [2, 5, 9] {
+        assert_same(&files, &config(filtered), tasks);
+    }
+    let active = config(|c| (c.bpf_filter, c.active_timeout) = (Some(expression.to_owned()), Some(20.0)));
+    assert_same(&files, &active, 5);
+    // Where it suits nothing, no task can know that of the others: each says so.
+    let (many, rows) = sliced(&slices::plan(&Local, &files[3..4], 2, &config(filtered)).unwrap(), &config(filtered));
+    assert!(rows.is_empty());
+    assert!(many.iter().all(|summary| format!("{:?}", summary.warnings).contains("NFLOG")), "{many:?}");
+}
+
+/// A store that breaks off: in the middle of a file, or before it.
+struct Failing {
+    name: &'static str,
+    after: Option<u64>,
+}
+
+impl Store for Failing {
+    fn open(&self, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let file = Local.open(name, offset)?;
+        match self.after {
+            _ if !name.ends_with(self.name) => Ok(file),
+            None => Err(io::Error::other("the network is gone")),
+            Some(after) => Ok(Box::new(file.take(after).chain(Broken))),
+        }
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        Local.size(name)
+    }
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the network is gone"))
+    }
+}
+
+/// Where something was read for the plan and cannot be read by the task, rows would be missing: the task fails, and can be run again.
+#[test]
+fn a_store_that_fails_is_an_error_of_the_task_and_no_damage_of_the_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/few.pcap.gz")).unwrap();
+    let files = [
+        write(folder.path(), "a.pcap", &pcap(&traffic(100, 9))),
+        write(folder.path(), "b.pcap", &pcap(&traffic(100, 9))),
+        write(folder.path(), "c.pcap.gz", &few),
+    ];
+    let config = config(|_| ());
+    for (name, after) in [("b.pcap", None), ("b.pcap", Some(2_000)), ("c.pcap.gz", None), ("c.pcap.gz", Some(100))] {
+        let [slice] = &slices::plan(&Local, &files, 1, &config).unwrap()[..] else { panic!("one slice") };
+        let mut pipeline = Pipeline::new(config.clone()).unwrap();
+        pipeline.turn_to_slice().unwrap();
+        let source = slice.open(Arc::new(Failing { name, after }), &pipeline).unwrap();
+        let sink = open_sink(
+            Format::Csv,
+            Target::File(folder.path().join("rows")),
+            pipeline.schema(),
+            &SinkOptions::default(),
+        );
+        let error = pipeline.run(Box::new(source), sink.unwrap()).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("the network is gone"), "{error}");
+        assert!(!folder.path().join("rows").exists());
+    }
+}
+
+/// Records within payloads look like records: cuts are where a reader came to, and nowhere else.
+#[test]
+fn captures_within_payloads_are_not_taken_for_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let outer = traffic(400, 10);
+    let inner = pcap(&outer);
+    let sent = inner.chunks(1_300).cycle().zip(outer).map(|(payload, (at, mut frame))| {
+        if frame[9] == 17 {
+            frame = testing::ip4_between(
+                [10, 0, 9, 9],
+                [10, 1, 0, 1],
+                17,
+                &testing::udp(20, 1_024 + (at / 9_000_000 % 50) as u16, payload),
+            );
+        }
+        (at, frame)
+    });
+    let files = [write(folder.path(), "a.pcap", &pcap(&sent.collect::<Vec<_>>()))];
+    for tasks in 1..=9 {
+        assert_same(&files, &config(|_| ()), tasks);
+    }
+}
+
+/// Byte orders, clocks and compression of the captures that other tools wrote.
+#[test]
+fn every_kind_of_capture_can_be_divided() {
+    let data = |name: &str| format!("{}/../../tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    let names = [
+        "big_endian_ns.pcap",
+        "demo.pcap",
+        "demo.pcapng",
+        "few.pcap.gz",
+        "few.pcap.zst",
+        "few.pcap.lz4",
+        "link_types.pcapng",
+        "fragments.pcap",
+    ];
+    for name in names {
+        for (tasks, timeout) in [(2, 0.001), (3, 0.05), (17, 1.0)] {
+            assert_same(&[data(name)], &config(|c| c.flow_timeout = timeout), tasks);
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use joyfuljay_core::frame::{FrameBatch, SlicePart, TimeNs};
@@ -153,6 +153,9 @@ pub struct SlicePlan {
     pub end: Option<(usize, u64)>,
     /// Whether what is wrong with the captures is told: by one task of those that share a slice.
     pub warns: bool,
+    /// Files that could not be read when the plan was made: they are left out. One that could be and cannot be now is an error.
+    #[serde(default)]
+    pub unread: Vec<usize>,
 }
 
 /// The frames of a slice, and those before and behind it that its flows need.
@@ -168,6 +171,52 @@ pub struct SliceSource {
     disordered: u64,
     first: Option<TimeNs>,
     warnings: Vec<SourceWarning>,
+    /// What the store said when reading failed.
+    failed: Failure,
+}
+
+/// An error of a store, which is none of the capture: what is read next would be without what was not.
+type Failure = Arc<Mutex<Option<io::Error>>>;
+
+/// A store whose failures are remembered. Of compressed captures they look like damage otherwise.
+struct Watched<'a> {
+    store: &'a dyn Store,
+    failed: &'a Failure,
+}
+
+impl Store for Watched<'_> {
+    fn open(&self, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(WatchedFile { file: self.store.open(name, offset)?, failed: Arc::clone(self.failed) }))
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        self.store.size(name)
+    }
+}
+
+struct WatchedFile {
+    file: Box<dyn Read + Send>,
+    failed: Failure,
+}
+
+impl Read for WatchedFile {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.file.read(into).map_err(|error| {
+            let kind = error.kind();
+            if kind == io::ErrorKind::Interrupted {
+                return error;
+            }
+            let told = io::Error::new(kind, error.to_string());
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            told
+        })
+    }
+}
+
+/// What the store said since this was last asked.
+fn failure(of: &Failure, name: &str, offset: u64) -> Option<SourceError> {
+    let error = of.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    Some(SourceError::Read { path: name.to_owned(), offset, error })
 }
 
 impl SliceSource {
@@ -177,7 +226,18 @@ impl SliceSource {
     /// Reads a slice out of captures that lie in `store`.
     pub fn new(plan: SlicePlan, store: Arc<dyn Store>) -> Self {
         let part = if plan.start == (0, plan.lead_in.offset) { SlicePart::Own } else { SlicePart::LeadIn };
-        Self { plan, store, at: 0, reader: None, part, read: 0, disordered: 0, first: None, warnings: Vec::new() }
+        Self {
+            plan,
+            store,
+            at: 0,
+            reader: None,
+            part,
+            read: 0,
+            disordered: 0,
+            first: None,
+            warnings: Vec::new(),
+            failed: Failure::default(),
+        }
     }
 
     /// What the frames from here on are.
@@ -200,25 +260,30 @@ impl SliceSource {
         border.filter(|(file, _)| *file == self.at).map(|(_, offset)| offset)
     }
 
-    /// Opens the file whose turn it is. What cannot be read is left out with a warning, as in a folder.
-    fn open_next(&mut self) -> bool {
+    /// Opens the file whose turn it is. What could not be read when the plan was made is left out with a warning, as in a folder.
+    fn open_next(&mut self) -> Result<bool, SourceError> {
         while let Some(name) = self.plan.files.get(self.at) {
             let from = (self.at == 0).then_some(&self.plan.lead_in);
-            match open(&*self.store, name, from) {
+            match open(&Watched { store: &*self.store, failed: &self.failed }, name, from) {
                 Ok(reader) => {
                     self.part = self.part_at(reader.resume().offset.min(from.map_or(0, |from| from.offset)));
                     self.reader = Some(reader);
-                    return true;
+                    return Ok(true);
+                }
+                // Other tasks have read it, or will: without it, rows would be missing and nobody know.
+                Err(error) if !self.plan.unread.contains(&self.at) => {
+                    return Err(failure(&self.failed, name, 0).unwrap_or(error));
                 }
                 Err(error) => {
                     self.part = self.part_at(0);
+                    failure(&self.failed, name, 0);
                     let message = format!("{error}; skipped");
                     self.warn(SourceWarning { path: name.clone(), offset: 0, trouble: Trouble::NotRead, message });
                     self.at += 1;
                 }
             }
         }
-        false
+        Ok(false)
     }
 
     /// Each warning is told once by all tasks together.
@@ -257,21 +322,25 @@ impl PacketSource for SliceSource {
     fn pull(&mut self, out: &mut FrameBatch, wait: Duration) -> Result<Pulled, SourceError> {
         loop {
             out.frames.clear();
-            if self.reader.is_none() && !self.open_next() {
+            if self.reader.is_none() && !self.open_next()? {
                 return Ok(Pulled::End);
             }
             let bound = self.bound();
             let Some(reader) = &mut self.reader else { continue };
             reader.set_bound(bound);
-            match reader.pull(out, wait) {
-                Ok(Pulled::End) => {
+            let pulled = reader.pull(out, wait);
+            if let Some(error) = failure(&self.failed, reader.name(), reader.resume().offset) {
+                return Err(error);
+            }
+            match pulled? {
+                Pulled::End => {
                     let offset = reader.resume().offset;
                     match bound {
                         Some(bound) if offset >= bound => self.part = self.part_at(bound),
                         _ => self.close(),
                     }
                 }
-                Ok(pulled) => {
+                pulled => {
                     match self.part {
                         SlicePart::LeadIn => out.frames.retain(|frame| frame.ts >= self.plan.not_before),
                         SlicePart::Own => self.check_order(out),
@@ -280,12 +349,6 @@ impl PacketSource for SliceSource {
                     if !out.frames.is_empty() {
                         return Ok(pulled);
                     }
-                }
-                Err(error) => {
-                    let path = reader.name().to_owned();
-                    let message = format!("{error}; the rest is left out");
-                    self.warn(SourceWarning { path, offset: 0, trouble: Trouble::NotRead, message });
-                    self.close();
                 }
             }
         }
