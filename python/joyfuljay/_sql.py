@@ -108,6 +108,9 @@ class QueryResult:
                 failure = scan.take_failure()
                 if failure is not None:
                     raise failure from error
+            if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+                # Nobody else can interrupt it: DuckDB saw Ctrl-C before Python did.
+                raise KeyboardInterrupt from error
             raise
 
 
