@@ -186,6 +186,19 @@ def postgres(server):
 
 
 @pytest.fixture
+def small_disk(tmp_path_factory):
+    """A disk of 8 MB that others may write to."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="jj-small-"))
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=0777", "tmpfs", place], capture_output=True, text=True, check=False)
+    if done.returncode:
+        place.rmdir()
+        pytest.skip(f"no disk of its own: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+    place.rmdir()
+
+
+@pytest.fixture
 def sqlite(tmp_path):
     return Sqlite(tmp_path / "flows.sqlite")
 

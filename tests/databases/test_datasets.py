@@ -7,7 +7,7 @@ import time
 
 import joyfuljay
 import pytest
-from conftest import DEMO, HEADER, kill, segment
+from conftest import DEMO, HEADER, PATIENCE, kill, segment
 
 duckdb = pytest.importorskip("duckdb")
 polars = pytest.importorskip("polars")
@@ -120,6 +120,22 @@ def test_a_killed_run_leaves_nothing_that_cannot_be_read(jj, tmp_path, many):
     open_runs = [run["run"] for run in runs(folder) if run["finished"] is None]
     said = jj("extract", DEMO, *command).stderr
     assert all(run in said for run in open_runs[:5])
+
+
+def test_a_full_disk_leaves_whole_files(jj, small_disk, many):
+    folder = small_disk / "flows"
+    command = ["--features", "flow_meta,app", "-f", "parquet", "-o", folder, "--partition-by", "date", "--rows-per-file", "5000"]
+    jj("extract", DEMO, *command)
+    for _ in range(200):
+        process = jj.start("extract", many, *command)
+        said = process.communicate(timeout=PATIENCE)[1]
+        if process.returncode:
+            break
+    assert process.returncode == 1 and "space" in said, said
+    whole = sum(pyarrow.parquet.ParquetFile(path).metadata.num_rows for path in parquets(folder))
+    assert len(same(folder, ["src_ip"])) == whole > 0
+    # The file that did not fit is gone, and what it took is free.
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".parquet"}
 
 
 def test_columns_of_later_runs_are_there_for_union_readers(jj, tmp_path):

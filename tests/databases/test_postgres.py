@@ -1,6 +1,7 @@
 """What is PostgreSQL's own: widths, addresses, lost connections, locks."""
 
 import random
+import shutil
 import socket
 import string
 import threading
@@ -171,6 +172,37 @@ def test_what_the_server_refuses_ends_the_run_and_is_told(jj, postgres, many):
     ((batches, rows),) = postgres.query("select batches, row_count from joyfuljay_runs where finished is null")
     assert f"{batches} batches with {rows} rows" in done.stderr
     assert postgres.query("select count(*) from flows where run_id = 2") == [(rows,)]
+
+
+def test_a_full_disk_ends_the_run_at_whole_batches(jj, server, postgres, small_disk, many):
+    """The server's own disk is full; with room the run is taken up again."""
+    if server.user:
+        shutil.chown(small_disk, server.user)
+    server.query(f"create tablespace small_{postgres.name} location '{small_disk}'", postgres.name)
+    try:
+        postgres.query(f"create table flows (run_id bigint) tablespace small_{postgres.name}")
+        command = ["extract", many, "--features", "flow_meta", "--db-batch-size", "500", *postgres.arguments("flows")]
+        runs = 0
+        while True:
+            # Until it is full, however few rows there are.
+            done = jj.start(*command)
+            said = done.communicate(timeout=PATIENCE)[1]
+            runs += 1
+            if done.returncode:
+                break
+            assert runs < 100
+        assert done.returncode == 1 and "disk is full" in said
+        ((run, batches, rows),) = postgres.query("select run_id, batches, row_count from joyfuljay_runs where finished is null")
+        assert f"{batches} batches with {rows} rows" in said
+        assert postgres.query(f"select count(*) from flows where run_id = {run}") == [(rows,)]
+        assert rows == 500 * batches
+        # With room it is taken up again.
+        postgres.query("alter table flows set tablespace pg_default")
+        jj(*command, "--db-resume", run)
+        assert postgres.query(f"select count(*) = (select row_count from joyfuljay_runs where run_id = {run}) from flows where run_id = {run}") == [(True,)]
+    finally:
+        postgres.query("drop table if exists flows")
+        server.query(f"drop tablespace small_{postgres.name}", postgres.name)
 
 
 def test_a_lock_is_not_waited_for_without_end(jj, server, postgres):

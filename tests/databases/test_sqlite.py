@@ -97,3 +97,19 @@ def test_two_runs_at_once(jj, sqlite, many):
     assert sqlite.query("select run_id, count(*) from joyfuljay_features group by run_id") == sqlite.query(
         "select run_id, row_count from joyfuljay_runs order by run_id"
     )
+
+
+def test_a_full_disk_leaves_whole_batches(jj, small_disk, many):
+    from conftest import Sqlite
+
+    full = Sqlite(small_disk / "flows.sqlite")
+    command = ["extract", many, "--features", "flow_meta", "--db-batch-size", "500", "-o", full.path]
+    for _ in range(100):
+        process = jj.start(*command)
+        said = process.communicate(timeout=PATIENCE)[1]
+        if process.returncode:
+            break
+    assert process.returncode == 1 and "full" in said, said
+    runs = full.query("select run_id, row_count from joyfuljay_runs where row_count > 0 order by run_id")
+    assert full.query("select run_id, count(*) from joyfuljay_features group by run_id order by run_id") == runs
+    assert full.query("pragma integrity_check") == [("ok",)]

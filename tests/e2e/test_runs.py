@@ -112,6 +112,34 @@ def test_a_killed_run_leaves_nothing_that_looks_whole(jj, feeding, tmp_path, for
     assert list(tmp_path.iterdir()) == [out]
 
 
+def test_tasks_of_an_array_job_write_into_one_folder(jj, tmp_path):
+    """At once, two of them killed and run again: the rows are those of one run. A file is there when it is whole."""
+    capture, many, folder = tmp_path / "many.pcap", 8, tmp_path / "parts"
+    folder.mkdir()
+    subprocess.run([sys.executable, MAKE, capture, "--flows", "5000", "--live", "50", "--each", "3"], check=True, timeout=PATIENCE)
+    options = ["--features", "flow_meta", "--timeout", "0.001"]
+
+    def task(number):
+        command = ["extract", capture, "--slice", f"{number}/{many}", *options, "-f", "json", "-o", folder / f"flows-{number}.json", "-q"]
+        return subprocess.Popen([jj.path, *map(str, command)], stderr=subprocess.PIPE)
+
+    def whole():
+        found = [line for path in sorted(folder.glob("*.json")) for line in path.read_text().splitlines(keepends=True)]
+        assert all(line.endswith("}\n") for line in found)
+        return sorted(found)
+
+    tasks = {number: task(number) for number in range(1, many + 1)}
+    for number in (3, 6):
+        tasks[number].kill()
+    for process in tasks.values():
+        process.communicate(timeout=PATIENCE)
+    whole()
+    again = {number: task(number) for number in (3, 6)}
+    assert {number: (process.communicate(timeout=PATIENCE)[1], process.returncode) for number, process in again.items()} == {3: (b"", 0), 6: (b"", 0)}
+    assert whole() == sorted(jj("extract", capture, *options, "-f", "json", "-o", "-", "-q").out.splitlines(keepends=True))
+    assert len(list(folder.iterdir())) == many
+
+
 def read_all_of(child, data):
     """Feeds a run that serves its metrics, and waits until it has read everything."""
     url = announced(child)
