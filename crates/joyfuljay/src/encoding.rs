@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use joyfuljay_core::engine::RowChunk;
 
+use crate::recorder::lock;
 use crate::run::GrowingChunk;
 
 /// Flows that leave the writer for the encoders are at least this part of a chunk, as each time may wake a thread.
@@ -94,7 +95,7 @@ impl<'e> ChunkQueue<'e> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<'e>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
