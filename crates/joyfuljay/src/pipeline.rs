@@ -206,9 +206,9 @@ impl Pipeline {
         if !self.naming_captures {
             return schema;
         }
-        let doc = [("doc", "Path of the capture, or of the folder of captures, that the flow is from.")];
-        let doc = doc.map(|(key, text)| (key.to_owned(), text.to_owned()));
-        let named = Field::new(CAPTURE_COLUMN, DataType::Utf8, false).with_metadata(HashMap::from(doc));
+        let doc = "Path of the capture, or of the folder of captures, that the flow is from.";
+        let said = [("description", doc), ("privacy", "public")].map(|(key, text)| (key.to_owned(), text.to_owned()));
+        let named = Field::new(CAPTURE_COLUMN, DataType::Utf8, false).with_metadata(HashMap::from(said));
         let fields: Vec<_> = schema.fields().iter().cloned().chain([Arc::new(named)]).collect();
         Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
     }
