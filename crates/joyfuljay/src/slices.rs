@@ -17,6 +17,7 @@ use std::time::Duration;
 use joyfuljay_core::Config;
 use joyfuljay_core::decode::FRAGMENTS_WAIT;
 use joyfuljay_core::engine::{Engine, EngineSettings, Front, PacketBatch, Share};
+use joyfuljay_core::flow::LATE_SYN;
 use joyfuljay_core::frame::{SlicePart, TimeNs};
 use joyfuljay_core::trackers::{TrackerMask, TrackerSettings};
 pub use joyfuljay_io::source::{Local, Store};
@@ -29,6 +30,10 @@ use crate::{Error, Pipeline};
 
 /// A slice is this many idle timeouts long, or longer.
 pub const LEAST_IDLE_TIMEOUTS: i64 = 10;
+
+/// What is read before a slice besides an idle timeout: frames may be out of order, and whether a SYN belongs to a connection is told by
+/// how old that is.
+const BESIDES: TimeNs = SliceSource::DISORDER + LATE_SYN;
 
 /// How much farther a lead-in goes back when it was too short.
 const FARTHER: i64 = 4;
@@ -157,7 +162,7 @@ impl Slice {
             engine.track(&batch);
             engine.flush();
         }
-        let unknown_until = lead_in.not_before.saturating_add(idle).saturating_add(SliceSource::DISORDER);
+        let unknown_until = lead_in.not_before.saturating_add(idle).saturating_add(BESIDES);
         Ok(engine.earliest_open().is_none_or(|first| first >= unknown_until))
     }
 }
@@ -355,7 +360,7 @@ impl Planner<'_> {
         if cut.file == 0 && cut.at.offset() == 0 {
             return vec![beginning()];
         }
-        let mut lead = self.settings.idle.max(FRAGMENTS_WAIT).saturating_add(SliceSource::DISORDER);
+        let mut lead = self.settings.idle.max(FRAGMENTS_WAIT).saturating_add(BESIDES);
         let mut lead_ins = Vec::new();
         loop {
             let not_before = cut.ts.saturating_sub(lead);

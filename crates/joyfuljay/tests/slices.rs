@@ -233,6 +233,40 @@ fn a_sequence_of_captures_is_cut_at_files_and_within_them() {
     }
 }
 
+/// Connections that go on all the time, and whose SYNs come again with the number that they had: in a capture that is replayed again and
+/// again, each time behind itself, and a few seconds late, as where an answer was lost.
+#[test]
+fn a_syn_that_comes_again_is_told_from_what_is_near_whatever_was_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut rng, mut frames) = (Lcg(9), Vec::new());
+    for flow in 0..12u16 {
+        let (mut at, mut sent, mut syn) = (1_000_000_000 + u64::from(flow) * 31_000, 0u32, 0);
+        while at < 1_700_000_000 {
+            at += 1_000 + rng.below(900_000);
+            let is_again = at >= syn;
+            if is_again {
+                // Until it is answered, soon after, once more while the connection goes on, and much later.
+                syn = at + [500_000, 1_000_000, 3_000_000, 6_000_000, 50_000_000][rng.below(5) as usize];
+            } else {
+                sent += 7;
+            }
+            let (flags, number, payload) = if is_again { (0x02, 0, &[][..]) } else { (0x18, 1 + sent, &[1; 7][..]) };
+            let mut segment = testing::tcp(2_000 + flow, 443, flags, payload);
+            segment[4..8].copy_from_slice(&(u32::from(flow) * 1_000_000 + number).to_be_bytes());
+            frames.push((at, testing::ip4_between([10, 0, 0, flow as u8], [10, 1, 0, 1], 6, &segment)));
+        }
+    }
+    frames.sort_by_key(|(at, _)| *at);
+    let files = [write(folder.path(), "a.pcap", &pcap(&frames))];
+    for tasks in [2, 5, 16, 34] {
+        assert_same(&files, &config(|_| ()), tasks);
+        assert_same(&files, &config(|c| c.active_timeout = Some(25.0)), tasks);
+    }
+    let (one, _) = whole(&files, &config(|_| ()));
+    let reused = one.stats.flows_ended[joyfuljay::core::stats::EndReason::Reused];
+    assert!(reused > 12 && reused < 12 * 700 / 20, "{reused}");
+}
+
 #[test]
 fn active_and_close_timeouts_are_those_of_connections_that_began_before_the_lead_in() {
     let folder = tempfile::tempdir().unwrap();

@@ -111,7 +111,7 @@ config! {
     max_concurrent_flows: u64 = 2_000_000;
     /// Which flow goes when the table is full: the one idle the longest (lru) or the one that began first (oldest).
     flow_eviction_strategy: Eviction = Eviction::Lru;
-    /// Whether FIN from both sides, or RST, closes a flow, and a SYN with another number begins one; false: no flags count.
+    /// Whether FIN from both sides, or RST, closes a flow, and a SYN that is not its own begins one; false: no flags count.
     terminate_on_fin_rst: bool = true;
     /// Whether VLAN ids are part of a flow's identity; false for networks where they differ by direction (vlan_id is then null).
     flow_key_vlan: bool = true;

@@ -215,7 +215,7 @@ impl FlowBase {
 
     /// Whether a SYN without ACK may belong to this flow's connection.
     pub(super) fn fits_syn(&self, p: &PacketInfo) -> bool {
-        self.tcp.fits_syn(p, self.side_of(p))
+        self.tcp.fits_syn(p, self.side_of(p), p.ts.saturating_sub(self.first_ts))
     }
 
     /// Whether [`FlowBase::closed`] is worth asking: a FIN or a RST was seen. A connection may outlive its RST, and be closed again.

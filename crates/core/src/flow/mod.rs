@@ -10,3 +10,4 @@ mod tcp;
 pub use base::{FlowBase, InitiatorBy};
 pub use store::{FlowRef, FlowStore};
 pub use table::{FlowSettings, FlowTable};
+pub use tcp::LATE_SYN;

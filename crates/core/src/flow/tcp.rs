@@ -3,6 +3,7 @@
 //! All of it is made of extremes (lowest and highest sequence numbers, highest acknowledgement), so that packets which
 //! were stored a little out of order lead to the same answers.
 
+use crate::frame::TimeNs;
 use crate::packet::{Packet, PacketInfo, Side, tcp_flags};
 
 /// The sequence numbers of a connection, by side.
@@ -36,6 +37,11 @@ const SYN: u8 = 2;
 const NEXT: u8 = 4;
 const ACK: u8 = 8;
 const RST: u8 = 16;
+
+/// How long after the first packet of a connection that went on a SYN may come which is still its own: one that was sent again as
+/// its answer was lost (after 1 s, and again after 2 s: RFC 6298 section 2), or stored out of order. It is bounded so that what a SYN
+/// is can be told without all that came before: a run over a slice begins to read this much earlier.
+pub const LATE_SYN: TimeNs = 4_000_000_000;
 
 /// The largest window scale (RFC 7323 section 2.3): assumed where no SYN was seen.
 const MOST_SCALE: u8 = 14;
@@ -97,11 +103,14 @@ impl Tcp {
         }
     }
 
-    /// Whether a SYN without ACK from this side may belong to the connection: its number is the connection's own, or
-    /// nothing is known that speaks against it. Each connection chooses its own number (RFC 9293 section 3.4.1).
-    pub(super) fn fits_syn(&self, p: &PacketInfo, side: Side) -> bool {
+    /// Whether a SYN without ACK from this side may belong to the connection, which is this old: its number is the connection's
+    /// own, or nothing is known that speaks against it (each connection chooses its own number, RFC 9293 section 3.4.1), and it is
+    /// sent again as it was not answered, or comes late, but not after more than [`LATE_SYN`].
+    pub(super) fn fits_syn(&self, p: &PacketInfo, side: Side, age: i64) -> bool {
         let x = &self.side[side as usize];
-        !x.knows(BASE) || x.base == p.seq
+        let is_its_number = !x.knows(BASE) || x.base == p.seq;
+        let sent_nothing_else = x.knows(SYN) && x.next == x.base.wrapping_add(1);
+        is_its_number && (sent_nothing_else || age <= LATE_SYN)
     }
 
     /// Takes note of a RST: one with a number that the connection has, or may have, come to rather than any other, and of
@@ -195,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_syn_fits_by_its_number_alone() {
-        let fits = |tcp: &Tcp, side, seq| tcp.fits_syn(&segment(f::SYN, seq, 0, 0), side);
+        let fits = |tcp: &Tcp, side, seq| tcp.fits_syn(&segment(f::SYN, seq, 0, 0), side, LATE_SYN);
         let syn = connection(&[(A, f::SYN, 100, 0, 0)]);
         assert!(fits(&syn, A, 100) && !fits(&syn, A, 101) && fits(&syn, B, 5));
         // Stored late: the SYN-ACK, or the first data, shows the number.
@@ -205,6 +214,19 @@ mod tests {
         assert!(fits(&data, A, 100) && !fits(&data, A, 110) && fits(&data, B, 900));
         let wraps = connection(&[(A, f::ACK, 5, 0, 10), (A, f::ACK, 0, 0, 5)]);
         assert!(fits(&wraps, A, u32::MAX));
+    }
+
+    #[test]
+    fn a_syn_comes_again_until_it_is_answered_and_soon_after() {
+        let fits = |tcp: &Tcp, age| tcp.fits_syn(&segment(f::SYN, 100, 0, 0), A, age);
+        let mut tcp =
+            connection(&[(A, f::SYN, 100, 0, 0), (B, f::SYN | f::ACK, 900, 101, 0), (A, f::ACK, 101, 901, 0)]);
+        assert!(fits(&tcp, 63_000_000_000));
+        tcp.update(&Packet::without_bytes(&segment(f::ACK, 101, 901, 1)), A);
+        assert!(fits(&tcp, LATE_SYN) && fits(&tcp, -1) && !fits(&tcp, LATE_SYN + 1));
+        // Of which nothing is known by a SYN.
+        let begun = connection(&[(A, f::ACK, 101, 901, 0)]);
+        assert!(fits(&begun, LATE_SYN) && !fits(&begun, LATE_SYN + 1));
     }
 
     #[test]

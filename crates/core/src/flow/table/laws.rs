@@ -53,6 +53,12 @@ impl Flow {
         (from..=from + sent + reach).contains(&seq)
     }
 
+    /// Whether a SYN is the connection's own: sent again as nothing answered it, or up to four seconds late.
+    fn has_syn(&self, side: usize, p: &PacketInfo) -> bool {
+        let unanswered = self.isn[side].is_some_and(|(isn, syn)| syn && self.next[side] == Some(isn + 1));
+        self.isn[side].is_none_or(|(isn, _)| isn == p.seq) && (unanswered || p.ts - self.first <= 4_000_000_000)
+    }
+
     fn learn(&mut self, side: usize, isn: u32, syn: bool) {
         match self.isn[side] {
             Some((_, true)) => {}
@@ -86,7 +92,7 @@ impl Model {
             let late = p.ts - f.last > self.patience(&f) || f.first - p.ts > self.settings.idle_timeout;
             if late {
                 self.end(&p.key, EndReason::Idle);
-            } else if syn && f.isn[side].is_some_and(|(isn, _)| isn != p.seq) {
+            } else if syn && !f.has_syn(side, p) {
                 self.end(&p.key, EndReason::Reused);
             } else if self.settings.active_timeout.is_some_and(|most| p.ts - f.first > most) {
                 self.end(&p.key, EndReason::Active);
