@@ -8,7 +8,7 @@ use joyfuljay_core::StatsDelta;
 use joyfuljay_core::analysis::connections::Counting;
 use joyfuljay_core::analysis::graph::Graph;
 use joyfuljay_core::engine::{EngineSettings, RowChunk};
-use joyfuljay_core::flow::FlowRef;
+use joyfuljay_core::flow::{FlowRef, FlowStore};
 use joyfuljay_core::metrics::{MetricsSink, Mode, RunResult, Stage};
 use joyfuljay_core::rows::{GrowingRows, RowPlan, RowScratch, WaitingPlan};
 use joyfuljay_io::sink::{ChunkEncoder, Encoded, RowEncoder, RowSink, SinkError};
@@ -113,13 +113,15 @@ impl<'a> Run<'a> {
         Ok(self.recorder.timed(Stage::Output, || encoder.encode(rows))?)
     }
 
-    /// Adds the next flows of a chunk that grows, and makes the rows that can be made before it is whole.
+    /// Adds the next flows of a chunk that grows, and makes the rows that can be made before it is whole. Stores of which nothing is
+    /// needed any more go to `spent`.
     pub(crate) fn grow<'e>(
         &self,
         growing: &mut Option<GrowingChunk<'e>>,
         next: RowChunk,
         encoder: &'e dyn RowEncoder,
         scratch: &mut RowScratch,
+        spent: impl FnMut(FlowStore),
     ) -> Result<(), Error> {
         let growing = growing.get_or_insert_with(|| self.begin(encoder, self.settings.chunk_rows));
         growing.waiting.append(next);
@@ -128,22 +130,28 @@ impl<'a> Run<'a> {
         let made = flows.len();
         self.add(growing, &flows, scratch)?;
         growing.waiting = waiting;
-        growing.waiting.let_go(made);
+        growing.waiting.let_go(made).for_each(spent);
         Ok(())
     }
 
-    /// The chunk with its last flows, encoded for the sink.
+    /// The chunk with its last flows, encoded for the sink. Their stores go to `spent`.
     pub(crate) fn encode_last(
         &self,
         growing: Option<GrowingChunk<'_>>,
         last: RowChunk,
         encoder: &dyn RowEncoder,
         scratch: &mut RowScratch,
+        spent: impl FnMut(FlowStore),
     ) -> Result<Encoded, Error> {
-        let Some(mut growing) = growing else { return self.encode(&last, encoder, scratch) };
+        let Some(mut growing) = growing else {
+            let encoded = self.encode(&last, encoder, scratch);
+            last.into_stores().for_each(spent);
+            return encoded;
+        };
         let mut waiting = std::mem::take(&mut growing.waiting);
         waiting.append(last);
         self.add(&mut growing, &waiting.flows(), scratch)?;
+        waiting.into_stores().for_each(spent);
         self.end(growing)
     }
 

@@ -28,10 +28,10 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
         let flush = run.flushes && turn == Turn::Batch { flush: true };
         let chunk = if flush { engine.flush() } else { engine.ready() };
         if let Some(chunk) = chunk {
-            let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch)?;
+            let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch, drop)?;
             run.write(&mut *sink, encoded)?;
         } else if let Some(piece) = run.is_early().then(|| engine.piece()).flatten() {
-            run.grow(&mut growing, piece, &*encoder, &mut scratch)?;
+            run.grow(&mut growing, piece, &*encoder, &mut scratch, drop)?;
         }
         if flush {
             run.flush(&mut *sink)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
             return Ok(Outcome::Cancelled);
         }
         recorder.record(&drain.take_stats());
-        let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch)?;
+        let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch, drop)?;
         run.write(&mut *sink, encoded)?;
         time.report();
     }

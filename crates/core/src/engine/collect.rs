@@ -82,16 +82,21 @@ impl RowChunk {
         size.share_of_chunk(rows)
     }
 
-    /// The rows of the next flows, so many, were made: what only they lie in is freed.
-    pub fn let_go(&mut self, flows: usize) {
+    /// The rows of the next flows, so many, were made: the stores that only they lie in are given back.
+    pub fn let_go(&mut self, flows: usize) -> impl Iterator<Item = FlowStore> {
         self.made += flows;
         let left = self.order.get(self.made..).unwrap_or_default();
         // Numbers of stores rise from batch to batch, and less than a batch is left.
         let needed = left.iter().map(|entry| entry.store as usize).min().unwrap_or(self.stores.len());
-        for store in self.stores.iter_mut().take(needed).skip(self.freed) {
-            *store = FlowStore::new(TrackerMask::NONE);
-        }
-        self.freed = self.freed.max(needed);
+        let from = self.freed;
+        self.freed = from.max(needed);
+        let spent = self.stores.iter_mut().take(needed).skip(from);
+        spent.map(|store| std::mem::replace(store, FlowStore::new(TrackerMask::NONE)))
+    }
+
+    /// The stores of the flows that are left, when all rows were made.
+    pub fn into_stores(self) -> impl Iterator<Item = FlowStore> {
+        self.stores.into_iter().skip(self.freed)
     }
 
     /// One of the flows.

@@ -46,6 +46,17 @@ macro_rules! store {
             mask
         };
 
+        /// Trackers that read the bytes of packets.
+        pub(super) const READS_BYTES: TrackerMask = {
+            let mut mask = TrackerMask::NONE;
+            $(
+                if $tracker::READS_BYTES {
+                    mask = mask.union(TrackerMask::$bit);
+                }
+            )*
+            mask
+        };
+
         /// Trackers whose columns hold pointers.
         const BOXED: TrackerMask = {
             let mut mask = TrackerMask::NONE;
@@ -76,6 +87,8 @@ macro_rules! store {
             flow_bytes: usize,
             /// What the flows that were moved here hold on the heap.
             moved_bytes: usize,
+            /// See [`FlowStore::set_home`].
+            home: usize,
             $($name: $kind<$tracker>,)*
         }
 
@@ -88,7 +101,15 @@ macro_rules! store {
                         flow_bytes += $kind::<$tracker>::PLACE_BYTES;
                     }
                 )*
-                Self { base: Vec::new(), outer: Vec::new(), mask, flow_bytes, moved_bytes: 0, $($name: $kind::default(),)* }
+                Self {
+                    base: Vec::new(),
+                    outer: Vec::new(),
+                    mask,
+                    flow_bytes,
+                    moved_bytes: 0,
+                    home: 0,
+                    $($name: $kind::default(),)*
+                }
             }
 
             /// The same with room for so many flows.
@@ -275,6 +296,16 @@ impl FlowStore {
     /// What the flows that were moved here hold on the heap.
     pub fn moved_bytes(&self) -> usize {
         self.moved_bytes
+    }
+
+    /// Says on which of several threads its memory was taken, where it is cheaper to give back.
+    pub fn set_home(&mut self, thread: usize) {
+        self.home = thread;
+    }
+
+    /// What was said by [`FlowStore::set_home`].
+    pub fn home(&self) -> usize {
+        self.home
     }
 
     /// A flow with its trackers.

@@ -23,6 +23,7 @@ impl Entropy {
 
 impl Tracker for Entropy {
     const MAX_BYTES: usize = size_of::<Self>() + 2 * MAX_SAMPLE_BYTES;
+    const READS_BYTES: bool = true;
 
     fn concerns(first: &PacketInfo) -> bool {
         matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP)

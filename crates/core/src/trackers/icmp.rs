@@ -67,6 +67,7 @@ impl Icmp {
 
 impl Tracker for Icmp {
     const MAX_BYTES: usize = size_of::<Self>() + 256 * size_of::<(u8, u64)>() + 2 * Distinct::MAX_HEAP;
+    const READS_BYTES: bool = true;
 
     fn concerns(first: &PacketInfo) -> bool {
         matches!(first.key.protocol, ip_proto::ICMP | ip_proto::ICMPV6)

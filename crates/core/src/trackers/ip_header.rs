@@ -80,6 +80,7 @@ impl SideIpHeader {
 
 impl Tracker for IpHeader {
     const MAX_BYTES: usize = size_of::<Self>() + Distinct::MAX_HEAP;
+    const READS_BYTES: bool = true;
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

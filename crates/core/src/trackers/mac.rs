@@ -74,6 +74,7 @@ fn is_tag(kind: u16) -> bool {
 
 impl Tracker for Mac {
     const MAX_BYTES: usize = size_of::<Self>() + 3 * Distinct::MAX_HEAP;
+    const READS_BYTES: bool = true;
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

@@ -99,6 +99,9 @@ pub trait Tracker: Sized + Send {
     /// with the next one in the same flow.
     const AGAIN_AT_SYN: bool = false;
 
+    /// Whether it reads the bytes of many packets, and not only what was decoded of them: they are then loaded ahead.
+    const READS_BYTES: bool = false;
+
     /// Whether a flow that begins with this packet has this state at all.
     fn concerns(_first: &PacketInfo) -> bool {
         true

@@ -230,6 +230,7 @@ impl SideTcp {
 
 impl Tracker for TcpOptions {
     const MAX_BYTES: usize = size_of::<Self>() + 4 * size_of::<Syn>();
+    const READS_BYTES: bool = true;
 
     fn concerns(first: &PacketInfo) -> bool {
         first.key.protocol == ip_proto::TCP

@@ -379,6 +379,7 @@ impl Opening {
 
 impl Tracker for TcpSequence {
     const MAX_BYTES: usize = size_of::<Self>();
+    const READS_BYTES: bool = true;
 
     fn concerns(first: &PacketInfo) -> bool {
         first.key.protocol == ip_proto::TCP

@@ -18,6 +18,7 @@ use std::hint::black_box;
 use super::base::Initiator;
 use super::due::{Due, DueQueue};
 use super::index::Index;
+use super::store::READS_BYTES;
 use super::{FlowBase, FlowStore};
 use crate::config::Eviction;
 use crate::frame::{FrameBatch, SlicePart, TimeNs};
@@ -85,6 +86,8 @@ pub struct FlowTable {
     own_from: u64,
     /// The flow that was last ended, where it was not the run's own: the next row of its connection may take over from it.
     ended_elsewhere: Option<FlowStore>,
+    /// Whether a tracker reads the bytes of packets.
+    reads_bytes: bool,
 }
 
 /// What the table knows of a place in the store.
@@ -122,6 +125,7 @@ impl FlowTable {
             part: SlicePart::Own,
             own_from: 0,
             ended_elsewhere: None,
+            reads_bytes: settings.trackers.and(READS_BYTES) != TrackerMask::NONE,
         }
     }
 
@@ -277,8 +281,11 @@ impl FlowTable {
             *place = self.index.guess(p.hash).unwrap_or(usize::MAX);
             // The second of a packet's two lines; of a SYN, the options are read too.
             sum ^= u64::from(p.ip_len);
-            if p.tcp_flags & tcp_flags::SYN != 0 {
-                sum ^= batch.data.get(p.l4 as usize).map_or(0, |byte| u64::from(*byte));
+            let byte = |at: u32| batch.data.get(at as usize).map_or(0, |byte| u64::from(*byte));
+            if self.reads_bytes {
+                sum ^= byte(p.l3) ^ byte(p.payload_start);
+            } else if p.tcp_flags & tcp_flags::SYN != 0 {
+                sum ^= byte(p.l4);
             }
         }
         for &place in &places[..run.len()] {

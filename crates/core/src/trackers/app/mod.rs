@@ -263,6 +263,7 @@ impl Tracker for App {
         + size_of::<Stream>()
         + Stream::MAX_HEAP
         + size_of::<recognise::Datagrams>();
+    const READS_BYTES: bool = true;
 
     const AGAIN_AT_SYN: bool = true;
 
