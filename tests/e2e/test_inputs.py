@@ -172,6 +172,24 @@ def test_files_found_are_read_by_their_time_where_names_do_not_tell_and_named_on
     assert starts(rows(after, before)) == [1_700_003_600.0, 1_700_000_000.0]
 
 
+def test_captures_that_overlap_and_packets_out_of_order_are_warned_of(jj, tmp_path):
+    """Each once, by the first one; nothing of captures in order, and no exit code."""
+    first, second = pcap(tmp_path / "one.pcap", 1_700_000_000), pcap(tmp_path / "another.pcap", 1_700_003_600)
+    assert "warning" not in jj("extract", tmp_path, "-q").err
+    mixed = tmp_path / "mixed.pcap"
+    mixed.write_bytes(second.read_bytes() + first.read_bytes()[24:])
+    said = jj("extract", mixed, "-q").err
+    assert "mixed.pcap: packet 2 is 3600.000 s older than one before it" in said and said.count("warning") == 1, said
+    mixed.unlink()
+    other = pcap(tmp_path / "of another sensor.pcap", 1_700_000_000)
+    for arguments in ([second, first], [second, other, first]):
+        said = jj("extract", *arguments, "-q").err
+        assert f"{arguments[1].name}: begins 3600.000 s before {second} ends" in said and said.count("warning") == 1, said
+    assert " ends (1 more); " in said
+    # One sensor's each, there is nothing to say.
+    assert "warning" not in jj("extract", second, first, "--separate", "file", "-q").err
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of Unix")
 def test_what_cannot_be_read_in_a_folder_is_counted_and_the_rest_goes_on(jj, tmp_path):
     folder = tmp_path / "caps"

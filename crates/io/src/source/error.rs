@@ -145,7 +145,7 @@ pub enum Trouble {
     NotRead,
     /// An interface went down, came back or is not what it seems. No error.
     Interface,
-    /// Something that would be read only if it were named. No error.
+    /// Something that would be read only if it were named, or was read as it is and should be known. No error.
     PassedOver,
 }
 

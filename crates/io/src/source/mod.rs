@@ -13,6 +13,7 @@ mod order;
 mod pcap;
 mod pcapng;
 mod reader;
+mod sequence;
 mod set;
 mod slice;
 mod sniff;

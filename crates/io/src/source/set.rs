@@ -5,6 +5,7 @@ use super::expand::{Group, Item, expand};
 use super::input;
 use super::order::{same_series, sort_by_time};
 use super::reader::CaptureReader;
+use super::sequence::TimeOrder;
 use super::{CaptureInfo, Clock, PacketSource, Position, Pulled};
 use joyfuljay_core::frame::FrameBatch;
 use joyfuljay_core::metrics::Mode;
@@ -43,6 +44,7 @@ pub struct CaptureSet {
     current: Option<CaptureReader>,
     last_info: CaptureInfo,
     warnings: Vec<SourceWarning>,
+    order: Box<TimeOrder>,
     read: u64,
     total: Option<u64>,
     files_done: usize,
@@ -103,6 +105,7 @@ impl CaptureSet {
             current: None,
             last_info: CaptureInfo::default(),
             warnings: Vec::new(),
+            order: Box::default(),
             read: 0,
             total: Some(0),
             files_done: 0,
@@ -274,6 +277,7 @@ impl CaptureSet {
             match opened {
                 Ok(reader) => {
                     group.captures += 1;
+                    self.order.begin(reader.name(), true);
                     self.current = Some(reader);
                     return Ok(true);
                 }
@@ -321,7 +325,10 @@ impl PacketSource for CaptureSet {
             if let Some(reader) = &mut self.current {
                 match reader.pull(out, wait) {
                     Ok(Pulled::End) => self.close_current(),
-                    Ok(pulled) => return Ok(pulled),
+                    Ok(pulled) => {
+                        self.order.see(out);
+                        return Ok(pulled);
+                    }
                     Err(error) => {
                         let path = reader.name().to_owned();
                         // Of a stream it shows only now that it is no capture.
@@ -335,6 +342,8 @@ impl PacketSource for CaptureSet {
                 }
             }
             if !self.advance()? {
+                let said = [self.order.take_overlaps(), self.order.take_late()];
+                self.warnings.extend(said.into_iter().flatten());
                 return Ok(Pulled::End);
             }
         }
@@ -462,7 +471,11 @@ mod tests {
         let position = set.position();
         assert_eq!((position.files_done, position.files_total), (3, 3));
         assert_eq!(Some(position.read), position.total);
-        assert_eq!(set.take_warnings(), []);
+        let [warning] = &set.take_warnings()[..] else { panic!("one, of the captures that overlap") };
+        assert_eq!(
+            (&*warning.path, warning.message.contains(&format!(": begins 2.000 s before {} ends; ", inputs[0]))),
+            (&*inputs[2], true)
+        );
     }
 
     #[test]

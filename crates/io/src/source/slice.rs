@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
+use super::sequence::TimeOrder;
 use super::{CaptureReader, Compression, PacketSource, Position, Pulled, SourceError, SourceWarning, Trouble};
 
 /// Where captures lie: a file system, or whatever a caller can open at an offset.
@@ -170,6 +171,7 @@ pub struct SliceSource {
     /// Frames of the slice that are older than its first one, by more than frames may be out of order.
     disordered: u64,
     first: Option<TimeNs>,
+    order: Box<TimeOrder>,
     warnings: Vec<SourceWarning>,
     /// What the store said when reading failed.
     failed: Failure,
@@ -235,6 +237,7 @@ impl SliceSource {
             read: 0,
             disordered: 0,
             first: None,
+            order: Box::default(),
             warnings: Vec::new(),
             failed: Failure::default(),
         }
@@ -267,6 +270,7 @@ impl SliceSource {
             match open(&Watched { store: &*self.store, failed: &self.failed }, name, from) {
                 Ok(reader) => {
                     self.part = self.part_at(reader.resume().offset.min(from.map_or(0, |from| from.offset)));
+                    self.order.begin(name, self.plan.warns && self.part == SlicePart::Own);
                     self.reader = Some(reader);
                     return Ok(true);
                 }
@@ -341,6 +345,7 @@ impl PacketSource for SliceSource {
                     }
                 }
                 pulled => {
+                    self.order.see(out);
                     match self.part {
                         SlicePart::LeadIn => out.frames.retain(|frame| frame.ts >= self.plan.not_before),
                         SlicePart::Own => self.check_order(out),
@@ -375,6 +380,7 @@ impl PacketSource for SliceSource {
     fn take_warnings(&mut self) -> Vec<SourceWarning> {
         let inner = self.reader.as_mut().map(CaptureReader::take_warnings).unwrap_or_default();
         inner.into_iter().for_each(|warning| self.warn(warning));
+        self.warnings.extend(self.order.take_overlaps());
         if self.plan.warns && self.disordered > 0 && self.part != SlicePart::Own {
             let message = format!(
                 "{} frames of the slice are more than a second older than its first one: flows that were open at its border may be \
