@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -127,6 +128,31 @@ def test_errors_of_a_run_are_ours(tmp_path):
         joyfuljay.sql("select 1 from flows", DEMO, flow_timeot=3)
     with pytest.raises(duckdb.Error, match="nonsense"):
         joyfuljay.sql("select nonsense from flows", DEMO)
+
+
+def test_batches_of_packets_that_end_no_flow_are_not_the_end(rows, tmp_path):
+    """Between two hours of the demo one flow goes on alone for longer than the others wait: batch after batch without a row."""
+    demo = open(DEMO, "rb").read()
+    records, at = [], 24
+    while at < len(demo):
+        seconds, micros, length, _ = struct.unpack_from("<4I", demo, at)
+        records.append((seconds * 1_000_000 + micros, demo[at + 8 : at + 16 + length]))
+        at += 16 + length
+    last = max(time for time, _ in records)
+    frame = bytes.fromhex("02000000000202000000000108004500001c000000004011000" + "0c0000201c000020203e8003500080000")
+    lone = [(last + i * 100_000, struct.pack("<2I", len(frame), len(frame)) + frame) for i in range(20_000)]
+    later = [(time + 3_600_000_000, record) for time, record in records]
+    quiet, one = tmp_path / "quiet.pcap", tmp_path / "one.pcap"
+    quiet.write_bytes(demo[:24] + b"".join(struct.pack("<2I", *divmod(time, 1_000_000)) + rest for time, rest in records + lone + later))
+    one.write_bytes(demo[:24] + b"".join(struct.pack("<2I", *divmod(time, 1_000_000)) + rest for time, rest in lone))
+    expected = 2 * len(rows) + 1
+    found = joyfuljay.sql("select count(*), count(*) filter (start_time > $1), max(total_packets) from flows".replace("$1", str(last / 1e6 + 2_000)), quiet)
+    assert found.fetchall() == [(expected, len(rows), 20_000)]
+    tables = [len(table) for table in joyfuljay.Pipeline().process_pcap_streaming(quiet, None, "table")]
+    assert sum(tables) == expected and 0 not in tables
+    # Of nothing, nothing: no row, and every column.
+    nothing = joyfuljay.sql("select * from flows", one, bpf_filter="tcp")
+    assert nothing.fetchall() == [] and nothing.columns == list(rows[0]) and nothing.pl().height == 0
 
 
 def test_leaving_a_stream_unread_ends_it(many):

@@ -1,5 +1,6 @@
 """What happens on a cluster: executors that are killed or lack the package, seams of captures, filters, zones, files that were written."""
 
+import ast
 import calendar
 import collections
 import json
@@ -95,6 +96,90 @@ spark.stop()
             pytest.skip(f"there is no local cluster: {done.stderr[-500:]}")
     assert "rows" in said["everything"], said["everything"][-2000:]
     assert "failed" in said["nothing"] and "No module named 'joyfuljay'" in said["nothing"], said["nothing"][-2000:]
+
+
+#: A master and two workers, each an executor of its own host: Spark makes no second copy of a task on one host.
+CLUSTER = """
+import os, subprocess, sys, time
+os.environ.update(SPARK_LOCAL_IP="127.0.0.1", PYSPARK_PYTHON=sys.executable, PYSPARK_DRIVER_PYTHON=sys.executable)
+import pyspark
+command = os.path.join(os.path.dirname(pyspark.__file__), "bin", "spark-class")
+folder = {folder!r}
+deploy = "org.apache.spark.deploy."
+def start(what, host, *more):
+    environment = dict(os.environ, SPARK_LOCAL_IP=host, SPARK_WORKER_DIR=folder, SPARK_HOME=os.path.dirname(pyspark.__file__))
+    log = open(os.path.join(folder, what.replace("/", "") + host), "w")
+    return subprocess.Popen([command, deploy + what, "--host", host, "--webui-port", "0", *more], env=environment, stdout=log, stderr=log)
+def said(name, words):
+    # Minutes of patience: the machine may be busy.
+    for _ in range(3000):
+        line = next((line for line in open(os.path.join(folder, name)) if words in line), None)
+        if line:
+            return line
+        time.sleep(0.1)
+    sys.exit("no " + words + " in " + open(os.path.join(folder, name)).read()[-2000:])
+running = [start("master.Master", "127.0.0.1", "--port", "0")]
+try:
+    master = said("master.Master127.0.0.1", "Starting Spark master at").split()[-1]
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    running += [start("worker.Worker", host, "--cores", "1", "--memory", "1g", master) for host in hosts]
+    for host in hosts:
+        said("worker.Worker" + host, "Successfully registered with master")
+    from pyspark.sql import SparkSession
+    settings = dict({{
+        "spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.executor.memory": "512m",
+        "spark.speculation": "true", "spark.speculation.interval": "100ms", "spark.speculation.quantile": "0.1", "spark.speculation.multiplier": "1.1",
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0", "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
+    }})
+    builder = SparkSession.builder.master(master)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    from joyfuljay.spark import Counts, read
+    counts = Counts(spark)
+    flows = read(spark, {capture!r}, counts=counts, **{options!r})
+
+    def slow(batches):
+        # The first copy of a task gives some of its rows, and then waits until the second one has begun.
+        import os, time
+        from pyspark import TaskContext
+        task = TaskContext.get()
+        mark = folder + "/second-" + str(task.partitionId())
+        if task.attemptNumber() > 0:
+            open(mark, "w").close()
+        for i, batch in enumerate(batches):
+            yield batch
+            while i == 0 and task.partitionId() == 3 and task.attemptNumber() == 0 and not os.path.exists(mark):
+                time.sleep(0.05)
+
+    found = flows.mapInArrow(slow, flows.schema).select({columns!r}).collect()
+    print("rows", [tuple(row) for row in found])
+    print("counts", counts.total())
+    spark.stop()
+finally:
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs more than one address of loopback without setting them up")
+def test_tasks_that_run_twice_at_once_are_counted_once(capture, whole, tmp_path):
+    """With speculation on, a task that takes long is run by a second executor, too."""
+    columns = ["src_ip", "dst_ip", "src_port", "dst_port", "protocol", "start_time", "end_reason"]
+    options = {**OPTIONS, "batch_rows": "5"}
+    program = CLUSTER.format(folder=str(tmp_path), capture=capture, options=options, columns=columns)
+    clean = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("SPARK_", "PYSPARK_"))}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=1200, check=False, env=clean)
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if line.startswith(("rows ", "counts ")))
+    assert said.keys() == {"rows", "counts"}, (done.stdout + done.stderr)[-3000:]
+    assert (tmp_path / "second-3").exists(), "the task ran twice"
+    assert collections.Counter(ast.literal_eval(said["rows"])) == whole(capture, columns)
+    total = ast.literal_eval(said["counts"])
+    expected = whole(capture, ["total_packets"])
+    assert (total["tasks"], total["packets"]) == (5, sum(packets * count for (packets,), count in expected.items()))
 
 
 def records(data):
