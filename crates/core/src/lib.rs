@@ -9,6 +9,7 @@ pub mod analysis;
 pub mod columns;
 pub mod config;
 pub mod decode;
+mod digits;
 pub mod engine;
 pub mod error;
 pub mod features;

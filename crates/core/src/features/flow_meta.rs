@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
-use super::values::{TcpFlow, address, bits, decimal, int, put, ratio, time};
+use super::values::{TcpFlow, address, bits, int, number, put, ratio, time};
 use super::{FlowView, Group, Split, always, f64, formula, i64, private, split, str};
 use crate::columns::Get;
 use crate::flow::InitiatorBy;
@@ -182,7 +182,7 @@ fn describe(layers: Layers, protocol: u8, out: &mut String) -> Option<()> {
         }
         out.push_str(layer.name());
         if layer == Layer::Other {
-            decimal(protocol, out);
+            number(protocol.into(), out);
         }
     }
     (out.len() > start).then_some(())

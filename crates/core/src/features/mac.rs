@@ -1,11 +1,10 @@
 //! Link layer. Addresses are told apart by end, not by field: a reply's source is the responder's address.
 
-use std::fmt::Write as _;
-
 use super::Profile::Experimental;
 use super::Unit::{Bitmap, Count, None as NoUnit};
 use super::values::{bits, int};
 use super::{FlowView, Group, Split, formula, i64, private, split, str};
+use crate::digits::push_mac;
 use crate::packet::Side;
 use crate::privacy::Privacy;
 use crate::trackers::{FirstFrame, Mac, TrackerMask};
@@ -29,8 +28,9 @@ impl View<'_> {
 
     fn address(&self, end: Side, out: &mut String) -> Option<()> {
         let (_, first) = self.frames()?;
-        let [a, b, c, d, e, f] = if first.side == end { first.source } else { first.destination };
-        write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}").ok()
+        let address = if first.side == end { first.source } else { first.destination };
+        push_mac(address, out);
+        Some(())
     }
 
     fn at_end(&self, end: Side) -> Option<u64> {

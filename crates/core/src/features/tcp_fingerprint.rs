@@ -5,7 +5,7 @@ use md5::{Digest, Md5};
 use super::Profile::Experimental;
 use super::Unit::{Bytes, Hours, None as NoUnit};
 use super::sides::SidesView;
-use super::values::{decimal, hex, initial_ttl, number, put};
+use super::values::{hex, initial_ttl, number, put};
 use super::{Group, f64, formula, i64, str};
 use crate::trackers::{Clock, Syn, TcpOptions, TrackerMask};
 
@@ -30,7 +30,7 @@ const CLOCKS_HZ: [f64; 4] = [10.0, 100.0, 250.0, 1000.0];
 impl View<'_> {
     /// The initiator's first SYN without ACK (0), the responder's first SYN-ACK (1).
     fn syn(&self, back: usize) -> Option<&Syn> {
-        self.side(back)?.syns.get(back)?.as_deref()
+        self.side(back)?.syns.get(back)?.as_ref()
     }
     fn fingerprint(&self, back: usize, out: &mut String) -> Option<()> {
         let syn = self.syn(back)?;
@@ -46,14 +46,14 @@ impl View<'_> {
         // What is hashed is written where the result will stand: by hand, as this is one of the dearer columns.
         number(syn.window, out);
         out.push('_');
-        decimal(initial_ttl(syn.ttl), out);
+        number(initial_ttl(syn.ttl).into(), out);
         out.push('_');
         common(out);
         for (i, kind) in syn.kinds().iter().enumerate() {
             if i > 0 {
                 out.push('-');
             }
-            decimal(*kind, out);
+            number((*kind).into(), out);
         }
         let hash = Md5::digest(out.get(start..)?);
         out.truncate(start);

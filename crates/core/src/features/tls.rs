@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
 use super::leaves::Leaves;
-use super::values::{detected, hex, int, put, wire_text};
+use super::values::{detected, hex, int, number, put, wire_text};
 use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
@@ -106,7 +106,7 @@ fn numbers(values: impl Iterator<Item = u16>, out: &mut String) -> Option<()> {
         if out.len() > start {
             out.push('-');
         }
-        write!(out, "{value}").ok()?;
+        number(value, out);
     }
     (out.len() > start).then_some(())
 }

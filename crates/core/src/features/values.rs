@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use crate::digits::{Digits, push_hex, push_ipv4};
 use crate::flow::FlowRef;
 use crate::frame::TimeNs;
 use crate::packet::ip_proto;
@@ -13,7 +14,7 @@ use crate::trackers::{App, Earlier, TcpTotals};
 pub fn address(addr: IpAddr, out: &mut String) -> Option<()> {
     match addr {
         IpAddr::V4(v4) => {
-            decimal_octets(v4.octets(), out);
+            push_ipv4(v4.octets(), out);
             Some(())
         }
         IpAddr::V6(v6) => write!(out, "{v6}").ok(),
@@ -49,8 +50,7 @@ pub fn wire_text(bytes: &[u8], out: &mut String) -> Option<()> {
 
 /// Appends bytes in hexadecimal digits.
 pub fn hex(bytes: &[u8], out: &mut String) -> Option<()> {
-    let digit = |n: u8| char::from(if n < 10 { b'0' + n } else { b'a' + n - 10 });
-    out.extend(bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]));
+    push_hex(bytes, out);
     Some(())
 }
 
@@ -96,40 +96,9 @@ pub fn initial_ttl(seen: u8) -> u8 {
     }
 }
 
-/// Appends a number below 256: by hand, as headers and addresses are a good part of a row's cost with `write!`.
-pub fn decimal(n: u8, out: &mut String) {
-    let digit = |d: u8| char::from(b'0' + d);
-    if n >= 100 {
-        out.push(digit(n / 100));
-    }
-    if n >= 10 {
-        out.push(digit(n / 10 % 10));
-    }
-    out.push(digit(n % 10));
-}
-
 /// Appends a number below 65536.
 pub fn number(n: u16, out: &mut String) {
-    let mut digits = [0; 5];
-    let (mut from, mut rest) = (digits.len(), n);
-    for digit in digits.iter_mut().rev() {
-        *digit = (rest % 10) as u8;
-        rest /= 10;
-        from -= 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend(digits.iter().skip(from).map(|d| char::from(b'0' + d)));
-}
-
-fn decimal_octets(octets: [u8; 4], out: &mut String) {
-    for (i, n) in octets.into_iter().enumerate() {
-        if i > 0 {
-            out.push('.');
-        }
-        decimal(n, out);
-    }
+    out.push_str(Digits::decimal(n).as_str());
 }
 
 /// TCP flags of a flow with the directions told apart.

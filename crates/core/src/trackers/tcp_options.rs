@@ -40,7 +40,7 @@ pub struct SideTcp {
     /// Whether one has MP_JOIN (RFC 8684 section 3.2).
     pub mp_join: bool,
     /// The first segment with SYN and without ACK, and the first with both.
-    pub syns: [Option<Box<Syn>>; 2],
+    pub syns: [Option<Syn>; 2],
     /// Windows of the segments without RST.
     pub windows: Windows,
     /// Timestamps.
@@ -203,7 +203,7 @@ impl Seen {
 }
 
 impl SideTcp {
-    fn syn(&mut self, packet: &Packet<'_>, seen: &Seen, context: &mut Context) {
+    fn syn(&mut self, packet: &Packet<'_>, seen: &Seen) {
         let p = packet.info;
         let has_scale = seen.scale.is_some();
         self.first_syn.get_or_insert(FirstSyn { window: p.window, has_scale });
@@ -221,15 +221,13 @@ impl SideTcp {
                 *to = option.kind;
                 len += 1;
             }
-            let syn = Syn { window: p.window, ttl: p.ttl, mss: seen.mss, scale: seen.scale, kinds, len };
-            *place = Some(Box::new(syn));
-            context.memory.changed(0, size_of::<Syn>());
+            *place = Some(Syn { window: p.window, ttl: p.ttl, mss: seen.mss, scale: seen.scale, kinds, len });
         }
     }
 }
 
 impl Tracker for TcpOptions {
-    const MAX_BYTES: usize = size_of::<Self>() + 4 * size_of::<Syn>();
+    const MAX_BYTES: usize = size_of::<Self>();
     const READS_BYTES: bool = true;
 
     fn concerns(first: &PacketInfo) -> bool {
@@ -240,7 +238,7 @@ impl Tracker for TcpOptions {
         Self::default()
     }
 
-    fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
+    fn update(&mut self, packet: &Packet<'_>, side: Side, _context: &mut Context) -> Wants {
         let p = packet.info;
         if !p.known.has(Known::TCP_HEADER) {
             return Wants::More;
@@ -254,7 +252,7 @@ impl Tracker for TcpOptions {
             s.timestamps.take(value, echo, p.tcp_flags, p.ts);
         }
         if p.tcp_flags & SYN != 0 {
-            s.syn(packet, &seen, context);
+            s.syn(packet, &seen);
         }
         self.with_options += u64::from(seen.any);
         self.with_mptcp += u64::from(seen.mptcp);
@@ -264,11 +262,6 @@ impl Tracker for TcpOptions {
             | u8::from(seen.sack_permitted) << 2
             | u8::from(seen.timestamps.is_some()) << 3;
         Wants::More
-    }
-
-    fn heap_bytes(&self) -> usize {
-        let syns = self.side.iter().flat_map(|s| &s.syns).flatten().count();
-        syns * size_of::<Syn>()
     }
 
     #[inline]

@@ -5,11 +5,12 @@ use std::fmt::{self, Write};
 use md5::{Digest, Md5};
 
 use super::{Hashing, joined};
+use crate::digits::Digits;
 use crate::protocols::tls::{ClientHello, ServerHello, is_grease};
 
 /// Writes `version,ciphers,extensions,groups,formats`: decimal numbers in the order of the hello, GREASE left out.
 pub fn ja3(hello: &ClientHello, out: &mut impl Write) -> fmt::Result {
-    write!(out, "{}", hello.legacy_version)?;
+    decimal(out, [hello.legacy_version])?;
     for list in [hello.ciphers(), hello.extensions(), hello.groups()] {
         out.write_char(',')?;
         decimal(out, list.iter().copied().filter(|v| !is_grease(*v)))?;
@@ -25,7 +26,10 @@ pub fn ja3_hash(hello: &ClientHello) -> [u8; 16] {
 
 /// Writes `version,cipher,extensions` of a ServerHello; nothing is left out.
 pub fn ja3s(hello: &ServerHello, out: &mut impl Write) -> fmt::Result {
-    write!(out, "{},{},", hello.legacy_version, hello.cipher)?;
+    decimal(out, [hello.legacy_version])?;
+    out.write_char(',')?;
+    decimal(out, [hello.cipher])?;
+    out.write_char(',')?;
     decimal(out, hello.extensions().iter().copied())
 }
 
@@ -35,7 +39,7 @@ pub fn ja3s_hash(hello: &ServerHello) -> [u8; 16] {
 }
 
 fn decimal(out: &mut impl Write, values: impl IntoIterator<Item = u16>) -> fmt::Result {
-    joined(out, '-', values, |out, v| write!(out, "{v}"))
+    joined(out, '-', values, |out, v| out.write_str(Digits::decimal(v).as_str()))
 }
 
 fn md5(text: impl FnOnce(&mut Hashing<Md5>) -> fmt::Result) -> [u8; 16] {

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use sha2::{Digest, Sha256};
 
 use super::{Hashing, joined};
+use crate::digits::Digits;
 use crate::protocols::tls::{ClientHello, ext, is_grease};
 
 /// What carries the handshake.
@@ -82,7 +83,12 @@ impl Ja4<'_> {
         let sni = if hello.has(ext::SERVER_NAME) { 'd' } else { 'i' };
         let count = |list: &[u16]| list.iter().filter(|v| !is_grease(**v)).count().min(99);
         let (ciphers, extensions) = (count(hello.ciphers()), count(hello.extensions()));
-        write!(out, "{carrier}{}{sni}{ciphers:02}{extensions:02}", self.version())?;
+        out.write_char(carrier)?;
+        out.write_str(self.version())?;
+        out.write_char(sni)?;
+        for digit in [ciphers / 10, ciphers % 10, extensions / 10, extensions % 10] {
+            out.write_char(char::from(b'0' + digit as u8))?;
+        }
         let (first, last) = alpn(hello.alpn().and_then(|mut names| names.next()).unwrap_or_default());
         out.write_char(first)?;
         out.write_char(last)
@@ -114,7 +120,7 @@ impl Ja4<'_> {
         if algorithms.peek().is_some() {
             out.write_char('_')?;
         }
-        joined(out, ',', algorithms, |out, v| write!(out, "{v:04x}"))
+        joined(out, ',', algorithms, |out, v| out.write_str(Digits::hex(*v).as_str()))
     }
 }
 
@@ -125,7 +131,7 @@ fn sorted(values: impl Iterator<Item = u16>) -> Vec<u16> {
 }
 
 pub(super) fn hex4(out: &mut impl Write, values: &[u16]) -> fmt::Result {
-    joined(out, ',', values, |out, v| write!(out, "{v:04x}"))
+    joined(out, ',', values, |out, v| out.write_str(Digits::hex(*v).as_str()))
 }
 
 /// The first twelve digits of the SHA-256 of a text; zeros where the list that it begins with is empty.
@@ -139,7 +145,11 @@ pub(super) fn hash12(
     }
     let mut hashing = Hashing(Sha256::new());
     text(&mut hashing)?;
-    hashing.0.finalize().iter().take(6).try_for_each(|b| write!(out, "{b:02x}"))
+    let hash: [u8; 32] = hashing.0.finalize().into();
+    let [a, b, c, d, e, f, ..] = hash;
+    [[a, b], [c, d], [e, f]]
+        .into_iter()
+        .try_for_each(|two| out.write_str(Digits::hex(u16::from_be_bytes(two)).as_str()))
 }
 
 /// First and last character of a protocol's name; where they are no ASCII letters or digits, of its hex form.

@@ -21,11 +21,11 @@ impl<D: sha2::digest::Update> fmt::Write for Hashing<D> {
 }
 
 /// Writes numbers with a separator between them.
-fn joined<T: Copy>(
-    out: &mut impl fmt::Write,
+fn joined<W: fmt::Write, T: Copy>(
+    out: &mut W,
     separator: char,
     values: impl IntoIterator<Item = T>,
-    one: impl Fn(&mut dyn fmt::Write, T) -> fmt::Result,
+    one: impl Fn(&mut W, T) -> fmt::Result,
 ) -> fmt::Result {
     for (i, value) in values.into_iter().enumerate() {
         if i > 0 {
