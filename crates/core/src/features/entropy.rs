@@ -1,11 +1,13 @@
 //! How the first bytes of payload are distributed (Shannon 1948).
 
+use std::ops::RangeInclusive;
+
 use super::Profile::Extended;
 use super::Unit::{Bits, Bytes, None as NoUnit};
 use super::values::ratio;
 use super::{FlowView, Group, Split, f64, formula, i64, split};
 use crate::columns::Direction;
-use crate::trackers::TrackerMask;
+use crate::trackers::{MAX_SAMPLE_BYTES, TrackerMask};
 
 /// What the bytes of the samples are; none for protocols other than TCP and UDP.
 pub struct View(Option<Known>);
@@ -38,11 +40,11 @@ impl Known {
         let (fwd, bwd) = (Counted::new(fwd), Counted::new(bwd));
         let [of_fwd, of_bwd, of_all] = logs.of([n_fwd, n_bwd, n]);
         let (mut f, mut b, mut all) = (0.0, 0.0, 0.0);
-        let (mut squares, mut printable) = (0, 0);
-        for (word, (&in_fwd, &in_bwd)) in fwd.present.iter().zip(&bwd.present).enumerate() {
+        let mut squares = 0;
+        for (first, (&in_fwd, &in_bwd)) in [0, 64, 128, 192].into_iter().zip(fwd.present.iter().zip(&bwd.present)) {
             let mut left = in_fwd | in_bwd;
             while left != 0 {
-                let byte = word * 64 + left.trailing_zeros() as usize;
+                let byte = first + left.trailing_zeros() as u8;
                 left &= left - 1;
                 let (in_fwd, in_bwd) = (fwd.of(byte), bwd.of(byte));
                 let both = in_fwd + in_bwd;
@@ -50,10 +52,12 @@ impl Known {
                 b += of_bwd.term(in_bwd);
                 all += of_all.term(both);
                 squares += u64::from(both) * u64::from(both);
-                printable += if is_printable(byte) { both } else { 0 };
             }
         }
-        let high = (0x80..=0xff).map(|byte| fwd.of(byte) + bwd.of(byte)).sum();
+        let sum = |bytes: RangeInclusive<u8>| bytes.map(|byte| fwd.of(byte) + bwd.of(byte)).sum::<u32>();
+        // Of ASCII, with tab, line feed and carriage return.
+        let printable = sum(0x20..=0x7e) + sum(0x09..=0x0a) + sum(0x0d..=0x0d);
+        let high = sum(0x80..=0xff);
         let mean_of = |sum: f64, n: u32| (n > 0).then(|| sum / f64::from(n));
         let square = f64::from(n) * f64::from(n);
         // The sum of (c - n/256)^2 over 256 counts with the sum n, which is exact: it has 16 binary places, and less than 2^50.
@@ -75,29 +79,47 @@ impl Known {
 
 /// How often each value occurs in a sample, and which ones do.
 struct Counted {
-    counts: [u32; 256],
+    counts: [u16; 256],
     present: [u64; 4],
 }
 
+const _: () = assert!(MAX_SAMPLE_BYTES <= u16::MAX as usize, "counts must hold it");
+
 impl Counted {
     fn new(sample: &[u8]) -> Self {
-        let mut counts = [0; 256];
-        for &byte in sample {
-            if let Some(count) = counts.get_mut(usize::from(byte)) {
-                *count += 1;
-            }
+        // Two tables in turn: equal bytes in a row would wait for each other.
+        let mut halves = [[0; 256]; 2];
+        let [even, odd] = &mut halves;
+        let (pairs, rest) = sample.as_chunks();
+        for &[a, b] in pairs {
+            even[usize::from(a)] += 1;
+            odd[usize::from(b)] += 1;
         }
+        for &byte in rest {
+            even[usize::from(byte)] += 1;
+        }
+        let counts = std::array::from_fn(|byte| even[byte] + odd[byte]);
         let mut present = [0; 4];
-        for (word, counts) in present.iter_mut().zip(counts.chunks(64)) {
-            *word = counts.iter().enumerate().fold(0, |word, (at, count)| word | u64::from(*count > 0) << at);
+        for (word, counts) in present.iter_mut().zip(counts.as_chunks().0) {
+            *word = bits(counts);
         }
         Self { counts, present }
     }
 
     #[inline]
-    fn of(&self, byte: usize) -> u32 {
-        self.counts.get(byte).copied().unwrap_or(0)
+    fn of(&self, byte: u8) -> u32 {
+        self.counts[usize::from(byte)].into()
     }
+}
+
+/// Which counts are not 0, lowest bit first.
+fn bits(counts: &[u16; 64]) -> u64 {
+    // Eight bytes of 0 or 1 are gathered in the highest byte of a product: the byte i, at bit 8 i, meets the factor's bit 56 - 7 i, and no
+    // two pairs meet in one place.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let there = counts.map(|count| u8::from(count > 0));
+    let gathered = |eight: &[u8; 8]| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56;
+    there.as_chunks().0.iter().rev().fold(0, |word, eight| word << 8 | gathered(eight))
 }
 
 /// Counts up to here, which are nearly all in samples of the usual size, have their logarithms taken once.
@@ -186,11 +208,6 @@ impl View {
     fn bwd(&self) -> Option<f64> {
         self.entropy(1)
     }
-}
-
-/// Printable bytes of ASCII, tab, line feed and carriage return.
-fn is_printable(byte: usize) -> bool {
-    matches!(byte, 0x20..=0x7e | 0x09 | 0x0a | 0x0d)
 }
 
 /// Entropy of the payload.
