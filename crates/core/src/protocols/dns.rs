@@ -90,7 +90,9 @@ impl<'a> Name<'a> {
 
     /// Presentation format (RFC 1035 section 5.1) without the final dot; the root is ".".
     fn text(self) -> Box<str> {
-        let mut text = String::new();
+        // A place more for each label, and so one too many.
+        let octets = self.labels().map(|label| label.len() + 1).sum::<usize>();
+        let mut text = String::with_capacity(octets.saturating_sub(1).max(1));
         for label in self.labels() {
             if !text.is_empty() {
                 text.push('.');
@@ -242,10 +244,36 @@ pub struct Session {
     query: Option<Query>,
     /// The response to it; as long as there is no query, the first response.
     response: Option<Response>,
-    open: VecDeque<(u16, Side)>,
-    /// Hashes of the names asked for, sorted.
-    names: Vec<u64>,
+    /// The earliest query that waits for its response, unless it is among the others: most flows have one query, and need no list.
+    waiting: Option<(u16, Side)>,
+    /// Those that wait behind it.
+    others: VecDeque<(u16, Side)>,
+    names: Names,
     failures: [u8; 2],
+}
+
+/// Hashes of the different names asked for, [`MAX_DISTINCT`] at most. The first takes no memory of its own, as most flows have one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Names {
+    first: Option<u64>,
+    /// The others, sorted.
+    others: Vec<u64>,
+}
+
+impl Names {
+    fn insert(&mut self, name: Name<'_>) {
+        let hash = name.hash();
+        if *self.first.get_or_insert(hash) == hash || self.count() >= MAX_DISTINCT {
+            return;
+        }
+        if let Err(place) = self.others.binary_search(&hash) {
+            self.others.insert(place, hash);
+        }
+    }
+
+    fn count(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
 }
 
 impl Session {
@@ -263,13 +291,8 @@ impl Session {
     }
 
     fn message(&mut self, side: Side, message: &Message<'_>, ts: TimeNs) {
-        if let Some((name, _)) = message.question
-            && self.names.len() < MAX_DISTINCT
-        {
-            let hash = name.hash();
-            if let Err(place) = self.names.binary_search(&hash) {
-                self.names.insert(place, hash);
-            }
+        if let Some((name, _)) = message.question {
+            self.names.insert(name);
         }
         if message.is_response() { self.take_response(side, message, ts) } else { self.take_query(side, message, ts) }
     }
@@ -282,19 +305,38 @@ impl Session {
             // A response before the first query does not answer it.
             self.response = None;
         }
-        if self.open.len() >= MAX_DISTINCT {
-            self.open.pop_front();
+        self.wait_for_response((message.id, side));
+    }
+
+    fn wait_for_response(&mut self, query: (u16, Side)) {
+        if self.waiting.is_none() && self.others.is_empty() {
+            self.waiting = Some(query);
+            return;
         }
-        self.open.push_back((message.id, side));
+        if self.waiting_queries() >= MAX_DISTINCT && self.waiting.take().is_none() {
+            self.others.pop_front();
+        }
+        self.others.push_back(query);
+    }
+
+    /// Whether a query waited for its response, which is there now.
+    fn is_answered(&mut self, query: (u16, Side)) -> bool {
+        if self.waiting == Some(query) {
+            self.waiting = None;
+            return true;
+        }
+        let place = self.others.iter().position(|other| *other == query);
+        place.and_then(|place| self.others.remove(place)).is_some()
+    }
+
+    fn waiting_queries(&self) -> usize {
+        usize::from(self.waiting.is_some()) + self.others.len()
     }
 
     fn take_response(&mut self, side: Side, message: &Message<'_>, ts: TimeNs) {
         self.responses += 1;
         let asked = (message.id, side.other());
-        if let Some(place) = self.open.iter().position(|o| *o == asked) {
-            self.open.remove(place);
-            self.transactions += 1;
-        }
+        self.transactions += u64::from(self.is_answered(asked));
         let answers = self.query.as_ref().is_none_or(|q| (q.id, q.side) == asked);
         if answers && self.response.is_none() {
             self.response = Some(Response {
@@ -350,19 +392,19 @@ impl Session {
 
     /// Different names in first questions.
     pub fn unique_names(&self) -> usize {
-        self.names.len()
+        self.names.count()
     }
 
     /// The flow has ended: frees what only further messages would need.
     pub fn end(&mut self) {
-        self.open = VecDeque::new();
+        self.others = VecDeque::new();
     }
 
     fn held(&self) -> usize {
         let asked = self.query.as_ref().and_then(|q| q.question.as_ref());
         let answered = self.response.as_ref().and_then(|r| r.question.as_ref());
         let names = [asked, answered].into_iter().flatten().map(|q| q.name.len()).sum::<usize>();
-        names + self.open.capacity() * size_of::<(u16, Side)>() + self.names.capacity() * size_of::<u64>()
+        names + self.others.capacity() * size_of::<(u16, Side)>() + self.names.others.capacity() * size_of::<u64>()
     }
 }
 
@@ -394,7 +436,8 @@ impl StreamSession for Session {
 
     fn restart(&mut self) {
         self.failures = [0; 2];
-        self.open.clear();
+        self.waiting = None;
+        self.others.clear();
     }
 
     fn heap_bytes(&self) -> usize {
@@ -568,7 +611,7 @@ mod tests {
             let name = [&[4u8][..], format!("{i:04}").as_bytes(), &[0]].concat();
             s.read_message(Side::A, &message(i, 0, &name, 1, &[]), 0);
         }
-        assert_eq!((s.open.len(), s.unique_names(), s.queries), (MAX_DISTINCT, MAX_DISTINCT, 3000));
+        assert_eq!((s.waiting_queries(), s.unique_names(), s.queries), (MAX_DISTINCT, MAX_DISTINCT, 3000));
         assert!(s.held() <= Session::MAX_HEAP);
         // The oldest was forgotten.
         s.read_message(Side::B, &message(0, 0x8000, NAME, 1, &[]), 0);
