@@ -6,7 +6,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use joyfuljay_core::flow::{FlowBase, FlowStore};
+use joyfuljay_core::flow::{FlowBase, FlowStore, Spare};
 use joyfuljay_core::packet::{Endpoint, FlowKey, Known, Layer, Layers, Packet, PacketInfo, Scope};
 use joyfuljay_core::rows::{RowPlan, RowScratch};
 use joyfuljay_core::trackers::{Context, PacketLog, Sizes, TcpFlags, Tracker};
@@ -51,7 +51,7 @@ fn rows(groups: &[&str], packets: &[PacketInfo]) -> Result<(), Box<dyn Error>> {
     let config = Config { features: groups.iter().map(|g| (*g).to_owned()).collect(), ..Config::default() };
     let plan = RowPlan::new(&config)?;
     let mut context = Context::new(plan.tracker_settings());
-    let mut store = FlowStore::new(plan.trackers());
+    let (mut store, mut spare) = (FlowStore::new(plan.trackers()), Spare::new(plan.tracker_settings()));
     let (mut best, mut best_update) = (f64::MAX, f64::MAX);
     let mut scratch = RowScratch::default();
     for _ in 0..ROUNDS {
@@ -59,7 +59,7 @@ fn rows(groups: &[&str], packets: &[PacketInfo]) -> Result<(), Box<dyn Error>> {
         for (i, info) in packets.iter().enumerate() {
             let packet = Packet::without_bytes(info);
             if i < FLOWS {
-                store.insert(i, FlowBase::start(&packet, i as u64), &packet, &mut context);
+                store.insert(i, FlowBase::start(&packet, i as u64), &packet, &mut context, &mut spare);
             }
             store.update(i % FLOWS, &packet, &mut context);
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, select, unbounded};
 use joyfuljay_core::StatsDelta;
 use joyfuljay_core::engine::{Drain, PacketBatch, RowChunk};
-use joyfuljay_core::flow::{FlowStore, FlowTable};
+use joyfuljay_core::flow::{FlowStore, FlowTable, Spare};
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::metrics::Stage;
 use joyfuljay_core::rows::RowScratch;
@@ -70,7 +70,8 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, sink: Box<dyn RowSink>) -> R
             to_workers.push(to_worker);
             homes.push(home);
             let to_writer = to_writer.clone();
-            let worker = FlowWorker { run, number, tables, spent, to_writer, _alive: Arc::clone(&alive) };
+            let (spare, _alive) = (run.settings.spare(), Arc::clone(&alive));
+            let worker = FlowWorker { run, number, tables, spent, spare, to_writer, _alive };
             working.push(spawn(scope, format!("jj-flows-{number}"), move || worker.track_all(tasks))?);
         }
         for number in 0..workers {
@@ -252,6 +253,7 @@ struct FlowWorker<'a, 'r> {
     /// Its flows, when their rows were made. Memory that a thread gives back which did not take it waits in a list until the one
     /// that did walks along it: that was a tenth of a run with all features.
     spent: Receiver<FlowStore>,
+    spare: Spare,
     to_writer: Sender<Event>,
     _alive: Arc<()>,
 }
@@ -265,7 +267,7 @@ impl FlowWorker<'_, '_> {
             for batch in batches {
                 ended.push(recorder.timed(Stage::Track, || self.track(&batch.batch)));
             }
-            self.spent.try_iter().for_each(drop);
+            self.spent.try_iter().for_each(|spent| self.spare.add(spent));
             time.report();
             if self.to_writer.send(Event::Ended { task: number, flush, batches: ended }).is_err() {
                 return; // the writer is gone, and says why
@@ -277,7 +279,11 @@ impl FlowWorker<'_, '_> {
 
     fn track(&mut self, batch: &PacketBatch) -> Ended {
         let mut stats = StatsDelta::default();
-        let flows = batch.track(self.tables.iter_mut().map(|(partition, table)| (*partition, table)), &mut stats);
+        let flows = batch.track(
+            self.tables.iter_mut().map(|(partition, table)| (*partition, table)),
+            &mut self.spare,
+            &mut stats,
+        );
         self.run.recorder.record(&stats);
         let flows = flows.map(|mut flows| {
             flows.set_home(self.number);

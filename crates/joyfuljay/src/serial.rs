@@ -28,10 +28,11 @@ pub(crate) fn run(run: &Run<'_>, drive: &mut Drive, mut sink: Box<dyn RowSink>) 
         let flush = run.flushes && turn == Turn::Batch { flush: true };
         let chunk = if flush { engine.flush() } else { engine.ready() };
         if let Some(chunk) = chunk {
-            let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch, drop)?;
+            let recycle = |spent| engine.recycle(spent);
+            let encoded = run.encode_last(growing.take(), chunk, &*encoder, &mut scratch, recycle)?;
             run.write(&mut *sink, encoded)?;
         } else if let Some(piece) = run.is_early().then(|| engine.piece()).flatten() {
-            run.grow(&mut growing, piece, &*encoder, &mut scratch, drop)?;
+            run.grow(&mut growing, piece, &*encoder, &mut scratch, |spent| engine.recycle(spent))?;
         }
         if flush {
             run.flush(&mut *sink)?;

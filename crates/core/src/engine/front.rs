@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, RandomState};
 
 use super::{EngineSettings, Share};
 use crate::decode::{Decoded, Decoder};
-use crate::flow::{FlowStore, FlowTable};
+use crate::flow::{FlowStore, FlowTable, Spare};
 use crate::frame::{Frame, FrameBatch, FrameFilter, SlicePart, TimeNs};
 use crate::packet::PacketInfo;
 use crate::stats::{SkipReason, StatsDelta};
@@ -34,6 +34,7 @@ impl PacketBatch {
     pub fn track<'t>(
         &self,
         partitions: impl IntoIterator<Item = (usize, &'t mut FlowTable)>,
+        spare: &mut Spare,
         stats: &mut StatsDelta,
     ) -> Option<FlowStore> {
         let tables: Vec<_> = partitions.into_iter().collect();
@@ -41,13 +42,17 @@ impl PacketBatch {
         let lately = tables.iter().map(|(_, table)| table.ended_lately()).sum::<usize>();
         let mut ended: Option<FlowStore> = None;
         for (partition, table) in tables {
-            let ended = ended.get_or_insert_with(|| table.ended_store().with_room(lately.min(MOST_ROOM)));
+            let ended = ended.get_or_insert_with(|| {
+                spare.store().unwrap_or_else(|| table.ended_store()).with_room(lately.min(MOST_ROOM))
+            });
+            table.swap_spare(spare);
             let chosen = self.parts.get(partition).map(Vec::as_slice).unwrap_or_default();
             table.enter(self.part, self.first_seq);
             table.process(&self.packets, chosen, &self.frames, self.first_seq, ended);
             if let Some(now) = self.watermark {
                 table.expire(now, ended);
             }
+            table.swap_spare(spare);
             stats.add(&table.take_stats());
         }
         ended

@@ -14,7 +14,7 @@ pub use front::{Front, PacketBatch};
 use crate::analysis::connections::{ConnectionSettings, Counting};
 use crate::config::Config;
 use crate::decode::DecodeSettings;
-use crate::flow::{FlowSettings, FlowTable};
+use crate::flow::{FlowSettings, FlowStore, FlowTable, Spare};
 use crate::frame::TimeNs;
 use crate::stats::StatsDelta;
 use crate::trackers::{TrackerMask, TrackerSettings};
@@ -106,6 +106,11 @@ impl EngineSettings {
         Collector::new(self.chunk_rows).counting(counting)
     }
 
+    /// Memory for new flows of these tables.
+    pub fn spare(&self) -> Spare {
+        Spare::new(self.flow.tracker_settings)
+    }
+
     /// The empty tables of all partitions.
     pub fn tables(&self) -> Vec<FlowTable> {
         (0..self.partitions).map(|_| FlowTable::new(self.flow)).collect()
@@ -145,20 +150,31 @@ fn nanoseconds(seconds: f64) -> i64 {
 pub struct Engine {
     tables: Vec<FlowTable>,
     collector: Collector,
+    spare: Spare,
     stats: StatsDelta,
 }
 
 impl Engine {
     /// An engine without flows.
     pub fn new(settings: &EngineSettings) -> Self {
-        Self { tables: settings.tables(), collector: settings.collector(), stats: StatsDelta::default() }
+        Self {
+            tables: settings.tables(),
+            collector: settings.collector(),
+            spare: settings.spare(),
+            stats: StatsDelta::default(),
+        }
+    }
+
+    /// Takes back flows whose rows were made: their memory is for new ones.
+    pub fn recycle(&mut self, spent: FlowStore) {
+        self.spare.add(spent);
     }
 
     /// Tracks the packets of a batch that [`Front`] has decoded. Finished flows wait in the engine, see
     /// [`Engine::ready`].
     pub fn track(&mut self, batch: &PacketBatch) {
         let mut stats = StatsDelta::default();
-        let ended = batch.track(self.tables.iter_mut().enumerate(), &mut stats);
+        let ended = batch.track(self.tables.iter_mut().enumerate(), &mut self.spare, &mut stats);
         self.collector.add(ended, stats.table_bytes);
         stats.graph_shortages += self.collector.take_shortages();
         self.stats.add(&stats);

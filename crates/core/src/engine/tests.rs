@@ -66,7 +66,7 @@ fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, 
             let taken = flows.len();
             assert_eq!(taken % multiple, 0);
             keep_flows(&flows, &mut out);
-            growing.let_go(taken).for_each(drop);
+            growing.let_go(taken).for_each(|spent| engine.recycle(spent));
         }
     }
     if front.finish(&mut batch) {

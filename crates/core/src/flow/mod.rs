@@ -8,6 +8,6 @@ mod table;
 mod tcp;
 
 pub use base::{FlowBase, InitiatorBy};
-pub use store::{FlowRef, FlowStore};
+pub use store::{FlowRef, FlowStore, Spare};
 pub use table::{FlowSettings, FlowTable};
 pub use tcp::LATE_SYN;

@@ -77,6 +77,35 @@ macro_rules! store {
             )*
         }
 
+        /// What spent flows leave for new ones. The last ones come first, whose memory is in the cache still; an allocator hands out what was
+        /// given back long ago.
+        #[derive(Debug, Default)]
+        pub struct Spare {
+            settings: TrackerSettings,
+            stores: Vec<FlowStore>,
+            $($name: Vec<Option<Box<$tracker>>>,)*
+        }
+
+        impl Spare {
+            /// Memory for flows of these settings.
+            pub fn new(settings: TrackerSettings) -> Self {
+                Self { settings, ..Self::default() }
+            }
+
+            /// Takes flows of which nothing is needed any more.
+            pub fn add(&mut self, mut spent: FlowStore) {
+                $(
+                    spent.$name.spend(&self.settings, &mut self.$name);
+                )*
+                spent.base.clear();
+                spent.outer.clear();
+                spent.moved_bytes = 0;
+                if self.stores.len() < MOST_SPARE_STORES && spent.base.capacity() <= MOST_SPARE {
+                    self.stores.push(spent);
+                }
+            }
+        }
+
         /// Flows by index.
         #[derive(Debug)]
         pub struct FlowStore {
@@ -125,12 +154,19 @@ macro_rules! store {
             }
 
             /// Starts a flow at `at`: a place that was moved out, or the next one (`len`).
-            pub fn insert(&mut self, at: usize, mut base: FlowBase, first: &Packet<'_>, context: &mut Context) {
+            pub fn insert(
+                &mut self,
+                at: usize,
+                mut base: FlowBase,
+                first: &Packet<'_>,
+                context: &mut Context,
+                spare: &mut Spare,
+            ) {
                 let mut has = TrackerMask::NONE;
                 each_of!(self.mask, {
                     $($bit $kind $tracker => {
                         if $tracker::concerns(first.info) {
-                            self.$name.insert(at, context);
+                            self.$name.insert(at, context, &mut spare.$name);
                             has = has.union(TrackerMask::$bit);
                         }
                     },)*
@@ -264,6 +300,19 @@ impl<'a> FlowRef<'a> {
     }
 }
 
+/// Flows of which a [`Spare`] keeps the memory: as many as end while the rows of others are made. 1.5 MB with every tracker.
+const MOST_SPARE: usize = 1024;
+
+/// Empty stores that a [`Spare`] keeps, with room for [`MOST_SPARE`] flows at most: one is filled with each batch.
+const MOST_SPARE_STORES: usize = 4;
+
+impl Spare {
+    /// An empty store with room in it; all come from runs with the same trackers.
+    pub fn store(&mut self) -> Option<FlowStore> {
+        self.stores.pop()
+    }
+}
+
 impl FlowStore {
     /// Says between which addresses the tunnel of the flow at `at` runs. Few flows have one, so this is no part of the base.
     pub fn set_outer(&mut self, at: usize, addresses: Option<(IpAddr, IpAddr)>) {
@@ -283,11 +332,11 @@ impl FlowStore {
         settings: &TrackerSettings,
     ) {
         let at = self.len();
-        let mut context = Context::new(*settings);
+        let (mut context, mut spare) = (Context::new(*settings), Spare::new(*settings));
         let mut base = Some(base);
         for packet in packets {
             if let Some(base) = base.take() {
-                self.insert(at, base, &packet, &mut context);
+                self.insert(at, base, &packet, &mut context, &mut spare);
             }
             self.update(at, &packet, &mut context);
         }
@@ -353,10 +402,14 @@ impl<T: Tracker> Inline<T> {
     const PLACE_BYTES: usize = size_of::<T>();
     const IS_INLINE: bool = true;
 
-    fn insert(&mut self, at: usize, context: &mut Context) {
+    fn insert(&mut self, at: usize, context: &mut Context, _spare: &mut Vec<Option<Box<T>>>) {
         let state = T::start(&context.settings);
         context.memory.changed(0, state.heap_bytes());
         self.put(at, state, &context.settings);
+    }
+
+    fn spend(&mut self, _settings: &TrackerSettings, _spare: &mut Vec<Option<Box<T>>>) {
+        self.0.clear();
     }
 
     fn put(&mut self, at: usize, state: T, settings: &TrackerSettings) {
@@ -413,10 +466,20 @@ impl<T: Tracker> Boxed<T> {
     const PLACE_BYTES: usize = size_of::<Option<Box<T>>>();
     const IS_INLINE: bool = false;
 
-    fn insert(&mut self, at: usize, context: &mut Context) {
-        let state = Box::new(T::start(&context.settings));
+    fn insert(&mut self, at: usize, context: &mut Context, spare: &mut Vec<Option<Box<T>>>) {
+        let state = spare.pop().flatten().unwrap_or_else(|| Box::new(T::start(&context.settings)));
         context.memory.changed(0, size_of::<T>() + state.heap_bytes());
         self.put(at, Some(state));
+    }
+
+    fn spend(&mut self, settings: &TrackerSettings, spare: &mut Vec<Option<Box<T>>>) {
+        for mut state in self.0.drain(..).flatten() {
+            if spare.len() >= MOST_SPARE {
+                continue;
+            }
+            *state = T::start(settings);
+            spare.push(Some(state));
+        }
     }
 
     fn put(&mut self, at: usize, state: Option<Box<T>>) {

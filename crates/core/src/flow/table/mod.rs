@@ -19,7 +19,7 @@ use super::base::Initiator;
 use super::due::{Due, DueQueue};
 use super::index::Index;
 use super::store::READS_BYTES;
-use super::{FlowBase, FlowStore};
+use super::{FlowBase, FlowStore, Spare};
 use crate::config::Eviction;
 use crate::frame::{FrameBatch, SlicePart, TimeNs};
 use crate::packet::{Packet, PacketInfo, tcp_flags};
@@ -86,6 +86,8 @@ pub struct FlowTable {
     own_from: u64,
     /// The flow that was last ended, where it was not the run's own: the next row of its connection may take over from it.
     ended_elsewhere: Option<FlowStore>,
+    /// Memory for new flows, while it is here.
+    spare: Spare,
     /// Whether a tracker reads the bytes of packets.
     reads_bytes: bool,
 }
@@ -125,6 +127,7 @@ impl FlowTable {
             part: SlicePart::Own,
             own_from: 0,
             ended_elsewhere: None,
+            spare: Spare::default(),
             reads_bytes: settings.trackers.and(READS_BYTES) != TrackerMask::NONE,
         }
     }
@@ -228,6 +231,11 @@ impl FlowTable {
             let reason = base.end;
             self.end(place, reason, ended);
         }
+    }
+
+    /// Changes its memory for new flows: one [`Spare`] goes from table to table.
+    pub fn swap_spare(&mut self, spare: &mut Spare) {
+        std::mem::swap(&mut self.spare, spare);
     }
 
     /// An empty store for flows that end.
@@ -423,7 +431,7 @@ impl FlowTable {
             None if self.settings.initiator_by_port => base.guess_by_port(),
             None => {}
         }
-        self.store.insert(at, base, packet, &mut self.context);
+        self.store.insert(at, base, packet, &mut self.context, &mut self.spare);
         if at == self.places.len() {
             self.places.push(Place::default());
         }
