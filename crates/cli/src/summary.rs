@@ -97,6 +97,7 @@ pub fn summary_json(s: &Summary) -> Value {
     let stats = &s.stats;
     json!({
         "frames": stats.frames,
+        "lead_frames": stats.lead_frames,
         "frames_filtered": stats.filtered,
         "frames_saved": s.saved.map(|saved| saved.frames),
         "frames_not_saved": s.saved.map(|saved| saved.lost),
