@@ -7,8 +7,8 @@ Options: every key of :class:`joyfuljay.Config` (lists separated by commas), and
 - ``columns``: only these columns, in this order; so does ``.schema("src_ip string, dst_port int")``
 - ``tasks``: into how many tasks the work is divided; by default one for each 128 MB of captures
 - ``batch_rows``: most rows of an Arrow batch, 4096 by default; a batch has 32 MB at most, too
-- ``strict``: ``true`` fails a task whose captures are damaged or cannot be read; else they are left out with a warning in the log of
-  the executor, as ``jj extract`` does
+- ``strict``: ``true`` fails a task whose captures are damaged, overlap or cannot be read; else that is a warning in the log of the
+  executor, as ``jj extract`` has it, and what cannot be read is left out
 
 The captures are those of one sensor; see :mod:`joyfuljay.slices` for how they are divided. Executors open them by the same paths
 or URLs, and need this package. A task reads the same rows in the same order whenever it is run again, and writes nothing.
@@ -25,6 +25,7 @@ import json
 import os
 import socket
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -264,9 +265,10 @@ def _check(schema: StructType, options: _Options) -> None:
 
 
 def _rows(
-    piece: slices.Slice, options: _Options, schema: StructType, counts: Callable[[Any], None] | None
+    piece: slices.Slice, options: _Options, schema: StructType, counts: Callable[[Any, float], None] | None
 ) -> Iterator[pa.RecordBatch]:
     """The rows of one task, in batches that Spark takes."""
+    begun = time.process_time()
     wanted = to_arrow_schema(schema, timezone="UTC")
     columns = [field.name for field in schema.fields]
     engine = _native.Engine(options.configuration(columns)._json())
@@ -284,7 +286,7 @@ def _rows(
         for warning in warnings:
             print(f"joyfuljay: warning: slice {piece.number} of {piece.of}: {warning}", file=sys.stderr)
         if counts is not None:
-            counts(tables.summary)
+            counts(tables.summary, time.process_time() - begun)
     except OSError as error:
         raise _here(error) from error
     finally:
@@ -330,9 +332,11 @@ class Counts:
         self._passed_on: set[tuple[str, int]] = set()
 
     def total(self) -> dict[str, Any]:
-        """Sums over the tasks that are done: tasks, frames, packets, bytes, flows."""
+        """Sums over the tasks that are done: tasks, frames, packets, bytes, flows, and the cpu_seconds of the processes that made the
+        rows, while they made them."""
         done = self._told.value.values()
-        return {"tasks": len(done), **{name: sum(counts[name] for counts in done) for name in ("frames", "packets", "bytes", "flows")}}
+        names = ("frames", "packets", "bytes", "flows", "cpu_seconds")
+        return {"tasks": len(done), **{name: sum(counts[name] for counts in done) for name in names}}
 
     def tell(self, metrics: Any) -> None:
         """Adds what was counted since the last call to metrics of the driver."""
@@ -367,9 +371,9 @@ def read(
             for number in batch.column(0).to_pylist():
                 piece = pieces[number]
 
-                def tell(summary: Any, number: int = number) -> None:
+                def tell(summary: Any, cpu_seconds: float, number: int = number) -> None:
                     if told is not None:
-                        told.add({(job, number): _plain_counts(summary)})
+                        told.add({(job, number): {**_plain_counts(summary), "cpu_seconds": cpu_seconds}})
 
                 yield from _rows(piece, chosen, schema, tell)
 

@@ -216,6 +216,7 @@ def test_counts_of_the_tasks_reach_the_metrics_of_the_driver(spark, capture):
     assert (total["tasks"], total["frames"], total["packets"], total["bytes"], total["flows"]) == (
         5, local.frames, local.packets, local.bytes, local.flows,
     )  # fmt: skip
+    assert total["cpu_seconds"] > 0
     registry = CollectorRegistry()
     metrics = PrometheusMetrics(registry=registry)
     counts.tell(metrics)
