@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -35,6 +36,16 @@ def find(kinds):
                 yield pytest.param(found[2], id=f"{page.relative_to(ROOT)}:{line}")
 
 
+def later(capture, seconds):
+    """A capture whose packets came later: captures of a folder are those of one sensor, one after the other."""
+    moved, at = bytearray(capture), 24
+    while at < len(moved):
+        time, length = struct.unpack_from("<I4xI", moved, at)
+        struct.pack_into("<I", moved, at, time + seconds)
+        at += 16 + length
+    return moved
+
+
 @pytest.fixture
 def folder(tmp_path, jj):
     """A fresh folder with the captures that the pages speak of, and the environment of a user who has installed jj."""
@@ -42,6 +53,7 @@ def folder(tmp_path, jj):
     for name in ("capture.pcap", "huge.pcap", "captures/a.pcap", "captures/b.pcap", "new/a.pcap", "old/a.pcap", "tests/data/demo.pcap"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(demo, tmp_path / name)
+    (tmp_path / "captures/b.pcap").write_bytes(later(demo.read_bytes(), 3600))
     shutil.copy(ROOT / "tests" / "data" / "few.pcap.gz", tmp_path / "huge.pcap.gz")
     shutil.copy(ROOT / "tests" / "data" / "demo.pcapng", tmp_path / "capture.pcapng")
     toml = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / "configuration.md").read_text(), re.S)[1]
