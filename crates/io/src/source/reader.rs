@@ -41,6 +41,8 @@ pub struct CaptureReader {
     offset: u64,
     /// Bytes to read at first for a batch: what the last one took.
     expected: usize,
+    /// Room of the largest batch.
+    largest: usize,
     input_ended: bool,
     done: bool,
     stream: Option<Stream>,
@@ -154,6 +156,7 @@ impl CaptureReader {
             rest: Vec::new(),
             offset: 0,
             expected: FIRST_READ,
+            largest: 0,
             input_ended: false,
             done: false,
             stream,
@@ -371,9 +374,11 @@ impl CaptureReader {
         // What a record claims is believed in small steps, so that memory follows the bytes that are there.
         let target = want.max(filled + SMALL_READ).min(filled + self.expected.max(SMALL_READ));
         if data.len() < target {
-            // Not doubled, as a vector does by itself: there are many batches, each as large as the ones before it.
+            // Not doubled, as a vector does by itself: there are many batches, each as large as the ones before it, and so at once
+            // as large as the largest of them.
             if data.capacity() < target {
-                data.reserve_exact(target + target / 8 - data.len());
+                self.largest = self.largest.max(target + target / 8);
+                data.reserve_exact(self.largest - data.len());
             }
             data.resize(target, 0);
         }
