@@ -260,6 +260,16 @@ macro_rules! store {
                 sum
             }
 
+            /// The same for its row.
+            fn touch_for_row(&self, at: usize) -> u64 {
+                let Some(base) = self.base.get(at) else { return 0 };
+                let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ u64::from(base.wanting.0);
+                each_of!(base.trackers, {
+                    $($bit $kind $tracker => sum ^= self.$name.get(at).map_or(0, Tracker::touch),)*
+                });
+                sum
+            }
+
             /// Bytes of one flow, without what lies on the heap beside it.
             pub fn flow_bytes(&self) -> usize {
                 self.flow_bytes
@@ -294,6 +304,12 @@ pub struct FlowRef<'a> {
 }
 
 impl<'a> FlowRef<'a> {
+    /// Loads the cache lines that a row needs, and returns something made of them.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        self.store.touch_for_row(self.at)
+    }
+
     /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.
     pub fn outer(&self) -> Option<&'a (IpAddr, IpAddr)> {
         self.store.outer.get(self.at).and_then(Option::as_deref)
