@@ -404,12 +404,16 @@ impl Writer<'_, '_, '_> {
             return Err(Error::Worker);
         }
         let mut drain = Drain::new(tables, collector, now);
-        while let Some(chunk) = drain.next() {
+        let most = if run.is_early() { (run.settings.chunk_rows as f64 * LEAST_PIECE) as usize } else { usize::MAX };
+        while let Some((flows, ended)) = drain.piece(most) {
             if run.control.is_cancelled() {
                 return Ok(Outcome::Cancelled);
             }
             run.recorder.record(&drain.take_stats());
-            self.dispatch(chunk)?;
+            match ended {
+                true => self.dispatch(flows)?,
+                false => self.put(flows, false),
+            }
         }
         run.recorder.record(&drain.take_stats());
         run.counted(drain.into_counting());

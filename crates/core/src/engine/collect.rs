@@ -250,6 +250,8 @@ pub struct Drain {
     /// Where a window is open, the tags of these flows: the ones that ended first come first, whatever chunk they are in.
     tags: Option<std::vec::IntoIter<Tag>>,
     collector: Collector,
+    /// What was handed on of the chunk that is not whole.
+    before: Size,
     stats: StatsDelta,
 }
 
@@ -270,7 +272,14 @@ impl Drain {
             counting.add(bases, &mut tags);
             tags.into_iter()
         });
-        Self { tables, order: order.into_iter(), tags, collector, stats: StatsDelta::default() }
+        Self {
+            tables,
+            order: order.into_iter(),
+            tags,
+            collector,
+            before: Size::default(),
+            stats: StatsDelta::default(),
+        }
     }
 
     /// The graph that all flows were counted into, when they have been taken.
@@ -285,16 +294,18 @@ impl Drain {
     }
 }
 
-impl Iterator for Drain {
-    type Item = RowChunk;
-
-    fn next(&mut self) -> Option<RowChunk> {
-        let mut chunk = self.collector.flush().unwrap_or_default();
+impl Drain {
+    /// The next flows of a chunk, some so many at most, and whether they are its last: who makes their rows need not wait for all of it.
+    pub fn piece(&mut self, most: usize) -> Option<(RowChunk, bool)> {
+        let begun = || RowChunk { before: self.before, ..RowChunk::default() };
+        let mut chunk = self.collector.flush().unwrap_or_else(begun);
         let mut out: Option<FlowStore> = None;
         let Size { flows, heap_bytes: mut bytes } = chunk.size();
         let mut room = self.collector.chunk_rows.saturating_sub(flows);
-        while room > 0 && bytes < CHUNK_HEAP_BYTES {
+        let mut most = most.max(1);
+        while room > 0 && most > 0 && bytes < CHUNK_HEAP_BYTES {
             let Some(entry) = self.order.next() else { break };
+            most -= 1;
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
             let to = out.get_or_insert_with(|| table.ended_store());
             let before = to.moved_bytes();
@@ -320,6 +331,17 @@ impl Iterator for Drain {
             }
             (None, None) => {}
         }
-        (chunk.size().flows > 0).then_some(chunk)
+        let size = chunk.size();
+        let ended = room == 0 || bytes >= CHUNK_HEAP_BYTES || self.order.as_slice().is_empty();
+        self.before = if ended { Size::default() } else { size };
+        (size.flows > 0).then_some((chunk, ended))
+    }
+}
+
+impl Iterator for Drain {
+    type Item = RowChunk;
+
+    fn next(&mut self) -> Option<RowChunk> {
+        self.piece(usize::MAX).map(|(chunk, _)| chunk)
     }
 }

@@ -75,10 +75,14 @@ fn run_early(settings: EngineSettings, input: &[(i64, u16)], batch_size: usize, 
     }
     out.stats.add(&engine.take_stats());
     let mut drain = engine.finish(front.last_ts().unwrap_or_default());
-    while let Some(chunk) = drain.next() {
+    while let Some((piece, ended)) = drain.piece(early.unwrap_or(usize::MAX)) {
         out.stats.add(&drain.take_stats());
-        keep(&mut growing, chunk, &mut out);
+        match ended {
+            true => keep(&mut growing, piece, &mut out),
+            false => growing.append(piece),
+        }
     }
+    assert!(growing.is_empty(), "the last chunk ended");
     out
 }
 
