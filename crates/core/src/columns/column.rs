@@ -3,7 +3,6 @@
 //! Arrow's own builders test and set a bit for each value; a block's word is set at once, and the vectors become the
 //! Arrow arrays without a copy.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray, TimestampNanosecondArray};
@@ -12,6 +11,7 @@ use arrow_schema::{ArrowError, DataType};
 
 use super::{Block, Dtype, FlowView, Get, Texts, item};
 use crate::config::Missing;
+use crate::digits::push_hex;
 use crate::privacy::Pseudonyms;
 
 /// A growing column.
@@ -253,8 +253,7 @@ impl Values {
 
 /// A pseudonym as 16 hexadecimal digits.
 fn put(pseudonym: u64, out: &mut String) {
-    // Writing to a string cannot fail.
-    let _ = write!(out, "{pseudonym:016x}");
+    push_hex(&pseudonym.to_be_bytes(), out);
 }
 
 /// Calls `put` with each row and its view; gives the word of those it affirmed.

@@ -250,21 +250,17 @@ macro_rules! store {
             /// Loads the cache lines of a flow that an update will need, and returns something made of them.
             #[inline]
             pub fn touch(&self, at: usize) -> u64 {
+                // Only those that an update will look at: the place of an idle one would be a cache line more.
+                self.load(at, |base| base.wanting)
+            }
+
+            /// Loads a line of these trackers of a flow, and its base.
+            #[inline]
+            fn load(&self, at: usize, trackers: impl Fn(&FlowBase) -> TrackerMask) -> u64 {
                 let Some(base) = self.base.get(at) else { return 0 };
                 // One field of each of its three cache lines.
                 let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ u64::from(base.wanting.0);
-                // Only those that an update will look at: the place of an idle one would be a cache line more.
-                each_of!(base.wanting, {
-                    $($bit $kind $tracker => sum ^= self.$name.get(at).map_or(0, Tracker::touch),)*
-                });
-                sum
-            }
-
-            /// The same for its row.
-            fn touch_for_row(&self, at: usize) -> u64 {
-                let Some(base) = self.base.get(at) else { return 0 };
-                let mut sum = base.last_ts as u64 ^ base.bytes[0] ^ u64::from(base.wanting.0);
-                each_of!(base.trackers, {
+                each_of!(trackers(base), {
                     $($bit $kind $tracker => sum ^= self.$name.get(at).map_or(0, Tracker::touch),)*
                 });
                 sum
@@ -307,7 +303,7 @@ impl<'a> FlowRef<'a> {
     /// Loads the cache lines that a row needs, and returns something made of them.
     #[inline]
     pub fn touch(&self) -> u64 {
-        self.store.touch_for_row(self.at)
+        self.store.load(self.at, |base| base.trackers)
     }
 
     /// Addresses of the outermost IP header of the first packet (source, destination), for a tunnelled flow.

@@ -1,11 +1,12 @@
 //! What features say of a certificate (RFC 5280).
 
-use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use x509_parser::asn1_rs::{Any, Oid, Tag, ToDer, oid};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Name};
 use x509_parser::x509::SubjectPublicKeyInfo;
+
+use crate::digits::push_hex;
 
 /// A certificate, read. Its texts are at most three times as long as the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,9 +148,8 @@ fn rfc4514(name: &X509Name<'_>) -> String {
                     }
                     out.push_str("=#");
                     let value = attribute.attr_value();
-                    for b in value.header.to_der_vec().unwrap_or_default().iter().chain(value.data) {
-                        let _ = write!(out, "{b:02x}");
-                    }
+                    push_hex(&value.header.to_der_vec().unwrap_or_default(), &mut out);
+                    push_hex(value.data, &mut out);
                 }
             }
         }
