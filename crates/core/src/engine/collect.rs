@@ -3,6 +3,8 @@
 //! Order: by the batch in which a flow ended; within a batch, and at the end of the input, by the flow's first packet.
 //! Neither depends on how many workers there are.
 
+use std::hint::black_box;
+
 use crate::analysis::connections::{Counting, Tag};
 use crate::flow::{FlowRef, FlowStore, FlowTable};
 use crate::frame::TimeNs;
@@ -15,6 +17,9 @@ pub const CHUNK_ROWS: usize = 16_384;
 
 /// Most bytes that the flows of a chunk hold on the heap, so that a few thousand long flows do not fill the memory.
 const CHUNK_HEAP_BYTES: usize = 32 << 20;
+
+/// Flows of the end whose memory is loaded before they are moved out.
+const LOOK_AHEAD: usize = 32;
 
 /// Finished flows in the order of their rows: those of a chunk, or the next ones of a chunk that grows.
 #[derive(Debug, Default)]
@@ -295,6 +300,13 @@ impl Drain {
 }
 
 impl Drain {
+    /// Loads what moving out the next flows will need: their misses overlap.
+    fn touch_next(&self) {
+        let next = self.order.as_slice().iter().take(LOOK_AHEAD);
+        let touch = |entry: &Entry| self.tables.get(entry.store as usize).map_or(0, |table| table.touch_open(entry.at));
+        black_box(next.fold(0, |sum, entry| sum ^ touch(entry)));
+    }
+
     /// The next flows of a chunk, some so many at most, and whether they are its last: who makes their rows need not wait for all of it.
     pub fn piece(&mut self, most: usize) -> Option<(RowChunk, bool)> {
         let begun = || RowChunk { before: self.before, ..RowChunk::default() };
@@ -304,6 +316,9 @@ impl Drain {
         let mut room = self.collector.chunk_rows.saturating_sub(flows);
         let mut most = most.max(1);
         while room > 0 && most > 0 && bytes < CHUNK_HEAP_BYTES {
+            if most.is_multiple_of(LOOK_AHEAD) {
+                self.touch_next();
+            }
             let Some(entry) = self.order.next() else { break };
             most -= 1;
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };

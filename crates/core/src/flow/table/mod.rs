@@ -65,6 +65,8 @@ pub struct FlowTable {
     store: FlowStore,
     /// The earliest time at which each flow may be due; corrected when it comes up.
     due: DueQueue,
+    /// Memory for entries of it that have come up.
+    expiring: Vec<Due>,
     /// Flows by age, only for [`Eviction::Oldest`].
     by_age: DueQueue,
     /// Flows that are closed, and remnants of them, in the order of their closing: they make room first.
@@ -114,6 +116,7 @@ impl FlowTable {
             free: Vec::new(),
             store: FlowStore::new(settings.trackers),
             due: DueQueue::new(settings.idle_timeout),
+            expiring: Vec::new(),
             by_age: DueQueue::new(settings.idle_timeout),
             closed: VecDeque::new(),
             live: 0,
@@ -171,27 +174,51 @@ impl FlowTable {
     /// Ends the flows that have been quiet for too long at `now`; of very many, the rest at the next call.
     pub fn expire(&mut self, now: TimeNs, ended: &mut FlowStore) {
         let most = ended.len() + MOST_EXPIRED;
-        while let Some(top) = self.due.peek() {
-            if top.at >= now || ended.len() >= most {
+        let mut run = std::mem::take(&mut self.expiring);
+        while ended.len() < most {
+            run.clear();
+            let longest = RUN.min(most - ended.len());
+            while run.len() < longest
+                && let Some(top) = self.due.peek().filter(|top| top.at < now)
+            {
+                self.due.pop();
+                if self.is_current(&top) {
+                    run.push(top);
+                }
+            }
+            if run.is_empty() {
                 break;
             }
-            self.due.pop();
-            if !self.is_current(&top) {
-                continue;
-            }
-            let Some(base) = self.store.base(top.place as usize) else { continue };
-            let at = self.due_at(base);
-            if at < now {
-                let remains = base.closed().is_some() && at < base.last_ts.saturating_add(self.settings.idle_timeout);
-                match base.remnant {
-                    true => self.forget(top.place),
-                    false if remains && self.settings.terminate_on_fin_rst => self.end_but_remember(top.place, ended),
-                    false => self.end(top.place, EndReason::Idle, ended),
-                }
-            } else {
-                self.due.push(Due { at, ..top });
-            }
+            self.touch_due(&run, now);
+            run.iter().for_each(|top| self.expire_one(*top, now, ended));
         }
+        self.expiring = run;
+    }
+
+    /// Ends a flow that is due at `now`, or queues it again.
+    fn expire_one(&mut self, top: Due, now: TimeNs, ended: &mut FlowStore) {
+        let Some(base) = self.store.base(top.place as usize) else { return };
+        let at = self.due_at(base);
+        if at < now {
+            let remains = base.closed().is_some() && at < base.last_ts.saturating_add(self.settings.idle_timeout);
+            match base.remnant {
+                true => self.forget(top.place),
+                false if remains && self.settings.terminate_on_fin_rst => self.end_but_remember(top.place, ended),
+                false => self.end(top.place, EndReason::Idle, ended),
+            }
+        } else {
+            self.due.push(Due { at, ..top });
+        }
+    }
+
+    /// Loads what [`FlowTable::expire_one`] will need of flows whose last packets are long gone: their misses overlap.
+    fn touch_due(&self, run: &[Due], now: TimeNs) {
+        let bases = || run.iter().filter_map(|due| Some((due.place, self.store.base(due.place as usize)?)));
+        let mut sum = bases().fold(0, |sum, (_, base)| sum ^ base.last_ts ^ base.end as i64) as u64;
+        for (place, _) in bases().filter(|(_, base)| self.due_at(base) < now) {
+            sum ^= self.store.get(place as usize).map_or(0, |flow| flow.touch());
+        }
+        black_box(sum);
     }
 
     /// There will be no more packets: frees what finds flows and what says when they are due. What is left is
@@ -223,6 +250,11 @@ impl FlowTable {
     /// An open flow.
     pub fn base(&self, place: u32) -> Option<&FlowBase> {
         self.store.base(place as usize)
+    }
+
+    /// Loads what moving out an open flow will need, and returns something made of it.
+    pub fn touch_open(&self, place: u32) -> u64 {
+        self.store.get(place as usize).map_or(0, |flow| flow.touch())
     }
 
     /// Moves one open flow out, for the reason that [`FlowTable::drain_order`] decided.
