@@ -1,6 +1,7 @@
 //! Numbers and bytes as digits, by hand: with `write!` for each of the dozens that a fingerprint consists of, a run with every
 //! feature took a thirtieth longer.
 
+use std::fmt::{self, Write};
 use std::str;
 
 /// Digits of a number.
@@ -35,8 +36,43 @@ impl Digits {
 
     /// The digits as text.
     pub fn as_str(&self) -> &str {
-        self.text.get(self.from..).and_then(|digits| str::from_utf8(digits).ok()).unwrap_or_default()
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(self.from..).unwrap_or_default()
+    }
+}
+
+/// Writes numbers with a separator of ASCII between them; by dozens, as each call of a writer has its price.
+pub fn write_numbers(
+    out: &mut impl Write,
+    separator: u8,
+    values: impl IntoIterator<Item = u16>,
+    digits: impl Fn(u16) -> Digits,
+) -> fmt::Result {
+    let mut write =
+        |ascii: Option<&[u8]>| out.write_str(ascii.and_then(|ascii| str::from_utf8(ascii).ok()).unwrap_or_default());
+    let mut text = [separator; 256];
+    let mut len = 0;
+    for (i, value) in values.into_iter().enumerate() {
+        let digits = digits(value);
+        let digits = digits.as_bytes();
+        let at = len + usize::from(i > 0);
+        if let Some(place) = text.get_mut(at..at + digits.len()) {
+            place.copy_from_slice(digits);
+            len = at + digits.len();
+            continue;
+        }
+        write(text.get(..len))?;
+        text = [separator; 256];
+        // Not the first: the separator is there.
+        len = 1 + digits.len();
+        if let Some(place) = text.get_mut(1..len) {
+            place.copy_from_slice(digits);
+        }
+    }
+    write(text.get(..len))
 }
 
 /// Appends bytes in hexadecimal digits.
@@ -56,7 +92,7 @@ pub fn push_ipv4(octets: [u8; 4], out: &mut String) {
     let mut len = 0;
     for (i, octet) in octets.into_iter().enumerate() {
         let digits = Digits::decimal(octet.into());
-        let digits = digits.as_str().as_bytes();
+        let digits = digits.as_bytes();
         let at = len + usize::from(i > 0);
         len = at + digits.len();
         if let Some(place) = text.get_mut(at..len) {
@@ -107,6 +143,10 @@ mod tests {
             prop_assert_eq!(four.as_str(), format!("{n:04x}"));
             let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
             prop_assert_eq!(made(|out| push_hex(&bytes, out)), format!("x{hex}"));
+            let words: Vec<u16> = bytes.iter().map(|b| u16::from(*b) * 257).collect();
+            let joined: Vec<_> = words.iter().map(u16::to_string).collect();
+            let numbers = made(|out| write_numbers(out, b'-', words.iter().copied(), Digits::decimal).unwrap());
+            prop_assert_eq!(numbers, format!("x{}", joined.join("-")));
             prop_assert_eq!(made(|out| push_ipv4(v4, out)), format!("x{}", Ipv4Addr::from(v4)));
             prop_assert_eq!(made(|out| push_mac(mac, out)), format!("x{}", mac.map(|b| format!("{b:02x}")).join(":")));
         }

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
 use super::leaves::Leaves;
-use super::values::{detected, hex, int, number, put, wire_text};
+use super::values::{detected, hex, int, put, wire_text};
 use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
+use crate::digits::{Digits, write_numbers};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
 use crate::protocols::tls::{
@@ -102,12 +103,7 @@ fn group_name_of(k: KeyExchange, out: &mut String) -> Option<()> {
 /// Joins numbers by hyphens; none where there are none.
 fn numbers(values: impl Iterator<Item = u16>, out: &mut String) -> Option<()> {
     let start = out.len();
-    for value in values {
-        if out.len() > start {
-            out.push('-');
-        }
-        number(value, out);
-    }
+    write_numbers(out, b'-', values, Digits::decimal).ok()?;
     (out.len() > start).then_some(())
 }
 

@@ -112,15 +112,26 @@ impl<'a> Name<'a> {
         text.into()
     }
 
-    /// FNV-1a of the name, the case of ASCII letters ignored (RFC 4343).
+    /// A hash of the name, the case of ASCII letters ignored (RFC 4343).
     fn hash(self) -> u64 {
-        let mut h = 0xcbf2_9ce4_8422_2325u64;
-        let mut add = |b: u8| h = (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+        let mut octets = [0; MAX_NAME + 1];
+        let mut len = 0;
         for label in self.labels() {
-            add(label.len() as u8);
-            label.iter().for_each(|b| add(b.to_ascii_lowercase()));
+            let Some(place) = octets.get_mut(len..=len + label.len()) else { break };
+            if let Some((first, rest)) = place.split_first_mut() {
+                *first = label.len() as u8;
+                rest.copy_from_slice(label);
+            }
+            len += 1 + label.len();
         }
-        h
+        // Lengths are below all letters.
+        octets.make_ascii_lowercase();
+        // Zeros behind the last octet are no part of a name: none but the root has the length 0.
+        let words = octets.as_chunks().0.iter().take(len.div_ceil(8));
+        words.fold(0x9e37_79b9_7f4a_7c15, |hash, word| {
+            let product = u128::from(hash ^ u64::from_le_bytes(*word)) * 0xa076_1d64_78bd_642f;
+            product as u64 ^ (product >> 64) as u64
+        })
     }
 }
 

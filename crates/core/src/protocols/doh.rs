@@ -19,11 +19,14 @@ static RESOLVERS: LazyLock<[Vec<&'static str>; 2]> = LazyLock::new(|| {
 pub fn is_resolver(server_name: &[u8]) -> bool {
     let name = server_name.strip_suffix(b".").unwrap_or(server_name);
     // Longer ones are no names (RFC 1035 section 2.3.4).
-    let Some(name) = std::str::from_utf8(name).ok().filter(|n| n.len() <= 253) else { return false };
-    let name = name.to_ascii_lowercase();
+    let mut lower = [0; 253];
+    let Some(lower) = lower.get_mut(..name.len()) else { return false };
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    let Ok(name) = std::str::from_utf8(lower) else { return false };
     let [exact, below] = &*RESOLVERS;
     let mut parents = name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..));
-    exact.binary_search(&&*name).is_ok() || parents.any(|parent| below.binary_search(&parent).is_ok())
+    exact.binary_search(&name).is_ok() || parents.any(|parent| below.binary_search(&parent).is_ok())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use md5::{Digest, Md5};
 
-use super::{Hashing, joined};
-use crate::digits::Digits;
+use super::Hashing;
+use crate::digits::{Digits, write_numbers};
 use crate::protocols::tls::{ClientHello, ServerHello, is_grease};
 
 /// Writes `version,ciphers,extensions,groups,formats`: decimal numbers in the order of the hello, GREASE left out.
@@ -39,7 +39,7 @@ pub fn ja3s_hash(hello: &ServerHello) -> [u8; 16] {
 }
 
 fn decimal(out: &mut impl Write, values: impl IntoIterator<Item = u16>) -> fmt::Result {
-    joined(out, '-', values, |out, v| out.write_str(Digits::decimal(v).as_str()))
+    write_numbers(out, b'-', values, Digits::decimal)
 }
 
 fn md5(text: impl FnOnce(&mut Hashing<Md5>) -> fmt::Result) -> [u8; 16] {

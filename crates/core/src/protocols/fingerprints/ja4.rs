@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::{Hashing, joined};
-use crate::digits::Digits;
+use super::Hashing;
+use crate::digits::{Digits, write_numbers};
 use crate::protocols::tls::{ClientHello, ext, is_grease};
 
 /// What carries the handshake.
@@ -105,12 +105,11 @@ impl Ja4<'_> {
     }
 
     fn ciphers(&self) -> Vec<u16> {
-        sorted(self.hello.ciphers().iter().copied())
+        sorted(self.hello.ciphers(), |_| true)
     }
 
     fn extensions(&self) -> Vec<u16> {
-        let shown = |e: &u16| ![ext::SERVER_NAME, ext::ALPN].contains(e);
-        sorted(self.hello.extensions().iter().copied().filter(shown))
+        sorted(self.hello.extensions(), |e| ![ext::SERVER_NAME, ext::ALPN].contains(&e))
     }
 
     /// Extensions, and signature algorithms in the order of the hello.
@@ -120,18 +119,19 @@ impl Ja4<'_> {
         if algorithms.peek().is_some() {
             out.write_char('_')?;
         }
-        joined(out, ',', algorithms, |out, v| out.write_str(Digits::hex(*v).as_str()))
+        write_numbers(out, b',', algorithms.copied(), Digits::hex)
     }
 }
 
-fn sorted(values: impl Iterator<Item = u16>) -> Vec<u16> {
-    let mut all: Vec<u16> = values.filter(|v| !is_grease(*v)).collect();
+fn sorted(values: &[u16], shown: impl Fn(u16) -> bool) -> Vec<u16> {
+    let mut all = Vec::with_capacity(values.len());
+    all.extend(values.iter().filter(|v| !is_grease(**v) && shown(**v)));
     all.sort_unstable();
     all
 }
 
 pub(super) fn hex4(out: &mut impl Write, values: &[u16]) -> fmt::Result {
-    joined(out, ',', values, |out, v| out.write_str(Digits::hex(*v).as_str()))
+    write_numbers(out, b',', values.iter().copied(), Digits::hex)
 }
 
 /// The first twelve digits of the SHA-256 of a text; zeros where the list that it begins with is empty.

@@ -20,7 +20,8 @@ impl<D: sha2::digest::Update> fmt::Write for Hashing<D> {
     }
 }
 
-/// Writes numbers with a separator between them.
+/// Writes values with a separator between them.
+#[cfg(feature = "ja4plus")]
 fn joined<W: fmt::Write, T: Copy>(
     out: &mut W,
     separator: char,

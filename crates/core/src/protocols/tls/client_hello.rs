@@ -55,26 +55,54 @@ pub fn client_hello(body: &[u8], dtls: bool) -> Option<ClientHello> {
     }
     let ciphers = r.vec16()?;
     r.vec8()?; // compression methods
-    let mut lists: [Vec<u16>; LISTS] = Default::default();
-    lists[List::Ciphers as usize] = numbers(ciphers);
+    let mut lists = [Numbers::None; LISTS];
+    lists[List::Ciphers as usize] = Numbers::Plain(ciphers);
     let mut hello =
         ClientHello { legacy_version, session_id_len: id.len() as u8, session_id, ..ClientHello::default() };
     // A length of extensions that is beyond the message: what is there is read.
     if let Some(len) = r.u16() {
         let mut extensions = Reader::new(r.rest().get(..len.into()).unwrap_or(r.rest()));
+        lists[List::Extensions as usize] = Numbers::Kinds(extensions);
         while let Some((kind, content)) = extension(&mut extensions) {
-            lists[List::Extensions as usize].push(kind);
             hello.extension(kind, content, &mut lists);
         }
     }
-    let mut all = Vec::with_capacity(lists.iter().map(Vec::len).sum());
+    // Counted before: one allocation for all.
+    let mut all = Vec::with_capacity(lists.iter().map(|list| list.iter().count()).sum());
     for (list, end) in lists.iter().zip(&mut hello.ends) {
-        all.extend_from_slice(list);
+        all.extend(list.iter());
         // A hello of less than 65,536 bytes has less than 32,768 numbers.
         *end = all.len() as u16;
     }
     hello.numbers = all.into();
     Some(hello)
+}
+
+/// A list of numbers as it stands in the hello.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    None,
+    /// One behind the other.
+    Plain(Reader<'a>),
+    /// The kinds of extensions.
+    Kinds(Reader<'a>),
+    /// The groups of key shares.
+    Shares(Reader<'a>),
+}
+
+impl<'a> Numbers<'a> {
+    fn iter(self) -> impl Iterator<Item = u16> + use<'a> {
+        let mut rest = self;
+        std::iter::from_fn(move || match &mut rest {
+            Self::None => None,
+            Self::Plain(r) => r.u16(),
+            Self::Kinds(r) => extension(r).map(|(kind, _)| kind),
+            Self::Shares(r) => {
+                let (group, _) = (r.u16()?, r.vec16()?);
+                Some(group)
+            }
+        })
+    }
 }
 
 impl ClientHello {
@@ -154,7 +182,7 @@ impl ClientHello {
     }
 
     /// Takes what is wanted of one extension. The first of a type counts.
-    fn extension(&mut self, kind: u16, content: Reader<'_>, lists: &mut [Vec<u16>; LISTS]) {
+    fn extension<'a>(&mut self, kind: u16, content: Reader<'a>, lists: &mut [Numbers<'a>; LISTS]) {
         let mut r = content;
         let list = match kind {
             ext::SUPPORTED_GROUPS => List::Groups,
@@ -175,12 +203,13 @@ impl ClientHello {
             }
             _ => return,
         };
-        let Some(to) = lists.get_mut(list as usize).filter(|l| l.is_empty()) else { return };
-        *to = match list {
-            List::Versions => r.vec8().map(numbers).unwrap_or_default(),
-            List::KeyShares => r.vec16().map(key_shares).unwrap_or_default(),
-            _ => r.vec16().map(numbers).unwrap_or_default(),
+        let Some(to) = lists.get_mut(list as usize).filter(|l| l.iter().next().is_none()) else { return };
+        let numbers = match list {
+            List::Versions => r.vec8().map(Numbers::Plain),
+            List::KeyShares => r.vec16().map(Numbers::Shares),
+            _ => r.vec16().map(Numbers::Plain),
         };
+        *to = numbers.unwrap_or(Numbers::None);
     }
 }
 
@@ -198,22 +227,6 @@ pub mod ext {
     pub const SUPPORTED_VERSIONS: u16 = 43;
     pub const KEY_SHARE: u16 = 51;
     pub const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
-}
-
-fn numbers(mut r: Reader<'_>) -> Vec<u16> {
-    let mut all = Vec::with_capacity(r.len() / 2);
-    while let Some(n) = r.u16() {
-        all.push(n);
-    }
-    all
-}
-
-fn key_shares(mut r: Reader<'_>) -> Vec<u16> {
-    let mut all = Vec::new();
-    while let (Some(group), Some(_)) = (r.u16(), r.vec16()) {
-        all.push(group);
-    }
-    all
 }
 
 fn host_name(mut r: Reader<'_>) -> Option<&[u8]> {
