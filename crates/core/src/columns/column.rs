@@ -9,6 +9,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, S
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType};
 
+use super::get::{first, present};
 use super::{Block, Dtype, FlowView, Get, Texts, item};
 use crate::config::Missing;
 use crate::digits::push_hex;
@@ -72,36 +73,18 @@ impl Column {
             self.append_nothing(views.len());
             return;
         }
-        let first_absent = || views.get(absent.trailing_zeros() as usize);
         let valid = match (&mut self.values, get) {
-            (Values::F64(to), Get::F64(f)) => fixed(views, absent, to, |v| f(v).filter(|x| x.is_finite())),
+            (Values::F64(to), Get::F64(f)) => f.append(views, absent, to),
             (Values::I64(to), Get::I64(f)) | (Values::TimestampNs(to), Get::TimestampNs(f)) => {
-                fixed(views, absent, to, f)
-            }
-            (Values::Bool(to), Get::Bool(f)) if absent != 0 => {
-                let common = first_absent().and_then(f);
-                let mut word = if common == Some(true) { absent } else { 0 };
-                let mut valid = if common.is_some() { absent } else { 0 };
-                for (row, view) in present(views, absent) {
-                    let value = f(view);
-                    word |= u64::from(value == Some(true)) << row;
-                    valid |= u64::from(value.is_some()) << row;
-                }
-                to.push(word.to_le());
-                valid
+                f.append(views, absent, to)
             }
             (Values::Bool(to), Get::Bool(f)) => {
-                let mut word = 0;
-                let valid = each(views, |row, v| {
-                    let value = f(v);
-                    word |= u64::from(value == Some(true)) << row;
-                    value.is_some()
-                });
+                let [word, valid] = f.words(views, absent);
                 to.push(word.to_le());
                 valid
             }
             (Values::Str(to, ends), Get::Str(f))
-                if pseudonyms.is_none() && first_absent().is_some_and(|v| f(v, &mut String::new()).is_none()) =>
+                if pseudonyms.is_none() && first(views, absent).is_some_and(|v| f(v, &mut String::new()).is_none()) =>
             {
                 let (from, mut valid) = (ends.len(), 0);
                 for (row, view) in present(views, absent) {
@@ -139,7 +122,7 @@ impl Column {
                 let get = get.filter(|get| pseudonyms.is_none() || matches!(get, Get::Str(_) | Get::ListStr(_)));
                 valid |= match (&mut self.values, get) {
                     (Values::Bool(words), Some(Get::Bool(f))) => {
-                        let value = f(view);
+                        let value = f.one(view);
                         if let Some(word) = words.last_mut() {
                             *word |= (u64::from(value == Some(true)) << row).to_le();
                         }
@@ -200,9 +183,9 @@ impl Values {
     /// Appends a value, or a null, and says which. Not for truth values, which come in words.
     fn push<V: FlowView>(&mut self, view: &V::Of<'_>, get: Option<&Get<V>>, pseudonyms: Option<&Pseudonyms>) -> bool {
         match (&mut *self, get) {
-            (Self::F64(to), Some(Get::F64(f))) => fixed_one(to, f(view).filter(|x| x.is_finite())),
+            (Self::F64(to), Some(Get::F64(f))) => fixed_one(to, f.one(view)),
             (Self::I64(to), Some(Get::I64(f))) | (Self::TimestampNs(to), Some(Get::TimestampNs(f))) => {
-                fixed_one(to, f(view))
+                fixed_one(to, f.one(view))
             }
             (Self::Str(to, ends), Some(Get::Str(f))) => {
                 let start = to.len();
@@ -260,42 +243,6 @@ fn put(pseudonym: u64, out: &mut String) {
 #[inline]
 fn each<V>(views: &[V], mut put: impl FnMut(usize, &V) -> bool) -> u64 {
     views.iter().enumerate().fold(0, |valid, (row, view)| valid | u64::from(put(row, view)) << row)
-}
-
-/// The views that are not absent, each with its row.
-fn present<V>(views: &[V], absent: u64) -> impl Iterator<Item = (usize, &V)> {
-    let rows = u64::MAX.checked_shr(64 - views.len() as u32).unwrap_or(0);
-    let mut left = rows & !absent;
-    std::iter::from_fn(move || {
-        let row = left.trailing_zeros() as usize;
-        left &= left.wrapping_sub(1);
-        Some((row, views.get(row)?))
-    })
-}
-
-#[inline]
-fn fixed<V, T: Clone + Default>(views: &[V], absent: u64, to: &mut Vec<T>, get: impl Fn(&V) -> Option<T>) -> u64 {
-    if absent != 0 {
-        let common = views.get(absent.trailing_zeros() as usize).and_then(&get);
-        let mut valid = if common.is_some() { absent } else { 0 };
-        let from = to.len();
-        to.resize(from + views.len(), common.unwrap_or_default());
-        for (row, view) in present(views, absent) {
-            let value = get(view);
-            valid |= u64::from(value.is_some()) << row;
-            if let Some(place) = to.get_mut(from + row) {
-                *place = value.unwrap_or_default();
-            }
-        }
-        return valid;
-    }
-    let mut valid = 0;
-    to.extend(views.iter().enumerate().map(|(row, v)| {
-        let value = get(v);
-        valid |= u64::from(value.is_some()) << row;
-        value.unwrap_or_default()
-    }));
-    valid
 }
 
 fn fixed_one<T: Default>(to: &mut Vec<T>, value: Option<T>) -> bool {
@@ -385,9 +332,9 @@ mod tests {
 
     /// Every third of them is null.
     const OF_EACH_TYPE: [Get<Words>; 5] = [
-        Get::F64(|&n| (n % 3 > 0).then_some(n as f64)),
-        Get::I64(|&n| (n % 3 > 0).then_some(n as i64)),
-        Get::Bool(|&n| (n % 3 > 0).then_some(n % 2 == 0)),
+        Get::F64(&|&n: &u64| (n % 3 > 0).then_some(n as f64)),
+        Get::I64(&|&n: &u64| (n % 3 > 0).then_some(n as i64)),
+        Get::Bool(&|&n: &u64| (n % 3 > 0).then_some(n % 2 == 0)),
         Get::Str(|&n, out| {
             out.push_str(&"x".repeat(n as usize));
             (n % 3 > 0).then_some(())

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::reference::{NEVER, Range, Reference};
 use super::{RowSettings, Scratch};
-use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Texts};
+use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Numbers, Texts, Truths};
 use crate::error::ConfigError;
 use crate::flow::FlowRef;
 use crate::nearest::{find, same};
@@ -288,18 +288,18 @@ pub const fn split<V: FlowView>(split: Split<V>, mut feature: Feature<V>) -> Fea
     feature
 }
 
-/// A constructor of features: its name, the variant of `Get`, what the value is, and the unit where it has no choice.
+/// A constructor of features: its name, the variant of `Get` and what that holds, and the unit where it has no choice.
 macro_rules! constructors {
-    ($($(#[$doc:meta])* $name:ident $variant:ident ($($out:ty)?) -> $value:ty $(, $unit:expr)?;)+) => {
-        $(constructors!(@ [$(#[$doc])*] $name $variant ($($out)?) -> $value $(, $unit)?);)+
+    ($($(#[$doc:meta])* $name:ident $variant:ident ($get:ty) $(, $unit:expr)?;)+) => {
+        $(constructors!(@ [$(#[$doc])*] $name $variant ($get) $(, $unit)?);)+
     };
-    (@ [$($doc:tt)*] $name:ident $variant:ident ($($out:ty)?) -> $value:ty) => {
+    (@ [$($doc:tt)*] $name:ident $variant:ident ($get:ty)) => {
         $($doc)*
         pub const fn $name<V: FlowView>(
             name: &'static str,
             unit: Unit,
             profile: Profile,
-            get: for<'a> fn(&V::Of<'a> $(, &mut $out)?) -> Option<$value>,
+            get: $get,
             doc: &'static str,
             reference: Reference,
         ) -> Feature<V> {
@@ -308,12 +308,12 @@ macro_rules! constructors {
             Feature { name, unit, profile, privacy, always, get, split, doc, reference }
         }
     };
-    (@ [$($doc:tt)*] $name:ident $variant:ident ($($out:ty)?) -> $value:ty, $unit:expr) => {
+    (@ [$($doc:tt)*] $name:ident $variant:ident ($get:ty), $unit:expr) => {
         $($doc)*
         pub const fn $name<V: FlowView>(
             name: &'static str,
             profile: Profile,
-            get: for<'a> fn(&V::Of<'a> $(, &mut $out)?) -> Option<$value>,
+            get: $get,
             doc: &'static str,
             reference: Reference,
         ) -> Feature<V> {
@@ -326,21 +326,21 @@ macro_rules! constructors {
 
 constructors! {
     /// A feature of type float64.
-    f64 F64 () -> f64;
+    f64 F64 (&'static dyn Numbers<V, f64>);
     /// A feature of type int64.
-    i64 I64 () -> i64;
+    i64 I64 (&'static dyn Numbers<V, i64>);
     /// A feature of type bool.
-    bool Bool () -> bool, Unit::None;
+    bool Bool (&'static dyn Truths<V>), Unit::None;
     /// A feature of type string.
-    str Str (String) -> (), Unit::None;
+    str Str (for<'a> fn(&V::Of<'a>, &mut String) -> Option<()>), Unit::None;
     /// A feature of type timestamp.
-    timestamp TimestampNs () -> i64, Unit::None;
+    timestamp TimestampNs (&'static dyn Numbers<V, i64>), Unit::None;
     /// A feature of type list of float64.
-    list_f64 ListF64 (Vec<f64>) -> ();
+    list_f64 ListF64 (for<'a> fn(&V::Of<'a>, &mut Vec<f64>) -> Option<()>);
     /// A feature of type list of int64.
-    list_i64 ListI64 (Vec<i64>) -> ();
+    list_i64 ListI64 (for<'a> fn(&V::Of<'a>, &mut Vec<i64>) -> Option<()>);
     /// A feature of type list of strings.
-    list_str ListStr (Texts) -> (), Unit::None;
+    list_str ListStr (for<'a> fn(&V::Of<'a>, &mut Texts) -> Option<()>), Unit::None;
 }
 
 impl<V: FlowView> Group<V> {

@@ -95,7 +95,7 @@ pub static GROUP: Group<View<'static>> = Group {
         view
     },
     features: &[
-        always(bool("ssh_detected", Extended, |v| Some(v.detected), "Whether a direction begins with an identification string.",
+        always(bool("ssh_detected", Extended, &|v: &View<'_>| Some(v.detected), "Whether a direction begins with an identification string.",
             formula("a direction begins with \"SSH-\", ended by LF within 512 bytes; the responder's may follow 64 other lines"))),
         str("ssh_version", Extended, |v, o| put(o, v.version()?), "Version of the protocol that both ends speak.",
             formula("both of 2.0 or 1.99 ? 2.0 : the other version").null("not SSH").source("RFC 4253 section 5.1").text("version, such as 2.0")),
@@ -111,9 +111,9 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("MD5 of \"kex;encryption;mac;compression\" of KEXINIT(fwd), client to server").null("no KEXINIT of the client was read").source("Reardon: HASSH (2018); RFC 4253 section 7.1").hex(32)),
         str("ssh_hassh_server", Extended, |v, o| hex(&v.server()?.hassh?.server, o), "HASSH of the server: MD5 of its algorithms.",
             formula("MD5 of \"kex;encryption;mac;compression\" of KEXINIT(bwd), server to client").null("no KEXINIT of the server was read").source("Reardon: HASSH (2018); RFC 4253 section 7.1").hex(32)),
-        i64("ssh_kex_packets", Count, Extended, |v| v.kex_packets(), "Packets in clear with a message number from 20 to 49, NEWKEYS included.",
+        i64("ssh_kex_packets", Count, Extended, &|v: &View<'_>| v.kex_packets(), "Packets in clear with a message number from 20 to 49, NEWKEYS included.",
             formula("count(packets in clear with message number 20 to 49)").null("not SSH, or version 1").source("RFC 4250 section 4.1.2, RFC 4253 section 6")),
-        i64("ssh_encrypted_packets", Count, Extended, |v| v.two()?.encrypted_segments().map(int), "Segments with a byte behind the NEWKEYS of their direction.",
+        i64("ssh_encrypted_packets", Count, Extended, &|v: &View<'_>| v.two()?.encrypted_segments().map(int), "Segments with a byte behind the NEWKEYS of their direction.",
             formula("count(segments with a new byte behind NEWKEYS)").null("no NEWKEYS was read, or version 1").source("RFC 4253 section 7.3")),
     ],
 };

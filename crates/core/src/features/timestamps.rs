@@ -28,9 +28,9 @@ pub static GROUP: Group<View> = Group {
     needs: &[],
     view: |flow, _, _| View { first: flow.base.first_ts, last: flow.base.last_ts },
     features: &[
-        always(timestamp("start_timestamp", Extended, |v| Some(v.first), "Time of the earliest packet, as start_time.",
+        always(timestamp("start_timestamp", Extended, &|v: &View| Some(v.first), "Time of the earliest packet, as start_time.",
             formula("min(t)").source("IANA IPFIX flowStartNanoseconds"))),
-        always(timestamp("end_timestamp", Extended, |v| Some(v.last), "Time of the latest packet, as end_time.",
+        always(timestamp("end_timestamp", Extended, &|v: &View| Some(v.last), "Time of the latest packet, as end_time.",
             formula("max(t)").source("IANA IPFIX flowEndNanoseconds"))),
     ],
 };
