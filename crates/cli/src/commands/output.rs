@@ -37,7 +37,7 @@ pub(super) struct OutputArgs {
     #[arg(short, long, value_name = "FORMAT", hide_possible_values = true,
           value_parser = Offered::new(StringValueParser::new().try_map(|name| name.parse::<Form>()), Form::names))]
     format: Option<Form>,
-    /// Compression of Parquet pages: none, snappy or zstd.
+    /// Compression of Parquet pages: none, snappy (but for integers, which are packed) or zstd.
     #[arg(long, value_name = "NAME", default_value_t = Compression::default())]
     compression: Compression,
     #[command(flatten)]
