@@ -328,16 +328,18 @@ pub(crate) struct GrowingChunk<'e> {
     waiting: RowChunk,
 }
 
-/// Cells of a part: 28 MB of numbers. Rows of few columns are not parted; of rows with all of them, a chunk is two parts. Smaller
-/// parts are in the cache until they are encoded, but each has its price for each column: a sixteenth of a run, with parts of a
-/// quarter.
-const PART_CELLS: usize = 3_500_000;
+/// Cells of a part: 4 MB of numbers. Rows of few columns are not parted.
+const PART_CELLS: usize = 1 << 19;
+
+/// Flows of a part at least: each part has its price for each column, and with parts of a quarter of this a run with all of them took
+/// a sixteenth longer.
+const LEAST_PART: usize = 8192;
 
 /// Flows of a part. Multiples of 1,024, which is how many values the encoder of Parquet takes at a time.
 fn part_flows(plan: &RowPlan) -> usize {
     const STEP: usize = 1024;
     let columns = plan.schema().fields().len().max(1);
-    (PART_CELLS / columns).next_multiple_of(STEP)
+    (PART_CELLS / columns).next_multiple_of(STEP).max(LEAST_PART)
 }
 
 /// How long each feature group took over a chunk of rows.
