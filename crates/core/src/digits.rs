@@ -53,23 +53,20 @@ pub fn write_numbers(
 ) -> fmt::Result {
     let mut write =
         |ascii: Option<&[u8]>| out.write_str(ascii.and_then(|ascii| str::from_utf8(ascii).ok()).unwrap_or_default());
-    let mut text = [separator; 256];
+    let mut text = [0; 256];
     let mut len = 0;
     for (i, value) in values.into_iter().enumerate() {
-        let digits = digits(value);
-        let digits = digits.as_bytes();
-        let at = len + usize::from(i > 0);
-        if let Some(place) = text.get_mut(at..at + digits.len()) {
-            place.copy_from_slice(digits);
-            len = at + digits.len();
-            continue;
+        // A separator and the digits of the largest number.
+        if len + 6 > text.len() {
+            write(text.get(..len))?;
+            len = 0;
         }
-        write(text.get(..len))?;
-        text = [separator; 256];
-        // Not the first: the separator is there.
-        len = 1 + digits.len();
-        if let Some(place) = text.get_mut(1..len) {
-            place.copy_from_slice(digits);
+        let (before, digits) = ([separator], digits(value));
+        for part in [if i > 0 { &before[..] } else { &[] }, digits.as_bytes()] {
+            if let Some(place) = text.get_mut(len..len + part.len()) {
+                place.copy_from_slice(part);
+                len += part.len();
+            }
         }
     }
     write(text.get(..len))
@@ -88,18 +85,8 @@ pub fn push_hex(bytes: &[u8], out: &mut String) {
 
 /// Appends the octets of an IPv4 address.
 pub fn push_ipv4(octets: [u8; 4], out: &mut String) {
-    let mut text = [b'.'; 15];
-    let mut len = 0;
-    for (i, octet) in octets.into_iter().enumerate() {
-        let digits = Digits::decimal(octet.into());
-        let digits = digits.as_bytes();
-        let at = len + usize::from(i > 0);
-        len = at + digits.len();
-        if let Some(place) = text.get_mut(at..len) {
-            place.copy_from_slice(digits);
-        }
-    }
-    push(text.get(..len), out);
+    // Writing to a string cannot fail.
+    let _ = write_numbers(out, b'.', octets.map(Into::into), Digits::decimal);
 }
 
 /// Appends the octets of a MAC address, with colons.

@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 pub use block::Block;
 pub use column::Column;
-pub use get::{FlowView, Get, Numbers, Texts, Truths};
+pub use get::{Append, FlowView, Get, Numbers, Texts, Truths};
 
 /// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -314,13 +314,14 @@ impl Drain {
         let mut out: Option<FlowStore> = None;
         let Size { flows, heap_bytes: mut bytes } = chunk.size();
         let mut room = self.collector.chunk_rows.saturating_sub(flows);
-        let mut most = most.max(1);
-        while room > 0 && most > 0 && bytes < CHUNK_HEAP_BYTES {
-            if most.is_multiple_of(LOOK_AHEAD) {
+        for taken in 0..most.max(1) {
+            if room == 0 || bytes >= CHUNK_HEAP_BYTES {
+                break;
+            }
+            if taken.is_multiple_of(LOOK_AHEAD) {
                 self.touch_next();
             }
             let Some(entry) = self.order.next() else { break };
-            most -= 1;
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
             let to = out.get_or_insert_with(|| table.ended_store());
             let before = to.moved_bytes();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::reference::{NEVER, Range, Reference};
 use super::{RowSettings, Scratch};
-use crate::columns::{Block, Column, Direction, Dtype, FlowView, Get, Numbers, Texts, Truths};
+use crate::columns::{Append, Block, Column, Direction, Dtype, FlowView, Get, Numbers, Texts, Truths};
 use crate::error::ConfigError;
 use crate::flow::FlowRef;
 use crate::nearest::{find, same};
@@ -332,15 +332,15 @@ constructors! {
     /// A feature of type bool.
     bool Bool (&'static dyn Truths<V>), Unit::None;
     /// A feature of type string.
-    str Str (for<'a> fn(&V::Of<'a>, &mut String) -> Option<()>), Unit::None;
+    str Str (Append<V, String>), Unit::None;
     /// A feature of type timestamp.
     timestamp TimestampNs (&'static dyn Numbers<V, i64>), Unit::None;
     /// A feature of type list of float64.
-    list_f64 ListF64 (for<'a> fn(&V::Of<'a>, &mut Vec<f64>) -> Option<()>);
+    list_f64 ListF64 (Append<V, Vec<f64>>);
     /// A feature of type list of int64.
-    list_i64 ListI64 (for<'a> fn(&V::Of<'a>, &mut Vec<i64>) -> Option<()>);
+    list_i64 ListI64 (Append<V, Vec<i64>>);
     /// A feature of type list of strings.
-    list_str ListStr (for<'a> fn(&V::Of<'a>, &mut Texts) -> Option<()>), Unit::None;
+    list_str ListStr (Append<V, Texts>), Unit::None;
 }
 
 impl<V: FlowView> Group<V> {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::hash::fold;
+
 /// Values of [`Scope::tunnel_kind`].
 pub mod tunnel_kind {
     #![allow(missing_docs)]
@@ -127,7 +129,7 @@ impl FlowKey {
 
     /// A hash under a secret: what is put on the wire cannot be chosen so as to collide in the flow table.
     pub fn keyed_hash(&self, secret: [u64; 2]) -> u64 {
-        // Folded multiplication, as in wyhash and foldhash: one 64x64->128 product a pair of words. No cryptographic hash: who
+        // One product a pair of words. No cryptographic hash: who
         // learns hash values could find the secret, so they leave the process nowhere.
         let w = self.words();
         let mut h = fold(w[0] ^ secret[0], w[1] ^ secret[1]);
@@ -140,11 +142,6 @@ impl FlowKey {
     pub fn fixed_hash(&self) -> u64 {
         self.keyed_hash([0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344])
     }
-}
-
-fn fold(a: u64, b: u64) -> u64 {
-    let p = u128::from(a) * u128::from(b);
-    p as u64 ^ (p >> 64) as u64
 }
 
 #[cfg(test)]

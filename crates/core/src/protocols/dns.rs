@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use super::{Datagram, DatagramSession, Session as StreamSession, Shown, Taken};
 use crate::frame::TimeNs;
+use crate::hash::fold;
 use crate::packet::Side;
 use crate::wire::Reader;
 
@@ -128,10 +129,7 @@ impl<'a> Name<'a> {
         octets.make_ascii_lowercase();
         // Zeros behind the last octet are no part of a name: none but the root has the length 0.
         let words = octets.as_chunks().0.iter().take(len.div_ceil(8));
-        words.fold(0x9e37_79b9_7f4a_7c15, |hash, word| {
-            let product = u128::from(hash ^ u64::from_le_bytes(*word)) * 0xa076_1d64_78bd_642f;
-            product as u64 ^ (product >> 64) as u64
-        })
+        words.fold(0x9e37_79b9_7f4a_7c15, |hash, word| fold(hash ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f))
     }
 }
 

@@ -105,11 +105,12 @@ impl Ja4<'_> {
     }
 
     fn ciphers(&self) -> Vec<u16> {
-        sorted(self.hello.ciphers(), |_| true)
+        sorted(self.hello.ciphers().iter().copied())
     }
 
     fn extensions(&self) -> Vec<u16> {
-        sorted(self.hello.extensions(), |e| ![ext::SERVER_NAME, ext::ALPN].contains(&e))
+        let shown = |e: &u16| ![ext::SERVER_NAME, ext::ALPN].contains(e);
+        sorted(self.hello.extensions().iter().copied().filter(shown))
     }
 
     /// Extensions, and signature algorithms in the order of the hello.
@@ -123,9 +124,10 @@ impl Ja4<'_> {
     }
 }
 
-fn sorted(values: &[u16], shown: impl Fn(u16) -> bool) -> Vec<u16> {
-    let mut all = Vec::with_capacity(values.len());
-    all.extend(values.iter().filter(|v| !is_grease(**v) && shown(**v)));
+fn sorted(values: impl Iterator<Item = u16>) -> Vec<u16> {
+    // How many at most: a filter hides it from `collect`, which would begin with four.
+    let mut all = Vec::with_capacity(values.size_hint().1.unwrap_or_default());
+    all.extend(values.filter(|v| !is_grease(*v)));
     all.sort_unstable();
     all
 }

@@ -6,7 +6,6 @@ use std::fmt::{self, Write};
 
 use super::Over;
 use super::ja4::{alpn, hash12, hex4, version};
-use super::joined;
 use crate::protocols::http1::{Fields, Request};
 use crate::protocols::tls::{Identifiers, ServerHello};
 use crate::trackers::{Opening, SynSegment, Window};
@@ -103,6 +102,22 @@ pub fn ja4ssh(window: &Window, client: usize, out: &mut String) -> fmt::Result {
     for (i, [a, b]) in [window.mode, window.segments, window.acks].into_iter().enumerate() {
         let (c, s) = if client == 0 { (a, b) } else { (b, a) };
         write!(out, "{}c{c}s{s}", if i > 0 { "_" } else { "" })?;
+    }
+    Ok(())
+}
+
+/// Writes values with a separator between them.
+fn joined<W: Write, T: Copy>(
+    out: &mut W,
+    separator: char,
+    values: impl IntoIterator<Item = T>,
+    one: impl Fn(&mut W, T) -> fmt::Result,
+) -> fmt::Result {
+    for (i, value) in values.into_iter().enumerate() {
+        if i > 0 {
+            out.write_char(separator)?;
+        }
+        one(out, value)?;
     }
     Ok(())
 }

@@ -19,20 +19,3 @@ impl<D: sha2::digest::Update> fmt::Write for Hashing<D> {
         Ok(())
     }
 }
-
-/// Writes values with a separator between them.
-#[cfg(feature = "ja4plus")]
-fn joined<W: fmt::Write, T: Copy>(
-    out: &mut W,
-    separator: char,
-    values: impl IntoIterator<Item = T>,
-    one: impl Fn(&mut W, T) -> fmt::Result,
-) -> fmt::Result {
-    for (i, value) in values.into_iter().enumerate() {
-        if i > 0 {
-            out.write_char(separator)?;
-        }
-        one(out, value)?;
-    }
-    Ok(())
-}

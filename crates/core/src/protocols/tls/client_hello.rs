@@ -55,7 +55,7 @@ pub fn client_hello(body: &[u8], dtls: bool) -> Option<ClientHello> {
     }
     let ciphers = r.vec16()?;
     r.vec8()?; // compression methods
-    let mut lists = [Numbers::None; LISTS];
+    let mut lists = [Numbers::Plain(Reader::new(&[])); LISTS];
     lists[List::Ciphers as usize] = Numbers::Plain(ciphers);
     let mut hello =
         ClientHello { legacy_version, session_id_len: id.len() as u8, session_id, ..ClientHello::default() };
@@ -81,7 +81,6 @@ pub fn client_hello(body: &[u8], dtls: bool) -> Option<ClientHello> {
 /// A list of numbers as it stands in the hello.
 #[derive(Clone, Copy)]
 enum Numbers<'a> {
-    None,
     /// One behind the other.
     Plain(Reader<'a>),
     /// The kinds of extensions.
@@ -94,7 +93,6 @@ impl<'a> Numbers<'a> {
     fn iter(self) -> impl Iterator<Item = u16> + use<'a> {
         let mut rest = self;
         std::iter::from_fn(move || match &mut rest {
-            Self::None => None,
             Self::Plain(r) => r.u16(),
             Self::Kinds(r) => extension(r).map(|(kind, _)| kind),
             Self::Shares(r) => {
@@ -209,7 +207,9 @@ impl ClientHello {
             List::KeyShares => r.vec16().map(Numbers::Shares),
             _ => r.vec16().map(Numbers::Plain),
         };
-        *to = numbers.unwrap_or(Numbers::None);
+        if let Some(numbers) = numbers {
+            *to = numbers;
+        }
     }
 }
 
