@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
     fn begin<'e>(&self, encoder: &'e dyn RowEncoder, flows: usize) -> GrowingChunk<'e> {
         let parts = encoder.begin();
         let part_flows = match parts {
-            Some(_) => part_flows(self.plan),
+            Some(_) => PART_FLOWS,
             None => usize::MAX,
         };
         let rows = self.plan.begin(flows.min(part_flows));
@@ -328,19 +328,9 @@ pub(crate) struct GrowingChunk<'e> {
     waiting: RowChunk,
 }
 
-/// Cells of a part: 4 MB of numbers. Rows of few columns are not parted.
-const PART_CELLS: usize = 1 << 19;
-
-/// Flows of a part at least: each part has its price for each column, and with parts of a quarter of this a run with all of them took
-/// a sixteenth longer.
-const LEAST_PART: usize = 8192;
-
-/// Flows of a part. Multiples of 1,024, which is how many values the encoder of Parquet takes at a time.
-fn part_flows(plan: &RowPlan) -> usize {
-    const STEP: usize = 1024;
-    let columns = plan.schema().fields().len().max(1);
-    (PART_CELLS / columns).next_multiple_of(STEP).max(LEAST_PART)
-}
+/// Flows of a part: half of a chunk. Each part has its price for each column: with a quarter of this a run with all of them took a
+/// sixteenth longer. A multiple of 1,024, which is how many values the encoder of Parquet takes at a time.
+const PART_FLOWS: usize = 8192;
 
 /// How long each feature group took over a chunk of rows.
 struct GroupTimes {

@@ -245,8 +245,8 @@ fn properties(
     for column in columns.columns() {
         let path = column.path().clone();
         builder = match column.physical_type() {
-            // Counts are mostly small. Packed, they have little left to compress: Snappy would take a twentieth off the file, and
-            // half as long again as the packing.
+            // Counts are mostly small. Packed, they have little left to compress: Snappy took a twentieth off the file, for 3 % of
+            // a run with all features.
             Type::INT32 | Type::INT64 => {
                 if compression == Compression::Snappy {
                     builder = builder.set_column_compression(path.clone(), Codec::UNCOMPRESSED);
