@@ -26,14 +26,27 @@ from report import put
 
 MARKERS = "<!-- groups: written by benches/groups.py -->", "<!-- end of groups -->"
 MOST_TIMES, MOST_MIB = 8.0, 1e9 / (1 << 20)
-OPT_IN = {"sequences", "splt", "timestamps", "ja4plus"}
+DEMO = pathlib.Path(__file__).parents[1] / "tests/data/demo.pcap"
+
+
+def features(jj):
+    """All features, as `jj features` tells of them."""
+    return json.loads(subprocess.run([jj, "features", "-f", "json"], stdout=subprocess.PIPE, check=True).stdout)
+
+
+def in_all_but_connection(jj):
+    """Names of the groups that `--features all` selects (the others are opt-in), without `connection`."""
+    command = [jj, "extract", DEMO, "--features", "all", "-f", "csv", "-o", "-", "-q"]
+    header = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.partition("\n")[0]
+    columns = set(header.split(","))
+    chosen = dict.fromkeys(feature["group"] for feature in features(jj) if feature["name"] in columns)
+    return [name for name in chosen if name != "connection"]
 
 
 def groups(jj):
     """Names of the groups in the order of columns, and how many columns each has."""
-    listed = json.loads(subprocess.run([jj, "features", "-f", "json"], stdout=subprocess.PIPE, check=True).stdout)
     counts = {}
-    for feature in listed:
+    for feature in features(jj):
         counts[feature["group"]] = counts.get(feature["group"], 0) + 1
     return counts
 
@@ -56,7 +69,7 @@ def main():
 
         commands = {"tcpdump": ["tcpdump", "-r", capture, "-w", "/dev/null"], "flow_meta": jj("flow_meta")}
         commands |= {name: jj("flow_meta", name) for name in columns if name != "flow_meta"}
-        commands["all but connection"] = jj(*(name for name in columns if name not in OPT_IN | {"connection"}))
+        commands["all but connection"] = jj(*in_all_but_connection(args.jj))
         commands["all"] = jj("all")
         once(commands["tcpdump"])  # the file in the page cache
         rounds = [{name: once(command) for name, command in commands.items()} for _ in range(args.runs)]

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from groups import OPT_IN, groups
+from groups import in_all_but_connection
 from pairs import FOUR_GROUPS, made
 
 OF_TWO_PROCESSES = 0.85
@@ -29,8 +29,8 @@ def cases(jj):
     """What is asked of each run, and how many times faster two workers are to be."""
     yield "flow_meta to Parquet", FOUR_GROUPS[:2], 1.5
     yield "4 groups to Parquet", FOUR_GROUPS, 1.7
-    names = [name for name in groups(jj) if name not in OPT_IN | {"connection"}]
-    yield "all groups but connection", [word for name in names for word in ("--features", name)], 1.7
+    named = [word for name in in_all_but_connection(jj) for word in ("--features", name)]
+    yield "all groups but connection", named, 1.7
 
 
 def wall(commands):
