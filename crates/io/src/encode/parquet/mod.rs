@@ -2,23 +2,35 @@
 //!
 //! Settings by measurement on wide rows of flow features (`examples/sink_cost.rs`).
 
+mod bits;
+mod column;
+mod compress;
+mod delta;
+mod flat;
+mod levels;
+mod numbers;
+mod text;
+
 use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
-use parquet::basic::{Compression as Codec, Encoding, Type, ZstdLevel};
+use parquet::basic::{Encoding, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::SchemaDescriptor;
+use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
+use self::column::{Chunk, Column};
+use self::compress::Codec;
+use self::flat::{FlatColumn, Scratch};
 use super::gathering::Gathering;
-use super::{ChunkEncoder, Compression, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
+use super::{ChunkEncoder, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
 use crate::deliver::Output;
 use crate::sink::{SinkError, SinkOptions};
 
@@ -32,10 +44,11 @@ pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> 
     let refused = |e| SinkError::parquet(&name, e);
     // As the format's specification names them: `list.element`, where Arrow says `item`.
     let columns = ArrowSchemaConverter::new().with_coerce_types(true).convert(&schema).map_err(refused)?;
-    let properties = Arc::new(properties(&schema, &columns, options.compression).map_err(refused)?);
+    let codec = options.compression.into();
+    let properties = Arc::new(properties(&schema, &columns, codec).map_err(refused)?);
     let file = SerializedFileWriter::new(output, columns.root_schema_ptr(), properties).map_err(refused)?;
-    let columns = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
-    let encoder = Arc::new(ParquetEncoder { schema, columns });
+    let library = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
+    let encoder = Arc::new(ParquetEncoder { schema, columns: Arc::new(columns), codec, library });
     let pending = Gathering::new(Arc::clone(&encoder.schema));
     let writer = ParquetWriter { encoder: Arc::clone(&encoder), file, name, pending };
     Ok(Opened { encoder, writer: Box::new(writer) })
@@ -44,7 +57,7 @@ pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> 
 /// The encoded columns of a row group.
 pub struct RowGroup {
     rows: usize,
-    chunks: Vec<ArrowColumnChunk>,
+    chunks: Vec<Chunk>,
 }
 
 impl RowGroup {
@@ -55,7 +68,7 @@ impl RowGroup {
 
     /// Bytes of its columns.
     pub(super) fn memory(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.close().bytes_written as usize).sum()
+        self.chunks.iter().map(Chunk::bytes).sum()
     }
 }
 
@@ -67,27 +80,47 @@ impl fmt::Debug for RowGroup {
 
 struct ParquetEncoder {
     schema: SchemaRef,
-    columns: ArrowRowGroupWriterFactory,
+    columns: SchemaDescPtr,
+    codec: Codec,
+    library: ArrowRowGroupWriterFactory,
 }
 
 impl ParquetEncoder {
+    /// The columns of a row group.
+    fn begin_group(&self) -> Result<Vec<Column>, ParquetError> {
+        let leaves = self.columns.num_columns();
+        // The library makes its writers all at once: none where it has no column.
+        let mut library = None;
+        let mut columns = Vec::with_capacity(self.schema.fields().len());
+        let mut leaf = 0;
+        for (root, field) in self.schema.fields().iter().enumerate() {
+            let from = leaf;
+            leaf += (from..leaves).take_while(|leaf| self.columns.get_column_root_idx(*leaf) == root).count();
+            let flat = self.columns.columns().get(from).filter(|_| leaf == from + 1);
+            if let Some(flat) = flat.and_then(|leaf| FlatColumn::new(field.data_type(), leaf, self.codec)) {
+                columns.push(Column::Flat(Box::new(flat)));
+                continue;
+            }
+            let library = match &mut library {
+                Some(writers) => writers,
+                // The number of the row group is of use to encryption only.
+                none => none.insert(self.library.create_column_writers(0)?.into_iter().map(Some).collect::<Vec<_>>()),
+            };
+            columns.push(Column::Library(library[from..leaf].iter_mut().filter_map(Option::take).collect()));
+        }
+        Ok(columns)
+    }
+
     fn row_group(&self, batches: &[RecordBatch]) -> Result<RowGroup, ParquetError> {
-        // The number of the row group is of use to encryption only.
-        let mut writers = self.columns.create_column_writers(0)?.into_iter();
-        let mut chunks = Vec::with_capacity(writers.len());
-        for (index, field) in self.schema.fields().iter().enumerate() {
-            let mut leaves = Vec::with_capacity(batches.len());
+        let mut scratch = Scratch::default();
+        let columns = self.begin_group()?;
+        let mut chunks = Vec::with_capacity(columns.len());
+        // One column at a time, closed before the next: its raw pages are freed early.
+        for (index, (mut column, field)) in columns.into_iter().zip(self.schema.fields()).enumerate() {
             for batch in batches {
-                leaves.push(compute_leaves(field, batch.column(index))?);
+                column.write(field, batch.column(index), &mut scratch)?;
             }
-            // One column at a time, closed before the next: its raw pages are freed early. A leaf per nested type.
-            for leaf in 0..leaves.first().map_or(0, Vec::len) {
-                let Some(mut writer) = writers.next() else { break };
-                for part in leaves.iter().filter_map(|of_batch| of_batch.get(leaf)) {
-                    writer.write(part)?;
-                }
-                chunks.push(writer.close()?);
-            }
+            column.close(&mut scratch, &mut chunks)?;
         }
         Ok(RowGroup { rows: batches.iter().map(RecordBatch::num_rows).sum(), chunks })
     }
@@ -104,7 +137,13 @@ impl RowEncoder for ParquetEncoder {
     }
 
     fn begin(&self) -> Option<Box<dyn ChunkEncoder + '_>> {
-        Some(Box::new(GrowingGroup { encoder: self, waiting: Vec::new(), writers: Vec::new(), rows: 0 }))
+        Some(Box::new(GrowingGroup {
+            encoder: self,
+            waiting: Vec::new(),
+            columns: Vec::new(),
+            scratch: Scratch::default(),
+            rows: 0,
+        }))
     }
 }
 
@@ -113,27 +152,24 @@ struct GrowingGroup<'a> {
     encoder: &'a ParquetEncoder,
     /// The rows, while they are too few for a row group of their own.
     waiting: Vec<RecordBatch>,
-    /// One for each leaf, once there are enough rows.
-    writers: Vec<ArrowColumnWriter>,
+    /// Once there are enough rows.
+    columns: Vec<Column>,
+    scratch: Scratch,
     rows: usize,
 }
 
 impl GrowingGroup<'_> {
     fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
-        let mut writers = self.writers.iter_mut();
-        for (field, column) in self.encoder.schema.fields().iter().zip(rows.columns()) {
-            for leaf in compute_leaves(field, column)? {
-                if let Some(writer) = writers.next() {
-                    writer.write(&leaf)?;
-                }
-            }
+        let given = self.encoder.schema.fields().iter().zip(rows.columns());
+        for (column, (field, rows)) in self.columns.iter_mut().zip(given) {
+            column.write(field, rows, &mut self.scratch)?;
         }
         Ok(())
     }
 
     /// There are enough rows: writes those that have waited.
     fn start(&mut self) -> Result<(), ParquetError> {
-        self.writers = self.encoder.columns.create_column_writers(0)?;
+        self.columns = self.encoder.begin_group()?;
         std::mem::take(&mut self.waiting).iter().try_for_each(|rows| self.write(rows))
     }
 }
@@ -142,7 +178,7 @@ impl ChunkEncoder for GrowingGroup<'_> {
     fn add(&mut self, rows: RecordBatch) -> Result<(), SinkError> {
         check_rows(Format::Parquet, &self.encoder.schema, &rows)?;
         self.rows += rows.num_rows();
-        let added = if !self.writers.is_empty() {
+        let added = if !self.columns.is_empty() {
             self.write(&rows)
         } else {
             self.waiting.push(rows);
@@ -151,14 +187,16 @@ impl ChunkEncoder for GrowingGroup<'_> {
         added.map_err(|e| SinkError::encode(Format::Parquet, e))
     }
 
-    fn finish(self: Box<Self>) -> Result<Encoded, SinkError> {
+    fn finish(mut self: Box<Self>) -> Result<Encoded, SinkError> {
         let refused = |e| SinkError::encode(Format::Parquet, e);
         if self.rows < MIN_ROWS {
             let rows = concat_batches(&self.encoder.schema, &self.waiting).map_err(|e| refused(e.into()))?;
             return Ok(Encoded::Batch(rows));
         }
-        let chunks =
-            self.writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>().map_err(refused)?;
+        let mut chunks = Vec::with_capacity(self.columns.len());
+        for column in self.columns {
+            column.close(&mut self.scratch, &mut chunks).map_err(refused)?;
+        }
         Ok(Encoded::RowGroup(RowGroup { rows: self.rows, chunks }))
     }
 }
@@ -176,7 +214,7 @@ impl ParquetWriter {
         let appended = || {
             let mut writer = self.file.next_row_group()?;
             for chunk in group.chunks {
-                chunk.append_to_row_group(&mut writer)?;
+                chunk.append_to(&mut writer)?;
             }
             writer.close().map(drop)
         };
@@ -225,36 +263,20 @@ impl FormatWriter for ParquetWriter {
     }
 }
 
-fn properties(
-    schema: &Schema,
-    columns: &SchemaDescriptor,
-    compression: Compression,
-) -> Result<WriterProperties, ParquetError> {
-    let codec = match compression {
-        Compression::None => Codec::UNCOMPRESSED,
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Zstd => Codec::ZSTD(ZstdLevel::try_new(1)?),
-    };
+/// What the library is to know: of the file, and of the columns that it encodes.
+fn properties(schema: &Schema, columns: &SchemaDescriptor, codec: Codec) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("joyfuljay version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(codec)
         .set_coerce_types(true)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(None);
     for column in columns.columns() {
-        let path = column.path().clone();
-        builder = match column.physical_type() {
-            // Counts are mostly small. Packed, they have little left to compress: Snappy took a twentieth off the file, for 3 % of
-            // a run with all features.
-            Type::INT32 | Type::INT64 => {
-                if compression == Compression::Snappy {
-                    builder = builder.set_column_compression(path.clone(), Codec::UNCOMPRESSED);
-                }
-                builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
-            }
+        let (path, of_type) = (column.path().clone(), column.physical_type());
+        builder = builder.set_column_compression(path.clone(), codec.of(of_type).setting()?);
+        builder = match of_type {
+            Type::INT32 | Type::INT64 => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
             Type::BYTE_ARRAY => builder.set_column_dictionary_enabled(path, true),
-            // Plain: a dictionary of floats costs three times as much, and splitting their bytes makes larger files.
             _ => builder,
         };
     }
@@ -269,3 +291,6 @@ fn key_values(schema: &Schema) -> Option<Vec<KeyValue>> {
     pairs.sort();
     (!pairs.is_empty()).then(|| pairs.into_iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect())
 }
+
+#[cfg(test)]
+mod tests;
