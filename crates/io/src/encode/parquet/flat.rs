@@ -18,8 +18,10 @@ use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::compress::{Codec, Compressor};
+use super::dictionary::DictionaryPage;
+use super::floats::Floats;
 use super::levels::definition_levels;
-use super::numbers::{Floats, Integers, Truths};
+use super::numbers::{Integers, Truths};
 use super::text::Text;
 
 /// Rows of a page. Not of the parts in which they come, so these make no difference.
@@ -31,7 +33,7 @@ pub(super) trait Values: Send {
     fn append(&mut self, rows: &ArrayRef, scratch: &mut Scratch);
 
     /// Appends the page's values, and begins the next page.
-    fn encode(&mut self, out: &mut Vec<u8>, scratch: &mut Scratch) -> Encoding;
+    fn encode(&mut self, out: &mut Vec<u8>) -> Encoding;
 
     /// Bytes of the page's values, where they are text.
     fn page_text_bytes(&self) -> Option<i64> {
@@ -47,18 +49,12 @@ pub(super) trait Values: Send {
     fn statistics(&self, nulls: u64) -> Statistics;
 }
 
-/// Values that data pages name by their place, in plain encoding.
-pub(super) struct DictionaryPage {
-    pub(super) bytes: Vec<u8>,
-    pub(super) values: u32,
-}
-
 /// What the columns of a row group use one after the other.
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) integers: Vec<i64>,
     pub(super) floats: Vec<f64>,
-    pub(super) places: Vec<u32>,
+    pub(super) bits: Vec<u64>,
     page: Vec<u8>,
     compressor: Compressor,
 }
@@ -134,7 +130,7 @@ impl FlatColumn {
             definition_levels(self.valid.as_slice_mut(), rows, &mut page);
         }
         let text_bytes = self.values.page_text_bytes();
-        let encoding = self.values.encode(&mut page, scratch);
+        let encoding = self.values.encode(&mut page);
         let data = Page::DataPage {
             buf: scratch.compressor.compress(self.codec, &page)?,
             num_values: self.valid.len() as u32,

@@ -6,7 +6,9 @@ mod bits;
 mod column;
 mod compress;
 mod delta;
+mod dictionary;
 mod flat;
+mod floats;
 mod levels;
 mod numbers;
 mod text;
@@ -37,6 +39,9 @@ use crate::sink::{SinkError, SinkOptions};
 /// Batches of fewer rows are collected by the writer into one row group: a live capture that gives a few rows per second
 /// would else spend more on the footer than on rows, and keep all of it in memory until the end.
 const MIN_ROWS: usize = 4096;
+
+/// So many rows are encoded before it is known whether there will be [`MIN_ROWS`], while they are in the cache.
+const START_ROWS: usize = 512;
 
 /// Opens the format on an output and writes the magic.
 pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> Result<Opened, SinkError> {
@@ -167,10 +172,22 @@ impl GrowingGroup<'_> {
         Ok(())
     }
 
-    /// There are enough rows: writes those that have waited.
-    fn start(&mut self) -> Result<(), ParquetError> {
-        self.columns = self.encoder.begin_group()?;
-        std::mem::take(&mut self.waiting).iter().try_for_each(|rows| self.write(rows))
+    fn write_on(&mut self, rows: RecordBatch) -> Result<(), ParquetError> {
+        let begun = !self.columns.is_empty();
+        if begun {
+            self.write(&rows)?;
+        }
+        self.waiting.push(rows);
+        if !begun && self.rows >= START_ROWS {
+            self.columns = self.encoder.begin_group()?;
+            let waiting = std::mem::take(&mut self.waiting);
+            waiting.iter().try_for_each(|rows| self.write(rows))?;
+            self.waiting = waiting;
+        }
+        if self.rows >= MIN_ROWS {
+            self.waiting.clear();
+        }
+        Ok(())
     }
 }
 
@@ -178,13 +195,7 @@ impl ChunkEncoder for GrowingGroup<'_> {
     fn add(&mut self, rows: RecordBatch) -> Result<(), SinkError> {
         check_rows(Format::Parquet, &self.encoder.schema, &rows)?;
         self.rows += rows.num_rows();
-        let added = if !self.columns.is_empty() {
-            self.write(&rows)
-        } else {
-            self.waiting.push(rows);
-            if self.rows < MIN_ROWS { Ok(()) } else { self.start() }
-        };
-        added.map_err(|e| SinkError::encode(Format::Parquet, e))
+        self.write_on(rows).map_err(|e| SinkError::encode(Format::Parquet, e))
     }
 
     fn finish(mut self: Box<Self>) -> Result<Encoded, SinkError> {

@@ -167,11 +167,11 @@ fn columns_without_nulls_have_no_levels() {
 }
 
 #[test]
-fn text_has_a_dictionary_while_it_pays() {
+fn there_is_a_dictionary_while_it_pays() {
     let rows = 40_000;
-    let encodings = |text: &dyn Fn(usize) -> Option<String>| {
-        let rows = table(vec![Arc::new((0..rows).map(text).collect::<StringArray>())]);
-        check(&rows, 8192, Compression::Snappy);
+    let encodings_of = |column: ArrayRef| {
+        let rows = table(vec![column]);
+        check(&rows, 1024, Compression::Snappy);
         let reader = SerializedFileReader::new(encoded(&[rows], Compression::Snappy)).unwrap();
         let mut pages: Vec<(Encoding, usize)> = Vec::new();
         for page in reader.get_row_group(0).unwrap().get_column_page_reader(0).unwrap() {
@@ -183,6 +183,8 @@ fn text_has_a_dictionary_while_it_pays() {
         }
         pages
     };
+    let encodings =
+        |text: &dyn Fn(usize) -> Option<String>| encodings_of(Arc::new((0..rows).map(text).collect::<StringArray>()));
     let (plain, places) = (Encoding::PLAIN, Encoding::RLE_DICTIONARY);
     assert_eq!(encodings(&|at| Some(format!("{}", at % 300))), [(plain, 1), (places, 5)]);
     assert_eq!(encodings(&|at| Some(format!("{at}"))), [(plain, 5)]);
@@ -190,6 +192,14 @@ fn text_has_a_dictionary_while_it_pays() {
     assert_eq!(encodings(&|at| (at >= 8192).then(|| format!("{at}"))), [(plain, 1), (places, 1), (plain, 4)]);
     // A dictionary that is too large after two pages.
     assert_eq!(encodings(&|at| Some(format!("{:0200}", at / 2))), [(plain, 1), (places, 2), (plain, 3)]);
+    let encodings =
+        |number: &dyn Fn(usize) -> Option<f64>| encodings_of(Arc::new((0..rows).map(number).collect::<Float64Array>()));
+    assert_eq!(encodings(&|at| (at % 3 > 0).then_some((at % 2000) as f64 / 7.0)), [(plain, 1), (places, 5)]);
+    // Zeros, infinities and what is no number are values as others are.
+    assert_eq!(encodings(&|at| Some([0.0, -0.0, f64::NAN, f64::INFINITY][at % 4])), [(plain, 1), (places, 5)]);
+    // The first values show that each is another; or all of the first page do.
+    assert_eq!(encodings(&|at| Some(at as f64 / 7.0)), [(plain, 5)]);
+    assert_eq!(encodings(&|at| Some((at % 6000) as f64 / 7.0)), [(plain, 5)]);
 }
 
 #[test]

@@ -1,48 +1,30 @@
 //! The values of a column of text.
 
-use std::hash::BuildHasher;
-
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringArray};
-use hashbrown::{DefaultHashBuilder, HashTable};
 use parquet::basic::Encoding;
 use parquet::data_type::ByteArray;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
-use super::flat::{DictionaryPage, Scratch, Values};
-use super::levels::dictionary_indices;
-use super::numbers::{give_back, reuse};
+use super::dictionary::{Dictionary, DictionaryPage, Distinct};
+use super::flat::{Scratch, Values};
 
-/// A dictionary that grows beyond this is for what went before: later pages are plain.
-const MAX_DICTIONARY: usize = 1 << 20;
 /// Longer bounds are cut.
 const MAX_BOUND: usize = 64;
 
-/// Text: `RLE_DICTIONARY`, or `PLAIN` where most of a first page is said once, and from where there is too much to remember.
+/// Text: `RLE_DICTIONARY` where it comes again, else `PLAIN`.
 #[derive(Default)]
 pub(super) struct Text {
-    dictionary: Dictionary,
-    /// The page's values, as places in the dictionary.
-    page: Vec<u32>,
-    /// Values that the dictionary had before it.
-    before: usize,
+    dictionary: Dictionary<Texts>,
     plain: Plain,
     page_bytes: i64,
 }
 
-/// Values that pages name by their place.
+/// Texts one after the other, and where each of them ends.
 #[derive(Default)]
-struct Dictionary {
-    places: HashTable<u32>,
-    hashes: DefaultHashBuilder,
-    /// The values one after the other.
+struct Texts {
     bytes: Vec<u8>,
-    /// Where each of them ends.
     ends: Vec<usize>,
-    /// Pages use it.
-    used: bool,
-    /// Later pages do not.
-    full: bool,
 }
 
 /// Values of pages without a dictionary.
@@ -53,48 +35,26 @@ struct Plain {
 }
 
 impl Values for Text {
-    fn append(&mut self, rows: &ArrayRef, scratch: &mut Scratch) {
+    fn append(&mut self, rows: &ArrayRef, _scratch: &mut Scratch) {
         let rows = rows.as_string::<i32>();
-        if self.dictionary.full {
-            return each_valid(rows, |value| {
-                self.page_bytes += value.len() as i64;
-                self.plain.push(value);
-            });
+        self.page_bytes += valid(rows).map(|value| value.len() as i64).sum::<i64>();
+        if self.dictionary.is_closed() {
+            return valid(rows).for_each(|value| self.plain.push(value));
         }
-        reuse(&mut self.page, &mut scratch.places);
-        // Neighbours are often alike.
-        let mut last: Option<(&[u8], u32)> = None;
-        each_valid(rows, |value| {
-            self.page_bytes += value.len() as i64;
-            let place = match last {
-                Some((same, place)) if same == value => place,
-                _ => self.dictionary.place(value),
-            };
-            last = Some((value, place));
-            self.page.push(place);
-        });
+        self.dictionary.append(valid(rows));
+        self.dictionary.give_up(false, |value| self.plain.push(value));
     }
 
-    fn encode(&mut self, out: &mut Vec<u8>, scratch: &mut Scratch) -> Encoding {
+    fn encode(&mut self, out: &mut Vec<u8>) -> Encoding {
         self.page_bytes = 0;
-        let values = self.dictionary.ends.len();
-        if self.dictionary.full {
-            out.append(&mut self.plain.page);
+        self.dictionary.give_up(true, |value| self.plain.push(value));
+        if self.dictionary.is_closed() {
+            // The memory is for the next page.
+            out.extend_from_slice(&self.plain.page);
+            self.plain.page.clear();
             return Encoding::PLAIN;
         }
-        if self.before == 0 && values * 4 > self.page.len() * 3 {
-            for place in &self.page {
-                self.plain.push(self.dictionary.value(*place));
-            }
-            self.dictionary = Dictionary { full: true, used: self.dictionary.used, ..Dictionary::default() };
-            give_back(&mut self.page, &mut scratch.places);
-            out.append(&mut self.plain.page);
-            return Encoding::PLAIN;
-        }
-        dictionary_indices(&self.page, usize::BITS - values.saturating_sub(1).leading_zeros(), out);
-        give_back(&mut self.page, &mut scratch.places);
-        (self.before, self.dictionary.used) = (values, true);
-        self.dictionary.full = self.dictionary.bytes.len() > MAX_DICTIONARY;
+        self.dictionary.encode(out);
         Encoding::RLE_DICTIONARY
     }
 
@@ -103,7 +63,7 @@ impl Values for Text {
     }
 
     fn dictionary(&self) -> Option<DictionaryPage> {
-        self.dictionary.used.then(|| self.dictionary.page())
+        self.dictionary.page()
     }
 
     fn statistics(&self, nulls: u64) -> Statistics {
@@ -130,44 +90,36 @@ impl Values for Text {
     }
 }
 
-impl Dictionary {
-    fn place(&mut self, value: &[u8]) -> u32 {
-        let (bytes, ends, hashes) = (&self.bytes, &self.ends, &self.hashes);
-        let of = |place: &u32| nth(bytes, ends, *place);
-        let hash = hashes.hash_one(value);
-        let entry = self.places.entry(hash, |place| of(place) == value, |place| hashes.hash_one(of(place)));
-        let new = self.ends.len() as u32;
-        let place = *entry.or_insert(new).get();
-        if place == new {
-            self.bytes.extend_from_slice(value);
-            self.ends.push(self.bytes.len());
-        }
-        place
+impl Distinct for Texts {
+    type Value = [u8];
+
+    fn len(&self) -> usize {
+        self.ends.len()
     }
 
-    fn value(&self, place: u32) -> &[u8] {
-        nth(&self.bytes, &self.ends, place)
+    fn get(&self, place: u32) -> &[u8] {
+        let place = place as usize;
+        &self.bytes[if place == 0 { 0 } else { self.ends[place - 1] }..self.ends[place]]
     }
 
-    fn values(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.ends.len() as u32).map(|place| self.value(place))
+    fn push(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+        self.ends.push(self.bytes.len());
     }
 
-    fn page(&self) -> DictionaryPage {
-        let mut bytes = Vec::with_capacity(self.bytes.len() + self.ends.len() * 4);
-        self.values().for_each(|value| plain(value, &mut bytes));
-        DictionaryPage { bytes, values: self.ends.len() as u32 }
+    fn bytes(&self) -> usize {
+        self.bytes.len()
     }
-}
 
-fn nth<'a>(bytes: &'a [u8], ends: &[usize], place: u32) -> &'a [u8] {
-    let place = place as usize;
-    &bytes[if place == 0 { 0 } else { ends[place - 1] }..ends[place]]
+    fn plain(value: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        out.extend_from_slice(value);
+    }
 }
 
 impl Plain {
     fn push(&mut self, value: &[u8]) {
-        plain(value, &mut self.page);
+        Texts::plain(value, &mut self.page);
         match &mut self.bounds {
             None => self.bounds = Some((value.to_vec(), value.to_vec())),
             Some((least, most)) => {
@@ -182,18 +134,12 @@ impl Plain {
     }
 }
 
-fn plain(value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-    out.extend_from_slice(value);
-}
-
-fn each_valid<'a>(rows: &'a StringArray, mut value: impl FnMut(&'a [u8])) {
+/// The values that are not null.
+fn valid(rows: &StringArray) -> impl Iterator<Item = &[u8]> {
     let (bytes, ends) = (rows.value_data(), rows.value_offsets());
-    let mut row = |row: usize| value(&bytes[ends[row] as usize..ends[row + 1] as usize]);
-    match rows.nulls() {
-        None => (0..rows.len()).for_each(row),
-        Some(valid) => valid.valid_indices().for_each(&mut row),
-    }
+    let of_all = if rows.null_count() == 0 { 0..rows.len() } else { 0..0 };
+    let valid = rows.nulls().filter(|_| of_all.is_empty()).map(|valid| valid.valid_indices());
+    of_all.chain(valid.into_iter().flatten()).map(|row| &bytes[ends[row] as usize..ends[row + 1] as usize])
 }
 
 /// No value is less, and it is text.

@@ -1,0 +1,122 @@
+//! Values by their place in a dictionary: `RLE_DICTIONARY`.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::levels::dictionary_indices;
+
+/// A dictionary that grows beyond this is for what went before: later pages are plain.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Values of a page after which a dictionary is given up where nearly each of them is another: the rest would be as well.
+const FIRST_LOOK: usize = 512;
+
+/// The values of a dictionary, each once, in the order in which they came.
+pub(super) trait Distinct: Default + Send {
+    type Value: ?Sized + Hash + PartialEq;
+
+    fn len(&self) -> usize;
+
+    fn get(&self, place: u32) -> &Self::Value;
+
+    fn push(&mut self, value: &Self::Value);
+
+    /// Bytes of all of them.
+    fn bytes(&self) -> usize;
+
+    /// Appends a value in plain encoding.
+    fn plain(value: &Self::Value, out: &mut Vec<u8>);
+}
+
+/// A dictionary that data pages name by place, in plain encoding.
+pub(super) struct DictionaryPage {
+    pub(super) bytes: Vec<u8>,
+    pub(super) values: u32,
+}
+
+/// A dictionary that grows, and the values of a page as places in it.
+#[derive(Default)]
+pub(super) struct Dictionary<D> {
+    values: D,
+    places: HashTable<u32>,
+    hashes: DefaultHashBuilder,
+    page: Vec<u32>,
+    /// Values that there were before the page.
+    before: usize,
+    /// Pages use it.
+    used: bool,
+    /// Later pages do not.
+    closed: bool,
+}
+
+impl<D: Distinct> Dictionary<D> {
+    /// Whether it takes no more values: the page's values are plain, and all that come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes the next values of the page. Neighbours are often alike.
+    pub(super) fn append<'v>(&mut self, values: impl Iterator<Item = &'v D::Value>)
+    where
+        D::Value: 'v,
+    {
+        let mut last: Option<(&D::Value, u32)> = None;
+        for value in values {
+            let place = match last {
+                Some((same, place)) if same == value => place,
+                _ => self.place(value),
+            };
+            last = Some((value, place));
+            self.page.push(place);
+        }
+    }
+
+    fn place(&mut self, value: &D::Value) -> u32 {
+        let (values, hashes) = (&self.values, &self.hashes);
+        let hash = hashes.hash_one(value);
+        let entry =
+            self.places.entry(hash, |place| values.get(*place) == value, |place| hashes.hash_one(values.get(*place)));
+        let new = self.values.len() as u32;
+        let place = *entry.or_insert(new).get();
+        if place == new {
+            self.values.push(value);
+        }
+        place
+    }
+
+    /// Whether it is a waste, which the first values show: then it is closed, and `plain` gets those of the page.
+    pub(super) fn give_up(&mut self, page_is_whole: bool, mut plain: impl FnMut(&D::Value)) {
+        let (distinct, all) = (self.values.len(), self.page.len());
+        let wasted = if page_is_whole { distinct * 3 > all * 2 } else { all >= FIRST_LOOK && distinct * 16 > all * 15 };
+        if self.closed || self.before > 0 || !wasted {
+            return;
+        }
+        self.page.iter().for_each(|place| plain(self.values.get(*place)));
+        *self = Self { used: self.used, closed: true, ..Self::default() };
+    }
+
+    /// Appends the page's values by their places, and begins the next page.
+    pub(super) fn encode(&mut self, out: &mut Vec<u8>) {
+        let values = self.values.len();
+        dictionary_indices(&self.page, usize::BITS - values.saturating_sub(1).leading_zeros(), out);
+        self.page.clear();
+        (self.before, self.used) = (values, true);
+        self.closed = self.values.bytes() > MAX_BYTES;
+    }
+
+    /// Its values, in order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &D::Value> {
+        (0..self.values.len() as u32).map(|place| self.values.get(place))
+    }
+
+    /// The dictionary of the pages so far, where any has used it.
+    pub(super) fn page(&self) -> Option<DictionaryPage> {
+        if !self.used {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(self.values.bytes() + self.values.len() * 4);
+        self.values().for_each(|value| D::plain(value, &mut bytes));
+        Some(DictionaryPage { bytes, values: self.values.len() as u32 })
+    }
+}
