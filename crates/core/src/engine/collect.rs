@@ -314,6 +314,7 @@ impl Drain {
         let mut out: Option<FlowStore> = None;
         let Size { flows, heap_bytes: mut bytes } = chunk.size();
         let mut room = self.collector.chunk_rows.saturating_sub(flows);
+        let expected = room.min(most).min(self.order.as_slice().len()).min(CHUNK_ROWS);
         for taken in 0..most.max(1) {
             if room == 0 || bytes >= CHUNK_HEAP_BYTES {
                 break;
@@ -323,7 +324,8 @@ impl Drain {
             }
             let Some(entry) = self.order.next() else { break };
             let Some(table) = self.tables.get_mut(entry.store as usize) else { continue };
-            let to = out.get_or_insert_with(|| table.ended_store());
+            // Columns that grow step by step are copied again and again.
+            let to = out.get_or_insert_with(|| table.ended_store().with_room(expected));
             let before = to.moved_bytes();
             table.take(entry.at, to);
             bytes += to.moved_bytes() - before;
