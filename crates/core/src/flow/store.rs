@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::FlowBase;
 use crate::analysis::graph::FlowValues;
 use crate::packet::tcp_flags::SYN;
-use crate::packet::{Packet, Side};
+use crate::packet::{Known, Packet, PacketInfo, Side};
 // Every tracker of the table.
 use crate::trackers::for_each_tracker;
 use crate::trackers::*;
@@ -62,6 +62,32 @@ macro_rules! store {
             let mut mask = TrackerMask::NONE;
             $(
                 if !$kind::<$tracker>::IS_INLINE {
+                    mask = mask.union(TrackerMask::$bit);
+                }
+            )*
+            mask
+        };
+
+        /// Trackers of flows by protocol.
+        static OF_PROTOCOL: [TrackerMask; 256] = {
+            let mut masks = [TrackerMask::NONE; 256];
+            let mut protocol = 0;
+            while protocol < masks.len() {
+                $(
+                    if $tracker::CONCERNS.has(protocol as u8) {
+                        masks[protocol] = masks[protocol].union(TrackerMask::$bit);
+                    }
+                )*
+                protocol += 1;
+            }
+            masks
+        };
+
+        /// Trackers of all flows with an authentication header.
+        const WITH_AH: TrackerMask = {
+            let mut mask = TrackerMask::NONE;
+            $(
+                if $tracker::CONCERNS.has_ah() {
                     mask = mask.union(TrackerMask::$bit);
                 }
             )*
@@ -162,14 +188,9 @@ macro_rules! store {
                 context: &mut Context,
                 spare: &mut Spare,
             ) {
-                let mut has = TrackerMask::NONE;
-                each_of!(self.mask, {
-                    $($bit $kind $tracker => {
-                        if $tracker::concerns(first.info) {
-                            self.$name.insert(at, context, &mut spare.$name);
-                            has = has.union(TrackerMask::$bit);
-                        }
-                    },)*
+                let has = self.mask.and(concerned(first.info));
+                each_of!(has, {
+                    $($bit $kind $tracker => self.$name.insert(at, context, &mut spare.$name),)*
                 });
                 (base.trackers, base.wanting) = (has, has);
                 match self.base.get_mut(at) {
@@ -317,6 +338,13 @@ const MOST_SPARE: usize = 1024;
 
 /// Empty stores that a [`Spare`] keeps, with room for [`MOST_SPARE`] flows at most: one is filled with each batch.
 const MOST_SPARE_STORES: usize = 4;
+
+/// Which trackers a flow has that begins with this packet, if they are in use.
+#[inline]
+fn concerned(first: &PacketInfo) -> TrackerMask {
+    let by_protocol = OF_PROTOCOL[usize::from(first.key.protocol)];
+    if first.known.has(Known::AH) { by_protocol.union(WITH_AH) } else { by_protocol }
+}
 
 impl Spare {
     /// An empty store with room in it; all come from runs with the same trackers.
@@ -531,3 +559,6 @@ impl<T: Tracker> Boxed<T> {
         self.get(at).map_or(0, |t| size_of::<T>() + t.heap_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The first bytes of payload of each side, as they came: what their distribution says is made of them for the row.
 
-use super::{Context, Tracker, TrackerSettings, Wants};
-use crate::packet::{Packet, PacketInfo, Side, ip_proto};
+use super::{Concerns, Context, Tracker, TrackerSettings, Wants};
+use crate::packet::{Packet, Side, ip_proto};
 
 /// Bytes of a side that may be asked for at most.
 pub const MAX_SAMPLE_BYTES: usize = 65_535;
@@ -24,10 +24,7 @@ impl Entropy {
 impl Tracker for Entropy {
     const MAX_BYTES: usize = size_of::<Self>() + 2 * MAX_SAMPLE_BYTES;
     const READS_BYTES: bool = true;
-
-    fn concerns(first: &PacketInfo) -> bool {
-        matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP)
-    }
+    const CONCERNS: Concerns = Concerns::protocols(&[ip_proto::TCP, ip_proto::UDP]);
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

@@ -1,7 +1,7 @@
 //! Messages of ICMP (RFC 792) and ICMPv6 (RFC 4443): types, and what echo messages say.
 
-use super::{Context, Distinct, Tracker, TrackerSettings, Wants};
-use crate::packet::{Packet, PacketInfo, Side, ip_proto};
+use super::{Concerns, Context, Distinct, Tracker, TrackerSettings, Wants};
+use crate::packet::{Packet, Side, ip_proto};
 
 /// The messages of a flow.
 #[derive(Clone, Debug, Default)]
@@ -68,10 +68,7 @@ impl Icmp {
 impl Tracker for Icmp {
     const MAX_BYTES: usize = size_of::<Self>() + 256 * size_of::<(u8, u64)>() + 2 * Distinct::MAX_HEAP;
     const READS_BYTES: bool = true;
-
-    fn concerns(first: &PacketInfo) -> bool {
-        matches!(first.key.protocol, ip_proto::ICMP | ip_proto::ICMPV6)
-    }
+    const CONCERNS: Concerns = Concerns::protocols(&[ip_proto::ICMP, ip_proto::ICMPV6]);
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

@@ -3,9 +3,10 @@
 //! A tracker is started for a flow only when a selected feature reads it (see [`TrackerMask`]) and the flow concerns
 //! it. To add one: a file here, and one line in `table.rs`.
 
-use crate::packet::{FlowKey, Packet, PacketInfo, Side};
+use crate::packet::{FlowKey, Packet, Side};
 
 mod app;
+mod concerns;
 mod context;
 mod distinct;
 mod entropy;
@@ -28,6 +29,7 @@ mod tcp_options;
 mod tcp_sequence;
 
 pub use app::{App, AppWants, Earlier};
+pub use concerns::Concerns;
 pub use context::{Context, Memory};
 pub use distinct::{Distinct, MAX_DISTINCT};
 pub use entropy::{Entropy, MAX_SAMPLE_BYTES};
@@ -102,10 +104,8 @@ pub trait Tracker: Sized + Send {
     /// Whether it reads the bytes of many packets, and not only what was decoded of them: they are then loaded ahead.
     const READS_BYTES: bool = false;
 
-    /// Whether a flow that begins with this packet has this state at all.
-    fn concerns(_first: &PacketInfo) -> bool {
-        true
-    }
+    /// Which flows have this state at all.
+    const CONCERNS: Concerns = Concerns::ALL;
 
     /// The state before the first packet.
     fn start(settings: &TrackerSettings) -> Self;

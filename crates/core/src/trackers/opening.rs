@@ -3,7 +3,7 @@
 //!
 //! No group of the default build reads it: it is there for `ja4plus`, and costs nothing where that is not selected.
 
-use super::{Context, Tracker, TrackerSettings, Wants};
+use super::{Concerns, Context, Tracker, TrackerSettings, Wants};
 use crate::frame::TimeNs;
 use crate::packet::tcp_flags::{ACK, RST, SYN};
 use crate::packet::{Known, Packet, PacketInfo, Side, ip_proto, tcp_option};
@@ -277,10 +277,7 @@ impl Tracker for Opening {
         + MAX_WINDOWS * size_of::<Window>()
         // Vectors grow by doubling: to 256 for 200 lengths.
         + 2 * 256 * size_of::<(u16, u16)>();
-
-    fn concerns(first: &PacketInfo) -> bool {
-        matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP)
-    }
+    const CONCERNS: Concerns = Concerns::protocols(&[ip_proto::TCP, ip_proto::UDP]);
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

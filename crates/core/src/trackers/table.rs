@@ -4,7 +4,7 @@
 /// Calls a macro with every tracker: documentation, name of its bit, name of its column, kind of column, type.
 ///
 /// `Inline` columns hold the state of every flow side by side; `Boxed` ones hold a pointer, for state that is large or
-/// that few flows have (see [`super::Tracker::concerns`]).
+/// that few flows have (see [`super::Tracker::CONCERNS`]).
 macro_rules! for_each_tracker {
     ($apply:ident) => {
         $apply! {

@@ -2,10 +2,10 @@
 //!
 //! Read by the groups tcp_options, tcp_mptcp, tcp_window and tcp_fingerprint: the options of a header are walked once.
 
-use super::{Context, Tracker, TrackerSettings, Wants};
+use super::{Concerns, Context, Tracker, TrackerSettings, Wants};
 use crate::frame::TimeNs;
 use crate::packet::tcp_flags::{ACK, FIN, RST, SYN};
-use crate::packet::{Known, Packet, PacketInfo, Side, ip_proto, tcp_option};
+use crate::packet::{Known, Packet, Side, ip_proto, tcp_option};
 
 /// Segments of a flow whose TCP header was captured, without regard to its options.
 #[derive(Clone, Debug, Default)]
@@ -229,10 +229,7 @@ impl SideTcp {
 impl Tracker for TcpOptions {
     const MAX_BYTES: usize = size_of::<Self>();
     const READS_BYTES: bool = true;
-
-    fn concerns(first: &PacketInfo) -> bool {
-        first.key.protocol == ip_proto::TCP
-    }
+    const CONCERNS: Concerns = Concerns::protocols(&[ip_proto::TCP]);
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

@@ -4,10 +4,10 @@
 //! differs. Round-trip times are those of one timed segment at a time (RFC 6298 section 3), so that the state is of
 //! a fixed size. Sequence and acknowledgement numbers, and timestamps, compare modulo 2^32.
 
-use super::{Context, Tracker, TrackerSettings, Wants};
+use super::{Concerns, Context, Tracker, TrackerSettings, Wants};
 use crate::frame::TimeNs;
 use crate::packet::tcp_flags::{ACK, FIN, RST, SYN};
-use crate::packet::{Known, Packet, PacketInfo, Side, ip_proto, tcp_option};
+use crate::packet::{Known, Packet, Side, ip_proto, tcp_option};
 
 /// A segment that comes again so soon after two duplicate ACKs was asked for by them: half a retransmission timeout at
 /// the least, as in tshark.
@@ -380,10 +380,7 @@ impl Opening {
 impl Tracker for TcpSequence {
     const MAX_BYTES: usize = size_of::<Self>();
     const READS_BYTES: bool = true;
-
-    fn concerns(first: &PacketInfo) -> bool {
-        first.key.protocol == ip_proto::TCP
-    }
+    const CONCERNS: Concerns = Concerns::protocols(&[ip_proto::TCP]);
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self::default()

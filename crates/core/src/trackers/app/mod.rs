@@ -14,9 +14,9 @@ mod wants;
 
 pub use wants::AppWants;
 
-use super::{Context, Tracker, TrackerSettings, Wants};
+use super::{Concerns, Context, Tracker, TrackerSettings, Wants};
 use crate::packet::tcp_flags::{FIN, RST, SYN};
-use crate::packet::{FlowKey, Known, Packet, PacketInfo, Side, ip_proto};
+use crate::packet::{FlowKey, Known, Packet, Side, ip_proto};
 use crate::protocols::dns;
 use crate::protocols::http::{self, Http};
 use crate::protocols::quic::QuicSession;
@@ -267,10 +267,8 @@ impl Tracker for App {
 
     const AGAIN_AT_SYN: bool = true;
 
-    fn concerns(first: &PacketInfo) -> bool {
-        // Of other protocols, only an authentication header is of interest.
-        matches!(first.key.protocol, ip_proto::TCP | ip_proto::UDP) || first.known.has(Known::AH)
-    }
+    // Of other protocols, only an authentication header is of interest.
+    const CONCERNS: Concerns = Concerns::protocols(&[ip_proto::TCP, ip_proto::UDP]).or_with_ah();
 
     fn start(_settings: &TrackerSettings) -> Self {
         Self { work: Work::Nothing(0), found: Found::default(), earlier: Earlier::default(), entered: 0 }
