@@ -107,7 +107,7 @@ pub trait Tracker: Sized + Send {
     /// Which flows have this state at all.
     const CONCERNS: Concerns = Concerns::ALL;
 
-    /// The state before the first packet.
+    /// The state before the first packet; it holds nothing on the heap where the column is `Inline`, which is filled ahead.
     fn start(settings: &TrackerSettings) -> Self;
 
     /// Takes in one packet; also called for the first. Every change of [`Tracker::heap_bytes`] is entered in the
