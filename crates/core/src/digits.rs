@@ -7,40 +7,39 @@ use std::str;
 /// Digits of a number.
 #[derive(Clone, Copy, Debug)]
 pub struct Digits {
+    /// They come first.
     text: [u8; 5],
-    from: usize,
+    len: usize,
 }
 
 impl Digits {
     /// Decimal ones, without leading zeros.
     pub fn decimal(n: u16) -> Self {
-        let mut text = [b'0'; 5];
-        let (mut from, mut rest) = (text.len(), n);
-        for digit in text.iter_mut().rev() {
+        let len = match n {
+            0..=9 => 1,
+            10..=99 => 2,
+            100..=999 => 3,
+            1000..=9999 => 4,
+            _ => 5,
+        };
+        let (mut text, mut rest) = ([b'0'; 5], n);
+        for digit in text.iter_mut().take(len).rev() {
             *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
-            from -= 1;
-            if rest == 0 {
-                break;
-            }
         }
-        Self { text, from }
+        Self { text, len }
     }
 
     /// Four hexadecimal ones.
     pub fn hex(n: u16) -> Self {
         let [a, b] = n.to_be_bytes();
         let ([a, b], [c, d]) = (hex_pair(a), hex_pair(b));
-        Self { text: [b'0', a, b, c, d], from: 1 }
+        Self { text: [a, b, c, d, b'0'], len: 4 }
     }
 
     /// The digits as text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.text.get(self.from..).unwrap_or_default()
+        self.text.get(..self.len).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 
@@ -61,12 +60,15 @@ pub fn write_numbers(
             write(text.get(..len))?;
             len = 0;
         }
-        let (before, digits) = ([separator], digits(value));
-        for part in [if i > 0 { &before[..] } else { &[] }, digits.as_bytes()] {
-            if let Some(place) = text.get_mut(len..len + part.len()) {
-                place.copy_from_slice(part);
-                len += part.len();
-            }
+        if let Some(place) = text.get_mut(len).filter(|_| i > 0) {
+            *place = separator;
+            len += 1;
+        }
+        // All five: a copy of as many as there are is a call.
+        let digits = digits(value);
+        if let Some(place) = text.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
+            *place = digits.text;
+            len += digits.len;
         }
     }
     write(text.get(..len))

@@ -75,13 +75,12 @@ impl<D: Distinct> Dictionary<D> {
     fn place(&mut self, value: &D::Value) -> u32 {
         let (values, hashes) = (&self.values, &self.hashes);
         let hash = hashes.hash_one(value);
-        let entry =
-            self.places.entry(hash, |place| values.get(*place) == value, |place| hashes.hash_one(values.get(*place)));
-        let new = self.values.len() as u32;
-        let place = *entry.or_insert(new).get();
-        if place == new {
-            self.values.push(value);
+        if let Some(place) = self.places.find(hash, |place| values.get(*place) == value) {
+            return *place;
         }
+        let place = values.len() as u32;
+        self.places.insert_unique(hash, place, |place| hashes.hash_one(values.get(*place)));
+        self.values.push(value);
         place
     }
 
