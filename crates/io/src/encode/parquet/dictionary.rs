@@ -10,7 +10,7 @@ use super::levels::dictionary_indices;
 const MAX_BYTES: usize = 1 << 20;
 
 /// Values of a page after which a dictionary is given up where nearly each of them is another: the rest would be as well.
-const FIRST_LOOK: usize = 512;
+const FIRST_LOOK: usize = 2048;
 
 /// The values of a dictionary, each once, in the order in which they came.
 pub(super) trait Distinct: Default + Send {
@@ -50,6 +50,19 @@ pub(super) struct Dictionary<D> {
     closed: bool,
 }
 
+/// The values of a page, as places, for which a dictionary was a waste.
+pub(super) struct GivenUp<D> {
+    values: D,
+    page: Vec<u32>,
+}
+
+impl<D: Distinct> GivenUp<D> {
+    /// The page's values, in order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &D::Value> {
+        self.page.iter().map(|place| self.values.get(*place))
+    }
+}
+
 impl<D: Distinct> Dictionary<D> {
     /// Whether it takes no more values: the page's values are plain, and all that come.
     pub(super) fn is_closed(&self) -> bool {
@@ -84,15 +97,16 @@ impl<D: Distinct> Dictionary<D> {
         place
     }
 
-    /// Whether it is a waste, which the first values show: then it is closed, and `plain` gets those of the page.
-    pub(super) fn give_up(&mut self, page_is_whole: bool, mut plain: impl FnMut(&D::Value)) {
+    /// Closes it where it is a waste, which the first values show: then the page's values are plain, which it gives back.
+    pub(super) fn give_up(&mut self, page_is_whole: bool) -> Option<GivenUp<D>> {
         let (distinct, all) = (self.values.len(), self.page.len());
         let wasted = if page_is_whole { distinct * 3 > all * 2 } else { all >= FIRST_LOOK && distinct * 16 > all * 15 };
         if self.closed || self.before > 0 || !wasted {
-            return;
+            return None;
         }
-        self.page.iter().for_each(|place| plain(self.values.get(*place)));
-        *self = Self { used: self.used, closed: true, ..Self::default() };
+        let Self { values, page, .. } =
+            std::mem::replace(self, Self { used: self.used, closed: true, ..Self::default() });
+        Some(GivenUp { values, page })
     }
 
     /// Appends the page's values by their places, and begins the next page.

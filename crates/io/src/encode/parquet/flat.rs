@@ -53,8 +53,6 @@ pub(super) trait Values: Send {
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) integers: Vec<i64>,
-    pub(super) floats: Vec<f64>,
-    pub(super) bits: Vec<u64>,
     page: Vec<u8>,
     compressor: Compressor,
 }

@@ -13,8 +13,9 @@ use super::numbers::append_valid;
 /// Floating point numbers: `RLE_DICTIONARY` where they come again, else `PLAIN`. Ratios and means of flows do, and a place in a
 /// dictionary takes less than what Snappy makes of the number, for less work. Splitting their bytes makes larger files.
 pub(super) struct Floats {
+    /// Looked up when the page is whole: a hundred dictionaries in turn, for some rows each, would be cold every time.
+    page: Vec<f64>,
     dictionary: Dictionary<Bits>,
-    plain: Vec<u8>,
     /// Of those that are numbers, each the bound of every fourth: processors compare several at a time.
     least: [f64; 4],
     most: [f64; 4],
@@ -24,8 +25,8 @@ pub(super) struct Floats {
 impl Default for Floats {
     fn default() -> Self {
         Self {
+            page: Vec::new(),
             dictionary: Dictionary::default(),
-            plain: Vec::new(),
             least: [f64::INFINITY; 4],
             most: [f64::NEG_INFINITY; 4],
             not_a_number: 0,
@@ -62,32 +63,34 @@ impl Distinct for Bits {
 }
 
 impl Values for Floats {
-    fn append(&mut self, rows: &ArrayRef, scratch: &mut Scratch) {
+    fn append(&mut self, rows: &ArrayRef, _scratch: &mut Scratch) {
         let rows = rows.as_primitive::<Float64Type>();
-        let numbers = &mut scratch.floats;
-        numbers.clear();
-        append_valid(rows.values(), rows.nulls(), numbers);
-        self.widen(numbers);
-        if self.dictionary.is_closed() {
-            plain(numbers, &mut self.plain);
-            return;
-        }
-        scratch.bits.clear();
-        scratch.bits.extend(numbers.iter().map(|number| number.to_bits()));
-        self.dictionary.append(scratch.bits.iter());
-        self.dictionary.give_up(false, |bits| Bits::plain(bits, &mut self.plain));
+        let from = self.page.len();
+        append_valid(rows.values(), rows.nulls(), &mut self.page);
+        self.widen(from);
     }
 
     fn encode(&mut self, out: &mut Vec<u8>) -> Encoding {
-        self.dictionary.give_up(true, |bits| Bits::plain(bits, &mut self.plain));
-        if self.dictionary.is_closed() {
-            // The memory is for the next page.
-            out.extend_from_slice(&self.plain);
-            self.plain.clear();
-            return Encoding::PLAIN;
+        let mut bits = [0; 64];
+        for numbers in self.page.chunks(bits.len()) {
+            if self.dictionary.is_closed() {
+                break;
+            }
+            let bits = &mut bits[..numbers.len()];
+            bits.iter_mut().zip(numbers).for_each(|(bits, number)| *bits = number.to_bits());
+            self.dictionary.append(bits.iter());
+            self.dictionary.give_up(false);
         }
-        self.dictionary.encode(out);
-        Encoding::RLE_DICTIONARY
+        self.dictionary.give_up(true);
+        let encoding = if self.dictionary.is_closed() {
+            plain(&self.page, out);
+            Encoding::PLAIN
+        } else {
+            self.dictionary.encode(out);
+            Encoding::RLE_DICTIONARY
+        };
+        self.page.clear();
+        encoding
     }
 
     fn dictionary(&self) -> Option<DictionaryPage> {
@@ -111,7 +114,9 @@ impl Values for Floats {
 }
 
 impl Floats {
-    fn widen(&mut self, numbers: &[f64]) {
+    /// Takes note of the page's numbers from this one on.
+    fn widen(&mut self, from: usize) {
+        let numbers = &self.page[from..];
         let (fours, rest) = numbers.as_chunks::<4>();
         for four in fours {
             for ((number, least), most) in four.iter().zip(&mut self.least).zip(&mut self.most) {

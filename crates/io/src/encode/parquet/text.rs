@@ -37,17 +37,17 @@ struct Plain {
 impl Values for Text {
     fn append(&mut self, rows: &ArrayRef, _scratch: &mut Scratch) {
         let rows = rows.as_string::<i32>();
-        self.page_bytes += valid(rows).map(|value| value.len() as i64).sum::<i64>();
+        let values = valid(rows).inspect(|value| self.page_bytes += value.len() as i64);
         if self.dictionary.is_closed() {
-            return valid(rows).for_each(|value| self.plain.push(value));
+            return values.for_each(|value| self.plain.push(value));
         }
-        self.dictionary.append(valid(rows));
-        self.dictionary.give_up(false, |value| self.plain.push(value));
+        self.dictionary.append(values);
+        self.give_up(false);
     }
 
     fn encode(&mut self, out: &mut Vec<u8>) -> Encoding {
         self.page_bytes = 0;
-        self.dictionary.give_up(true, |value| self.plain.push(value));
+        self.give_up(true);
         if self.dictionary.is_closed() {
             // The memory is for the next page.
             out.extend_from_slice(&self.plain.page);
@@ -87,6 +87,14 @@ impl Values for Text {
             .with_min_is_exact(exact.0)
             .with_max_is_exact(exact.1)
             .into()
+    }
+}
+
+impl Text {
+    fn give_up(&mut self, page_is_whole: bool) {
+        if let Some(page) = self.dictionary.give_up(page_is_whole) {
+            page.values().for_each(|value| self.plain.push(value));
+        }
     }
 }
 
