@@ -35,6 +35,11 @@ pub(super) trait Values: Send {
     /// Appends the page's values, and begins the next page.
     fn encode(&mut self, out: &mut Vec<u8>) -> Encoding;
 
+    /// How many of these rows the page has bytes for.
+    fn room(&self, _rows: &ArrayRef) -> usize {
+        usize::MAX
+    }
+
     /// Bytes of the page's values, where they are text.
     fn page_text_bytes(&self) -> Option<i64> {
         None
@@ -104,7 +109,12 @@ impl FlatColumn {
     pub(super) fn write(&mut self, rows: &ArrayRef, scratch: &mut Scratch) -> Result<(), ParquetError> {
         let mut from = 0;
         while from < rows.len() {
-            let count = (rows.len() - from).min(PAGE_ROWS - self.valid.len());
+            let most = (rows.len() - from).min(PAGE_ROWS - self.valid.len());
+            let count = match self.values.room(&rows.slice(from, most)).min(most) {
+                // A row that is larger than a page has one of its own.
+                0 if self.valid.is_empty() => 1,
+                count => count,
+            };
             let part = rows.slice(from, count);
             match part.nulls() {
                 Some(valid) => self.valid.append_buffer(valid.inner()),
@@ -113,7 +123,7 @@ impl FlatColumn {
             self.nulls += part.null_count() as u64;
             self.values.append(&part, scratch);
             from += count;
-            if self.valid.len() == PAGE_ROWS {
+            if self.valid.len() == PAGE_ROWS || count < most {
                 self.end_page(scratch)?;
             }
         }

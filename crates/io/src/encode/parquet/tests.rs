@@ -190,8 +190,8 @@ fn there_is_a_dictionary_while_it_pays() {
     assert_eq!(encodings(&|at| Some(format!("{at}"))), [(plain, 5)]);
     // Nothing in the first page, and then each once.
     assert_eq!(encodings(&|at| (at >= 8192).then(|| format!("{at}"))), [(plain, 1), (places, 1), (plain, 4)]);
-    // A dictionary that is too large after two pages.
-    assert_eq!(encodings(&|at| Some(format!("{:0200}", at / 2))), [(plain, 1), (places, 2), (plain, 3)]);
+    // A dictionary that is too large after three pages, each of 1 MiB of text.
+    assert_eq!(encodings(&|at| Some(format!("{:0200}", at / 2))), [(plain, 1), (places, 3), (plain, 5)]);
     let encodings =
         |number: &dyn Fn(usize) -> Option<f64>| encodings_of(Arc::new((0..rows).map(number).collect::<Float64Array>()));
     assert_eq!(encodings(&|at| (at % 3 > 0).then_some((at % 2000) as f64 / 7.0)), [(plain, 1), (places, 5)]);
@@ -200,6 +200,28 @@ fn there_is_a_dictionary_while_it_pays() {
     // The first values show that each is another; or all of the first page do.
     assert_eq!(encodings(&|at| Some(at as f64 / 7.0)), [(plain, 5)]);
     assert_eq!(encodings(&|at| Some((at % 6000) as f64 / 7.0)), [(plain, 5)]);
+}
+
+#[test]
+fn pages_of_long_text_are_bounded_whatever_the_parts() {
+    let text = |at: usize| format!("{at:05}").repeat(at % 300);
+    let long = "x".repeat(3 << 20);
+    let column: StringArray =
+        (0..6000).map(|at| if at == 4500 { Some(long.clone()) } else { (at % 7 > 0).then(|| text(at)) }).collect();
+    let rows = table(vec![Arc::new(column)]);
+    for part in [6000, 1024, 1] {
+        check(&rows, part, Compression::None);
+    }
+    let parts: Vec<_> = (0..6).map(|at| rows.slice(at * 1000, 1000)).collect();
+    let file = encoded(&[rows], Compression::None);
+    assert!(file == encoded(&parts, Compression::None));
+    let reader = SerializedFileReader::new(file).unwrap();
+    let pages = reader.get_row_group(0).unwrap().get_column_page_reader(0).unwrap();
+    let sizes: Vec<_> = pages.map(|page| page.unwrap().buffer().len()).collect();
+    // 4 MB of text, and the long one alone.
+    assert_eq!(sizes.iter().filter(|size| **size > 3 << 20).count(), 1);
+    assert!(sizes.iter().all(|size| *size < (1 << 20) + (1 << 15) || *size < (3 << 20) + 64), "{sizes:?}");
+    assert_eq!(sizes.len(), 5, "{sizes:?}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use super::dictionary::{Dictionary, DictionaryPage, Distinct};
 use super::flat::{Scratch, Values};
 
+/// Bytes of a page, and one more text at most: with it the memory of a page and its dictionary is bounded, whatever a peer has sent.
+const MAX_PAGE_BYTES: i64 = 1 << 20;
 /// Longer bounds are cut.
 const MAX_BOUND: usize = 64;
 
@@ -56,6 +58,12 @@ impl Values for Text {
         }
         self.dictionary.encode(out);
         Encoding::RLE_DICTIONARY
+    }
+
+    fn room(&self, rows: &ArrayRef) -> usize {
+        let ends = rows.as_string::<i32>().value_offsets();
+        let (from, left) = (i64::from(ends[0]), MAX_PAGE_BYTES - self.page_bytes);
+        ends[1..].partition_point(|end| i64::from(*end) - from <= left)
     }
 
     fn page_text_bytes(&self) -> Option<i64> {
