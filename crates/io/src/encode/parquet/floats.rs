@@ -83,7 +83,8 @@ impl Values for Floats {
         }
         self.dictionary.give_up(true);
         let encoding = if self.dictionary.is_closed() {
-            plain(&self.page, out);
+            out.reserve(self.page.len() * 8);
+            self.page.iter().for_each(|number| Bits::plain(&number.to_bits(), out));
             Encoding::PLAIN
         } else {
             self.dictionary.encode(out);
@@ -132,12 +133,4 @@ impl Floats {
 fn widen(number: f64, least: &mut f64, most: &mut f64) {
     *least = if number < *least { number } else { *least };
     *most = if number > *most { number } else { *most };
-}
-
-fn plain(numbers: &[f64], out: &mut Vec<u8>) {
-    let from = out.len();
-    out.resize(from + numbers.len() * 8, 0);
-    for (bytes, number) in out[from..].chunks_exact_mut(8).zip(numbers) {
-        bytes.copy_from_slice(&number.to_le_bytes());
-    }
 }

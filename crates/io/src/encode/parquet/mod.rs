@@ -29,10 +29,10 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use self::column::{Chunk, Column};
-use self::compress::Codec;
+use self::compress::{codec, of_column};
 use self::flat::{FlatColumn, Scratch};
 use super::gathering::Gathering;
-use super::{ChunkEncoder, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
+use super::{ChunkEncoder, Compression, Encoded, Format, FormatWriter, Opened, RowEncoder, check_rows};
 use crate::deliver::Output;
 use crate::sink::{SinkError, SinkOptions};
 
@@ -49,11 +49,11 @@ pub(super) fn open(output: Output, schema: SchemaRef, options: &SinkOptions) -> 
     let refused = |e| SinkError::parquet(&name, e);
     // As the format's specification names them: `list.element`, where Arrow says `item`.
     let columns = ArrowSchemaConverter::new().with_coerce_types(true).convert(&schema).map_err(refused)?;
-    let codec = options.compression.into();
-    let properties = Arc::new(properties(&schema, &columns, codec).map_err(refused)?);
+    let compression = options.compression;
+    let properties = Arc::new(properties(&schema, &columns, compression).map_err(refused)?);
     let file = SerializedFileWriter::new(output, columns.root_schema_ptr(), properties).map_err(refused)?;
     let library = ArrowRowGroupWriterFactory::new(&file, Arc::clone(&schema));
-    let encoder = Arc::new(ParquetEncoder { schema, columns: Arc::new(columns), codec, library });
+    let encoder = Arc::new(ParquetEncoder { schema, columns: Arc::new(columns), compression, library });
     let pending = Gathering::new(Arc::clone(&encoder.schema));
     let writer = ParquetWriter { encoder: Arc::clone(&encoder), file, name, pending };
     Ok(Opened { encoder, writer: Box::new(writer) })
@@ -86,7 +86,7 @@ impl fmt::Debug for RowGroup {
 struct ParquetEncoder {
     schema: SchemaRef,
     columns: SchemaDescPtr,
-    codec: Codec,
+    compression: Compression,
     library: ArrowRowGroupWriterFactory,
 }
 
@@ -102,7 +102,7 @@ impl ParquetEncoder {
             let from = leaf;
             leaf += (from..leaves).take_while(|leaf| self.columns.get_column_root_idx(*leaf) == root).count();
             let flat = self.columns.columns().get(from).filter(|_| leaf == from + 1);
-            if let Some(flat) = flat.and_then(|leaf| FlatColumn::new(field.data_type(), leaf, self.codec)) {
+            if let Some(flat) = flat.and_then(|leaf| FlatColumn::new(field.data_type(), leaf, self.compression)) {
                 columns.push(Column::Flat(Box::new(flat)));
                 continue;
             }
@@ -275,7 +275,11 @@ impl FormatWriter for ParquetWriter {
 }
 
 /// What the library is to know: of the file, and of the columns that it encodes.
-fn properties(schema: &Schema, columns: &SchemaDescriptor, codec: Codec) -> Result<WriterProperties, ParquetError> {
+fn properties(
+    schema: &Schema,
+    columns: &SchemaDescriptor,
+    file: Compression,
+) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("joyfuljay version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_coerce_types(true)
@@ -284,7 +288,7 @@ fn properties(schema: &Schema, columns: &SchemaDescriptor, codec: Codec) -> Resu
         .set_max_row_group_row_count(None);
     for column in columns.columns() {
         let (path, of_type) = (column.path().clone(), column.physical_type());
-        builder = builder.set_column_compression(path.clone(), codec.of(of_type).setting()?);
+        builder = builder.set_column_compression(path.clone(), codec(of_column(file, of_type))?);
         builder = match of_type {
             Type::INT32 | Type::INT64 => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
             Type::BYTE_ARRAY => builder.set_column_dictionary_enabled(path, true),

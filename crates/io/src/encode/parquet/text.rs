@@ -9,7 +9,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use super::dictionary::{Dictionary, DictionaryPage, Distinct};
 use super::flat::{Scratch, Values};
 
-/// Bytes of a page, and one more text at most: with it the memory of a page and its dictionary is bounded, whatever a peer has sent.
+/// Bytes of a page; a longer text has one of its own. With it the memory of a page and its dictionary is bounded, whatever a peer has sent.
 const MAX_PAGE_BYTES: i64 = 1 << 20;
 /// Longer bounds are cut.
 const MAX_BOUND: usize = 64;
