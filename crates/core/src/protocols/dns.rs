@@ -116,20 +116,40 @@ impl<'a> Name<'a> {
     /// A hash of the name, the case of ASCII letters ignored (RFC 4343).
     fn hash(self) -> u64 {
         let mut octets = [0; MAX_NAME + 1];
-        let mut len = 0;
-        for label in self.labels() {
-            let Some(place) = octets.get_mut(len..=len + label.len()) else { break };
-            if let Some((first, rest)) = place.split_first_mut() {
-                *first = label.len() as u8;
-                rest.copy_from_slice(label);
-            }
-            len += 1 + label.len();
-        }
-        // Lengths are below all letters.
-        octets.make_ascii_lowercase();
+        let words = self.octets(&mut octets).div_ceil(8);
         // Zeros behind the last octet are no part of a name: none but the root has the length 0.
-        let words = octets.as_chunks().0.iter().take(len.div_ceil(8));
-        words.fold(0x9e37_79b9_7f4a_7c15, |hash, word| fold(hash ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f))
+        let words = octets.as_chunks_mut().0.iter_mut().take(words);
+        words.fold(0x9e37_79b9_7f4a_7c15, |hash, word: &mut [u8; 8]| {
+            // Lengths are below all letters.
+            word.make_ascii_lowercase();
+            fold(hash ^ u64::from_le_bytes(*word), 0xa076_1d64_78bd_642f)
+        })
+    }
+
+    /// Puts down the labels of a name that is sound, each behind its length, and says how many octets these are. They lie like this in the
+    /// message, up to a pointer.
+    fn octets(self, out: &mut [u8; MAX_NAME + 1]) -> usize {
+        let (mut at, mut len) = (self.start, 0);
+        loop {
+            let from = at;
+            let next = loop {
+                match self.message.get(at) {
+                    Some(&n @ 1..=63) => at += 1 + usize::from(n),
+                    other => break other,
+                }
+            };
+            let Some(labels) = self.message.get(from..at) else { return len };
+            let Some(place) = out.get_mut(len..len + labels.len()) else { return len };
+            place.copy_from_slice(labels);
+            len += labels.len();
+            match (next, self.message.get(at + 1)) {
+                // As in `end`; also ends the walk of a name that nobody checked.
+                (Some(&n @ 0xc0..), Some(&low)) if usize::from(n & 0x3f) << 8 | usize::from(low) < from => {
+                    at = usize::from(n & 0x3f) << 8 | usize::from(low);
+                }
+                _ => return len,
+            }
+        }
     }
 }
 
@@ -587,6 +607,19 @@ mod tests {
         };
         assert!(Message::parse(&message(1, 0, &long(13), 1, &[])).is_some());
         assert!(Message::parse(&message(1, 0, &long(14), 1, &[])).is_none());
+    }
+
+    #[test]
+    fn a_name_has_one_hash_whether_in_capitals_or_behind_pointers() {
+        let hash = |message: &[u8], start| Name { message, start }.hash();
+        let compressed = b"\x04TEST\x00\x07example\xc0\x00\x03wwW\xc0\x06";
+        assert_eq!(hash(compressed, 16), hash(NAME, 0));
+        assert_eq!(hash(compressed, 6), hash(NAME, 4));
+        let names = [hash(NAME, 0), hash(NAME, 4), hash(NAME, 12), hash(NAME, 17), hash(b"\x04test\x01x\x00", 0)];
+        assert!(names.iter().enumerate().all(|(i, name)| !names[..i].contains(name)));
+        // Nobody has checked these.
+        hash(b"\x01a\xc0\x00", 0);
+        hash(b"\x3fa", 0);
     }
 
     #[test]
