@@ -37,16 +37,14 @@ impl Known {
         if n == 0 {
             return Self::default();
         }
-        let (fwd, bwd) = (Counted::new(fwd), Counted::new(bwd));
+        let counted = Counted::new(fwd, bwd);
         let [of_fwd, of_bwd, of_all] = logs.of([n_fwd, n_bwd, n]);
         let (mut f, mut b, mut all) = (0.0, 0.0, 0.0);
         let mut squares = 0;
-        for (first, (&in_fwd, &in_bwd)) in [0, 64, 128, 192].into_iter().zip(fwd.present.iter().zip(&bwd.present)) {
-            let mut left = in_fwd | in_bwd;
+        for (first, mut left) in [0, 64, 128, 192].into_iter().zip(counted.present()) {
             while left != 0 {
-                let byte = first + left.trailing_zeros() as u8;
+                let [in_fwd, in_bwd] = counted.of(first + left.trailing_zeros() as u8);
                 left &= left - 1;
-                let (in_fwd, in_bwd) = (fwd.of(byte), bwd.of(byte));
                 let both = in_fwd + in_bwd;
                 f += of_fwd.term(in_fwd);
                 b += of_bwd.term(in_bwd);
@@ -54,10 +52,9 @@ impl Known {
                 squares += u64::from(both) * u64::from(both);
             }
         }
-        let sum = |bytes: RangeInclusive<u8>| bytes.map(|byte| fwd.of(byte) + bwd.of(byte)).sum::<u32>();
         // Of ASCII, with tab, line feed and carriage return.
-        let printable = sum(0x20..=0x7e) + sum(0x09..=0x0a) + sum(0x0d..=0x0d);
-        let high = sum(0x80..=0xff);
+        let printable = counted.sum(0x20..=0x7e) + counted.sum(0x09..=0x0a) + counted.sum(0x0d..=0x0d);
+        let high = counted.sum(0x80..=0xff);
         let mean_of = |sum: f64, n: u32| (n > 0).then(|| sum / f64::from(n));
         let square = f64::from(n) * f64::from(n);
         // The sum of (c - n/256)^2 over 256 counts with the sum n, which is exact: it has 16 binary places, and less than 2^50.
@@ -67,7 +64,7 @@ impl Known {
             entropy: [mean_of(f, n_fwd), mean_of(b, n_bwd), mean_of(all, n)],
             uniformity: (n >= 256).then(|| 1.0 - off / square),
             printable,
-            zero: fwd.of(0) + bwd.of(0),
+            zero: counted.sum(0..=0),
             high,
         }
     }
@@ -77,43 +74,55 @@ impl Known {
     }
 }
 
-/// How often each value occurs in a sample, and which ones do.
-struct Counted {
-    counts: [u16; 256],
-    present: [u64; 4],
-}
+/// How often each value occurs in the two samples: forward in the lower half of a word, backward in the upper one.
+struct Counted([u32; 256]);
 
-const _: () = assert!(MAX_SAMPLE_BYTES <= u16::MAX as usize, "counts must hold it");
+const _: () = assert!(MAX_SAMPLE_BYTES <= u16::MAX as usize, "half a word must hold a count, and the sum of all");
 
 impl Counted {
-    fn new(sample: &[u8]) -> Self {
+    fn new(fwd: &[u8], bwd: &[u8]) -> Self {
         // Two tables in turn: equal bytes in a row would wait for each other.
         let mut halves = [[0; 256]; 2];
         let [even, odd] = &mut halves;
-        let (pairs, rest) = sample.as_chunks();
-        for &[a, b] in pairs {
-            even[usize::from(a)] += 1;
-            odd[usize::from(b)] += 1;
+        for (sample, one) in [(fwd, 1), (bwd, 1 << 16)] {
+            let (pairs, rest) = sample.as_chunks();
+            for &[a, b] in pairs {
+                even[usize::from(a)] += one;
+                odd[usize::from(b)] += one;
+            }
+            for &byte in rest {
+                even[usize::from(byte)] += one;
+            }
         }
-        for &byte in rest {
-            even[usize::from(byte)] += 1;
-        }
-        let counts = std::array::from_fn(|byte| even[byte] + odd[byte]);
-        let mut present = [0; 4];
-        for (word, counts) in present.iter_mut().zip(counts.as_chunks().0) {
-            *word = bits(counts);
-        }
-        Self { counts, present }
+        even.iter_mut().zip(odd).for_each(|(even, odd)| *even += *odd);
+        Self(*even)
     }
 
+    /// How often a value occurs, forward and backward.
     #[inline]
-    fn of(&self, byte: u8) -> u32 {
-        self.counts[usize::from(byte)].into()
+    fn of(&self, byte: u8) -> [u32; 2] {
+        let both = self.0[usize::from(byte)];
+        [both & 0xffff, both >> 16]
+    }
+
+    /// How often these values occur in both.
+    fn sum(&self, bytes: RangeInclusive<u8>) -> u32 {
+        let both: u32 = self.0[usize::from(*bytes.start())..=usize::from(*bytes.end())].iter().sum();
+        (both & 0xffff) + (both >> 16)
+    }
+
+    /// Which values occur, lowest bit first.
+    fn present(&self) -> [u64; 4] {
+        let mut present = [0; 4];
+        for (word, counts) in present.iter_mut().zip(self.0.as_chunks().0) {
+            *word = bits(counts);
+        }
+        present
     }
 }
 
 /// Which counts are not 0, lowest bit first.
-fn bits(counts: &[u16; 64]) -> u64 {
+fn bits(counts: &[u32; 64]) -> u64 {
     // Eight bytes of 0 or 1 are gathered in the highest byte of a product: the byte i, at bit 8 i, meets the factor's bit 56 - 7 i, and no
     // two pairs meet in one place.
     const GATHER: u64 = 0x0102_0408_1020_4080;
