@@ -2,9 +2,10 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use foldhash::fast::RandomState;
 
 use super::levels::dictionary_indices;
+use super::places::Places;
 
 /// A dictionary that grows beyond this is for what went before: later pages are plain.
 const MAX_BYTES: usize = 1 << 20;
@@ -39,8 +40,8 @@ pub(super) struct DictionaryPage {
 #[derive(Default)]
 pub(super) struct Dictionary<D> {
     values: D,
-    places: HashTable<u32>,
-    hashes: DefaultHashBuilder,
+    places: Places,
+    hashes: RandomState,
     page: Vec<u32>,
     /// Values that there were before the page.
     before: usize,
@@ -74,27 +75,24 @@ impl<D: Distinct> Dictionary<D> {
     where
         D::Value: 'v,
     {
+        let Self { values: distinct, places, hashes, page, .. } = self;
         let mut last: Option<(&D::Value, u32)> = None;
-        for value in values {
+        page.extend(values.map(|value| {
             let place = match last {
                 Some((same, place)) if same == value => place,
-                _ => self.place(value),
+                _ => {
+                    let next = distinct.len() as u32;
+                    let place =
+                        places.find_or_insert(hashes.hash_one(value), next, |place| distinct.get(place) == value);
+                    if place == next {
+                        distinct.push(value);
+                    }
+                    place
+                }
             };
             last = Some((value, place));
-            self.page.push(place);
-        }
-    }
-
-    fn place(&mut self, value: &D::Value) -> u32 {
-        let (values, hashes) = (&self.values, &self.hashes);
-        let hash = hashes.hash_one(value);
-        if let Some(place) = self.places.find(hash, |place| values.get(*place) == value) {
-            return *place;
-        }
-        let place = values.len() as u32;
-        self.places.insert_unique(hash, place, |place| hashes.hash_one(values.get(*place)));
-        self.values.push(value);
-        place
+            place
+        }));
     }
 
     /// Closes it where it is a waste, which the first values show: then the page's values are plain, which it gives back.

@@ -66,6 +66,7 @@ pub(super) struct Scratch {
 /// A column chunk that grows.
 pub(super) struct FlatColumn {
     description: ColumnDescPtr,
+    /// The file's, until the first page is there.
     compression: Compression,
     values: Box<dyn Values>,
     /// A bit for each row of the page that grows.
@@ -98,7 +99,7 @@ impl FlatColumn {
         };
         Some(Self {
             description: ColumnDescPtr::clone(description),
-            compression: of_column(file, description.physical_type()),
+            compression: file,
             values,
             valid: BooleanBufferBuilder::new(0),
             nulls: 0,
@@ -143,6 +144,9 @@ impl FlatColumn {
         }
         let text_bytes = self.values.page_text_bytes();
         let encoding = self.values.encode(&mut page);
+        if self.pages.is_empty() {
+            self.compression = of_column(self.compression, self.description.physical_type(), encoding);
+        }
         let data = Page::DataPage {
             buf: scratch.compressor.compress(self.compression, &page)?,
             num_values: self.valid.len() as u32,

@@ -11,6 +11,7 @@ mod flat;
 mod floats;
 mod levels;
 mod numbers;
+mod places;
 mod text;
 
 use std::fmt;
@@ -288,7 +289,7 @@ fn properties(
         .set_max_row_group_row_count(None);
     for column in columns.columns() {
         let (path, of_type) = (column.path().clone(), column.physical_type());
-        builder = builder.set_column_compression(path.clone(), codec(of_column(file, of_type))?);
+        builder = builder.set_column_compression(path.clone(), codec(of_column(file, of_type, Encoding::PLAIN))?);
         builder = match of_type {
             Type::INT32 | Type::INT64 => builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
             Type::BYTE_ARRAY => builder.set_column_dictionary_enabled(path, true),
