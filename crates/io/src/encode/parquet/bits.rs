@@ -1,13 +1,15 @@
 //! Numbers of a few bits and of a few bytes.
 
 /// Appends values of so many bits, the lowest first. They come in eights: eight are as many bytes as one has bits.
-pub(super) fn pack(values: &[u64], bits: u32, out: &mut Vec<u8>) {
+pub(super) fn pack<T: Copy + Into<u64>>(values: &[T], bits: u32, out: &mut Vec<u8>) {
     debug_assert!(bits <= 64 && values.len().is_multiple_of(8));
+    if bits == 0 {
+        return;
+    }
     for eight in values.as_chunks::<8>().0 {
         let end = out.len() + bits as usize;
         match bits {
-            0 => {}
-            1..=8 => out.extend_from_slice(&joined(eight, bits).to_le_bytes()),
+            0..=8 => out.extend_from_slice(&joined(eight, bits).to_le_bytes()),
             9..=16 => {
                 let (low, high) = eight.split_at(4);
                 let both = u128::from(joined(low, bits)) | u128::from(joined(high, bits)) << (4 * bits);
@@ -19,14 +21,14 @@ pub(super) fn pack(values: &[u64], bits: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn joined(values: &[u64], bits: u32) -> u64 {
-    values.iter().rev().fold(0, |joined, value| joined << bits | value)
+fn joined<T: Copy + Into<u64>>(values: &[T], bits: u32) -> u64 {
+    values.iter().rev().fold(0, |joined, value| joined << bits | (*value).into())
 }
 
-fn pack_wide(values: &[u64; 8], bits: u32, out: &mut Vec<u8>) {
+fn pack_wide<T: Copy + Into<u64>>(values: &[T; 8], bits: u32, out: &mut Vec<u8>) {
     let (mut joined, mut filled) = (0_u128, 0);
     for value in values {
-        joined |= u128::from(*value) << filled;
+        joined |= u128::from((*value).into()) << filled;
         filled += bits;
         if filled >= 64 {
             out.extend_from_slice(&(joined as u64).to_le_bytes());

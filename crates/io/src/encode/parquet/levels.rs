@@ -69,7 +69,7 @@ fn packed_indices(indices: &[u32], bits: u32, out: &mut Vec<u8>) {
     varint(indices.len().div_ceil(8) as u64 * 2 + 1, out);
     for group in indices.chunks(8) {
         let mut values = [0; 8];
-        values.iter_mut().zip(group).for_each(|(value, index)| *value = u64::from(*index));
+        values[..group.len()].copy_from_slice(group);
         pack(&values, bits, out);
     }
 }
