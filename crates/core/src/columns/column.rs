@@ -10,9 +10,9 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 use arrow_schema::{ArrowError, DataType};
 
 use super::get::{first, present};
-use super::{Block, Dtype, FlowView, Get, Texts, item};
+use super::{Block, Dtype, FlowView, Get, Text, Texts, item};
 use crate::config::Missing;
-use crate::digits::push_hex;
+use crate::digits::{Ascii, push_hex};
 use crate::privacy::Pseudonyms;
 
 /// A growing column.
@@ -29,7 +29,7 @@ enum Values {
     F64(Vec<f64>),
     I64(Vec<i64>),
     Bool(Vec<u64>),
-    Str(String, Vec<i32>),
+    Str(Text, Vec<i32>),
     TimestampNs(Vec<i64>),
     ListF64(Vec<f64>, Vec<i32>),
     ListI64(Vec<i64>, Vec<i32>),
@@ -48,7 +48,7 @@ impl Column {
             Dtype::F64 => Values::F64(Vec::with_capacity(rows)),
             Dtype::I64 => Values::I64(Vec::with_capacity(rows)),
             Dtype::Bool => Values::Bool(Vec::with_capacity(rows / Block::ROWS + 1)),
-            Dtype::Str => Values::Str(String::with_capacity(16 * rows), offsets()),
+            Dtype::Str => Values::Str(Text::with_capacity(16 * rows), offsets()),
             Dtype::TimestampNs => Values::TimestampNs(Vec::with_capacity(rows)),
             Dtype::ListF64 => Values::ListF64(Vec::new(), offsets()),
             Dtype::ListI64 => Values::ListI64(Vec::new(), offsets()),
@@ -84,7 +84,8 @@ impl Column {
                 valid
             }
             (Values::Str(to, ends), Get::Str(f))
-                if pseudonyms.is_none() && first(views, absent).is_some_and(|v| f(v, &mut String::new()).is_none()) =>
+                if pseudonyms.is_none()
+                    && first(views, absent).is_some_and(|v| f(v, &mut Text::default()).is_none()) =>
             {
                 let (from, mut valid) = (ends.len(), 0);
                 for (row, view) in present(views, absent) {
@@ -167,13 +168,13 @@ impl Column {
                 Ok(Arc::new(TimestampNanosecondArray::try_new(v.into(), nulls)?.with_timezone("UTC")))
             }
             Values::Bool(v) => Ok(Arc::new(BooleanArray::new(BooleanBuffer::new(Buffer::from_vec(v), 0, rows), nulls))),
-            Values::Str(text, ends) => Ok(Arc::new(strings(text, offsets(ends)?, nulls)?)),
+            Values::Str(text, ends) => Ok(Arc::new(strings(text.into_bytes(), offsets(ends)?, nulls)?)),
             Values::ListF64(v, ends) => list(DataType::Float64, ends, Arc::new(Float64Array::from(v)), nulls),
             Values::ListI64(v, ends) => list(DataType::Int64, ends, Arc::new(Int64Array::from(v)), nulls),
             Values::ListStr(texts, ends) => {
                 let (text, items) = texts.into_parts();
                 let items = std::iter::once(0).chain(items.into_iter().map(end)).collect();
-                list(DataType::Utf8, ends, Arc::new(strings(text, offsets(items)?, None)?), nulls)
+                list(DataType::Utf8, ends, Arc::new(strings(text.into_bytes(), offsets(items)?, None)?), nulls)
             }
         }
     }
@@ -193,7 +194,7 @@ impl Values {
                 if !some {
                     to.truncate(start);
                 } else if let Some(p) = pseudonyms {
-                    let pseudonym = p.of(to.get(start..).unwrap_or_default());
+                    let pseudonym = p.of(to.since(start));
                     to.truncate(start);
                     put(pseudonym, to);
                 }
@@ -235,7 +236,7 @@ impl Values {
 }
 
 /// A pseudonym as 16 hexadecimal digits.
-fn put(pseudonym: u64, out: &mut String) {
+fn put(pseudonym: u64, out: &mut impl Ascii) {
     push_hex(&pseudonym.to_be_bytes(), out);
 }
 
@@ -262,8 +263,8 @@ fn list<V, T>(view: &V, to: &mut Vec<T>, ends: &mut Vec<i32>, get: impl Fn(&V, &
 }
 
 /// The text is made of whole strings, so Arrow has nothing to check.
-fn strings(text: String, ends: OffsetBuffer<i32>, nulls: Option<NullBuffer>) -> Result<StringArray, ArrowError> {
-    StringArray::try_new(ends, Buffer::from_vec(text.into_bytes()), nulls)
+fn strings(text: Vec<u8>, ends: OffsetBuffer<i32>, nulls: Option<NullBuffer>) -> Result<StringArray, ArrowError> {
+    StringArray::try_new(ends, Buffer::from_vec(text), nulls)
 }
 
 /// An offset; one that does not fit is noticed by [`offsets`].

@@ -1,6 +1,6 @@
 //! How the value of a column is had from a view of a flow.
 
-use super::Dtype;
+use super::{Dtype, Text};
 
 /// What the features of a group see of a flow: computed once for each flow, then read column by column.
 ///
@@ -27,7 +27,7 @@ pub enum Get<V: FlowView> {
     /// Arrow `Boolean`.
     Bool(&'static dyn Truths<V>),
     /// Arrow `Utf8`.
-    Str(Append<V, String>),
+    Str(Append<V, Text>),
     /// Arrow `Timestamp(Nanosecond, "UTC")`.
     TimestampNs(&'static dyn Numbers<V, i64>),
     /// Arrow `List<Float64>`.

@@ -3,6 +3,7 @@
 mod block;
 mod column;
 mod get;
+mod text;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 pub use block::Block;
 pub use column::Column;
 pub use get::{Append, FlowView, Get, Numbers, Texts, Truths};
+pub use text::Text;
 
 /// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

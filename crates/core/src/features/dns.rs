@@ -6,6 +6,7 @@ use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit, Seconds};
 use super::values::{detected, int, put};
 use super::{FlowView, Group, Need, Split, always, bool, f64, formula, i64, private, split, str};
+use crate::columns::Text;
 use crate::privacy::Privacy::Name;
 use crate::protocols::dns::{Response, Session, rcode_name, type_name};
 use crate::trackers::{AppWants, TrackerMask};
@@ -40,7 +41,7 @@ impl<'a> View<'a> {
 }
 
 /// A name from the registry, else the prefix and the number.
-fn named(name: Option<&str>, prefix: &str, number: u16, out: &mut String) -> Option<()> {
+fn named(name: Option<&str>, prefix: &str, number: u16, out: &mut Text) -> Option<()> {
     match name {
         Some(name) => put(out, name),
         None => write!(out, "{prefix}{number}").ok(),

@@ -4,6 +4,7 @@ use super::Profile::Extended;
 use super::Unit::None as NoUnit;
 use super::values::put;
 use super::{FlowView, Group, Need, always, app, bool, f64, formula, str};
+use crate::columns::Text;
 use crate::flow::FlowRef;
 use crate::packet::ip_proto;
 use crate::protocols::recognise::Verdict;
@@ -75,7 +76,7 @@ impl View {
         self.doh.map_or(0.0, |(_, confidence)| confidence)
     }
 
-    fn traffic_type(&self, out: &mut String) -> Option<()> {
+    fn traffic_type(&self, out: &mut Text) -> Option<()> {
         if self.tor.confidence() >= LIKELY {
             put(out, "tor")
         } else if let Some(vpn) = self.vpn.filter(|e| e.confidence >= LIKELY) {
@@ -93,7 +94,7 @@ impl View {
         }
     }
 
-    fn evidence(&self, out: &mut String) -> Option<()> {
+    fn evidence(&self, out: &mut Text) -> Option<()> {
         let start = out.len();
         let vpn = self.vpn.map(|e| e.rule);
         let rules = self.tor.rules().chain(vpn).chain(self.doh.map(|d| d.0)).chain(self.encrypted_dns.map(|d| d.1));

@@ -6,7 +6,7 @@ use super::Profile::{Core, Extended};
 use super::Unit::{Bitmap, Bytes, BytesPerSecond, Count, None as NoUnit, PacketsPerSecond, Seconds};
 use super::values::{TcpFlow, address, bits, int, number, put, ratio, time};
 use super::{FlowView, Group, Split, always, f64, formula, i64, private, split, str};
-use crate::columns::Get;
+use crate::columns::{Get, Text};
 use crate::flow::InitiatorBy;
 use crate::packet::{Layer, Layers};
 use crate::ports;
@@ -176,7 +176,7 @@ fn headers(layers: Layers) -> impl Iterator<Item = Layer> {
     layers.iter().filter(|&l| l != Layer::Raw)
 }
 
-fn describe(layers: Layers, protocol: u8, out: &mut String) -> Option<()> {
+fn describe(layers: Layers, protocol: u8, out: &mut Text) -> Option<()> {
     let start = out.len();
     for layer in headers(layers) {
         if out.len() > start {
@@ -198,8 +198,8 @@ mod tests {
     fn layers_have_the_names_of_their_headers() {
         let desc = |layers: &[Layer]| {
             let l: Layers = layers.iter().copied().collect();
-            let mut s = String::new();
-            describe(l, 47, &mut s).map(|()| (s, headers(l).count()))
+            let mut s = Text::default();
+            describe(l, 47, &mut s).map(|()| (s.as_str().to_owned(), headers(l).count()))
         };
         use Layer::*;
         assert_eq!(desc(&[Eth, Vlan, Ip, Tcp]), Some(("ETH-VLAN-IP-TCP".into(), 4)));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::reference::{NEVER, Range, Reference};
 use super::{RowSettings, Scratch};
-use crate::columns::{Append, Block, Column, Direction, Dtype, FlowView, Get, Numbers, Texts, Truths};
+use crate::columns::{Append, Block, Column, Direction, Dtype, FlowView, Get, Numbers, Text, Texts, Truths};
 use crate::error::ConfigError;
 use crate::flow::FlowRef;
 use crate::nearest::{find, same};
@@ -332,7 +332,7 @@ constructors! {
     /// A feature of type bool.
     bool Bool (&'static dyn Truths<V>), Unit::None;
     /// A feature of type string.
-    str Str (Append<V, String>), Unit::None;
+    str Str (Append<V, Text>), Unit::None;
     /// A feature of type timestamp.
     timestamp TimestampNs (&'static dyn Numbers<V, i64>), Unit::None;
     /// A feature of type list of float64.

@@ -4,6 +4,7 @@ use super::Profile::Extended;
 use super::Unit::{Count, None as NoUnit};
 use super::values::{detected, int, put};
 use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
+use crate::columns::Text;
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::http1::{Request, Session};
 use crate::trackers::{AppWants, TrackerMask};
@@ -30,7 +31,7 @@ impl<'a> View<'a> {
 }
 
 /// A field that is not empty.
-fn field(value: Option<&str>, out: &mut String) -> Option<()> {
+fn field(value: Option<&str>, out: &mut Text) -> Option<()> {
     put(out, value.filter(|v| !v.is_empty())?)
 }
 

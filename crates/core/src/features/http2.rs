@@ -6,6 +6,7 @@ use super::Profile::Extended;
 use super::Unit::Count;
 use super::values::{earlier, int, put};
 use super::{FlowView, Group, Need, bool, formula, i64, str};
+use crate::columns::Text;
 use crate::protocols::http::Http;
 use crate::protocols::http2::frame;
 use crate::trackers::{App, AppWants, Earlier, TrackerMask};
@@ -30,7 +31,7 @@ impl FlowView for View<'static> {
 }
 
 impl View<'_> {
-    fn version(&self, out: &mut String) -> Option<()> {
+    fn version(&self, out: &mut Text) -> Option<()> {
         if self.http.http2(None) == Some(Some(true)) {
             return put(out, "h2");
         }

@@ -2,6 +2,7 @@
 
 use super::Profile::Experimental;
 use super::{FlowView, Group, Need, Texts, formula, list_str, private, str};
+use crate::columns::Text;
 use crate::flow::FlowRef;
 use crate::packet::ip_proto;
 use crate::privacy::Privacy::Id;
@@ -17,7 +18,7 @@ impl FlowView for View<'static> {
 }
 
 impl View<'_> {
-    fn ja4s(&self, out: &mut String) -> Option<()> {
+    fn ja4s(&self, out: &mut Text) -> Option<()> {
         let facts = self.0.app()?.handshake()?;
         let over = match facts.transport {
             Transport::Tcp => Over::Tcp,
@@ -27,14 +28,14 @@ impl View<'_> {
         ja4plus::ja4s(facts.any_server_hello()?, over, out).ok()
     }
 
-    fn ja4h(&self, out: &mut String) -> Option<()> {
+    fn ja4h(&self, out: &mut Text) -> Option<()> {
         let request = self.0.app()?.stream()?.http1()?.request.as_ref()?;
         let fields = request.fields.as_ref().filter(|f| !f.cut)?;
         ja4plus::ja4h(request, fields, out).ok()
     }
 
     /// Of TCP, the times of the first exchange; of QUIC, those of its first datagrams.
-    fn latency(&self, server: bool, out: &mut String) -> Option<()> {
+    fn latency(&self, server: bool, out: &mut Text) -> Option<()> {
         let opening = self.0.opening()?;
         if self.0.base.key.protocol == ip_proto::TCP {
             let (syn, syn_ack) = (opening.syn.as_ref()?, opening.syn_ack.as_ref()?);
@@ -52,7 +53,7 @@ impl View<'_> {
         }
     }
 
-    fn ja4x(&self, out: &mut String) -> Option<()> {
+    fn ja4x(&self, out: &mut Text) -> Option<()> {
         let certificates = self.0.app()?.handshake()?.certificates.as_ref()?;
         ja4plus::ja4x(&identifiers(certificates.leaf.as_deref()?)?, out).ok()
     }

@@ -4,6 +4,7 @@ use super::Profile::Experimental;
 use super::Unit::{Bitmap, Count, None as NoUnit};
 use super::values::{bits, int};
 use super::{FlowView, Group, Split, formula, i64, private, split, str};
+use crate::columns::Text;
 use crate::digits::push_mac;
 use crate::packet::Side;
 use crate::privacy::Privacy;
@@ -26,7 +27,7 @@ impl View<'_> {
         Some((mac, mac.first.as_ref()?))
     }
 
-    fn address(&self, end: Side, out: &mut String) -> Option<()> {
+    fn address(&self, end: Side, out: &mut Text) -> Option<()> {
         let (_, first) = self.frames()?;
         let address = if first.side == end { first.source } else { first.destination };
         push_mac(address, out);

@@ -6,6 +6,7 @@ use super::Profile::Extended;
 use super::Unit::{Bytes, Count, None as NoUnit};
 use super::values::{detected, hex, int, wire_text};
 use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
+use crate::columns::Text;
 use crate::packet::Side;
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::quic::{ClientInitial, QuicSession, Spin};
@@ -54,7 +55,7 @@ impl<'a> View<'a> {
 }
 
 /// A connection id; none where it is empty.
-fn id(id: &[u8], out: &mut String) -> Option<()> {
+fn id(id: &[u8], out: &mut Text) -> Option<()> {
     if id.is_empty() { None } else { hex(id, out) }
 }
 

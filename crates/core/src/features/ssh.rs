@@ -4,6 +4,7 @@ use super::Profile::Extended;
 use super::Unit::Count;
 use super::values::{detected, hex, int, put};
 use super::{FlowView, Group, Need, always, bool, formula, i64, str};
+use crate::columns::Text;
 use crate::packet::Side;
 use crate::protocols::ssh::{Banner, Direction, Session};
 use crate::trackers::{AppWants, TrackerMask};
@@ -69,11 +70,11 @@ impl<'a> View<'a> {
     }
 }
 
-fn software(direction: Option<&Direction>, out: &mut String) -> Option<()> {
+fn software(direction: Option<&Direction>, out: &mut Text) -> Option<()> {
     put(out, direction?.banner.as_ref()?.software.as_deref()?)
 }
 
-fn version(direction: Option<&Direction>, out: &mut String) -> Option<()> {
+fn version(direction: Option<&Direction>, out: &mut Text) -> Option<()> {
     put(out, direction?.banner.as_ref().map(|b: &Banner| &*b.version)?)
 }
 

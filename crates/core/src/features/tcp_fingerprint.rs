@@ -5,8 +5,10 @@ use md5::{Digest, Md5};
 use super::Profile::Experimental;
 use super::Unit::{Bytes, Hours, None as NoUnit};
 use super::sides::SidesView;
-use super::values::{hex, initial_ttl, number, put};
+use super::values::{hex, initial_ttl, put};
 use super::{Group, f64, formula, i64, str};
+use crate::columns::Text;
+use crate::digits::{Ascii, Piece};
 use crate::trackers::{Clock, Syn, TcpOptions, TrackerMask};
 
 /// SYNs and clocks with the directions told apart; none for other protocols, or where no header was captured.
@@ -32,36 +34,35 @@ impl View<'_> {
     fn syn(&self, back: usize) -> Option<&Syn> {
         self.side(back)?.syns.get(back)?.as_ref()
     }
-    fn fingerprint(&self, back: usize, out: &mut String) -> Option<()> {
+    fn fingerprint(&self, back: usize, out: &mut Text) -> Option<()> {
         let syn = self.syn(back)?;
-        let start = out.len();
-        let common = |out: &mut String| {
+        let common = |out: &mut Piece| {
             for value in [syn.mss, syn.scale.map(u16::from)] {
                 if let Some(value) = value {
-                    number(value, out);
+                    out.number(value);
                 }
-                out.push('_');
+                out.byte(b'_');
             }
         };
-        // What is hashed is written where the result will stand: by hand, as this is one of the dearer columns.
-        number(syn.window, out);
-        out.push('_');
-        number(initial_ttl(syn.ttl).into(), out);
-        out.push('_');
-        common(out);
+        let mut hashed = Piece::new();
+        hashed.number(syn.window);
+        hashed.byte(b'_');
+        hashed.number(initial_ttl(syn.ttl));
+        hashed.byte(b'_');
+        common(&mut hashed);
         for (i, kind) in syn.kinds().iter().enumerate() {
             if i > 0 {
-                out.push('-');
+                hashed.byte(b'-');
             }
-            number((*kind).into(), out);
+            hashed.number(*kind);
         }
-        let hash = Md5::digest(out.get(start..)?);
-        out.truncate(start);
-        out.push('t');
-        number(syn.window, out);
-        out.push('_');
-        common(out);
-        hex(hash.get(..6)?, out)
+        let mut shown = Piece::new();
+        shown.byte(b't');
+        shown.number(syn.window);
+        shown.byte(b'_');
+        common(&mut shown);
+        out.push_ascii(shown.bytes());
+        hex(Md5::digest(hashed.bytes()).get(..6)?, out)
     }
     fn stack(&self, back: usize) -> Option<&'static str> {
         let syn = self.syn(back)?;

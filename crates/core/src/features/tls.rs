@@ -11,7 +11,8 @@ use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
 use super::leaves::Leaves;
 use super::values::{detected, hex, int, put, wire_text};
 use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
-use crate::digits::{Digits, write_numbers};
+use crate::columns::Text;
+use crate::digits::{Digits, push_numbers};
 use crate::privacy::Privacy::{Id, Name};
 use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
 use crate::protocols::tls::{
@@ -79,7 +80,7 @@ impl<'a> View<'a> {
 }
 
 /// Joins texts by commas.
-fn joined<'b>(texts: impl Iterator<Item = &'b [u8]>, out: &mut String) -> Option<()> {
+fn joined<'b>(texts: impl Iterator<Item = &'b [u8]>, out: &mut Text) -> Option<()> {
     for (i, text) in texts.enumerate() {
         if i > 0 {
             out.push(',');
@@ -89,7 +90,7 @@ fn joined<'b>(texts: impl Iterator<Item = &'b [u8]>, out: &mut String) -> Option
     Some(())
 }
 
-fn group_name_of(k: KeyExchange, out: &mut String) -> Option<()> {
+fn group_name_of(k: KeyExchange, out: &mut Text) -> Option<()> {
     match (k.group, k.prime_bits) {
         (Some(group), _) => match group_name(group) {
             Some(name) => put(out, name),
@@ -101,9 +102,9 @@ fn group_name_of(k: KeyExchange, out: &mut String) -> Option<()> {
 }
 
 /// Joins numbers by hyphens; none where there are none.
-fn numbers(values: impl Iterator<Item = u16>, out: &mut String) -> Option<()> {
+fn numbers(values: impl Iterator<Item = u16>, out: &mut Text) -> Option<()> {
     let start = out.len();
-    write_numbers(out, b'-', values, Digits::decimal).ok()?;
+    push_numbers(out, b'-', values, Digits::decimal);
     (out.len() > start).then_some(())
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::digits::{Digits, push_hex, push_ipv4};
+use crate::columns::Text;
+use crate::digits::{Ascii, Digits, push_hex, push_ipv4};
 use crate::flow::FlowRef;
 use crate::frame::TimeNs;
 use crate::packet::ip_proto;
@@ -11,7 +12,7 @@ use crate::packet::tcp_flags::FIN;
 use crate::trackers::{App, Earlier, TcpTotals};
 
 /// Appends an address.
-pub fn address(addr: IpAddr, out: &mut String) -> Option<()> {
+pub fn address(addr: IpAddr, out: &mut Text) -> Option<()> {
     match addr {
         IpAddr::V4(v4) => {
             push_ipv4(v4.octets(), out);
@@ -32,13 +33,13 @@ pub fn detected(flow: &FlowRef<'_>, here: bool, before: fn(&Earlier) -> bool) ->
 }
 
 /// Appends a name.
-pub fn put(out: &mut String, name: &str) -> Option<()> {
+pub fn put(out: &mut Text, name: &str) -> Option<()> {
     out.push_str(name);
     Some(())
 }
 
 /// Appends text from the wire: UTF-8 in which every invalid sequence is replaced by U+FFFD.
-pub fn wire_text(bytes: &[u8], out: &mut String) -> Option<()> {
+pub fn wire_text(bytes: &[u8], out: &mut Text) -> Option<()> {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -49,7 +50,7 @@ pub fn wire_text(bytes: &[u8], out: &mut String) -> Option<()> {
 }
 
 /// Appends bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8], out: &mut String) -> Option<()> {
+pub fn hex(bytes: &[u8], out: &mut Text) -> Option<()> {
     push_hex(bytes, out);
     Some(())
 }
@@ -97,8 +98,8 @@ pub fn initial_ttl(seen: u8) -> u8 {
 }
 
 /// Appends a number below 65536.
-pub fn number(n: u16, out: &mut String) {
-    out.push_str(Digits::decimal(n).as_str());
+pub fn number(n: u16, out: &mut Text) {
+    out.push_ascii(Digits::decimal(n).bytes());
 }
 
 /// TCP flags of a flow with the directions told apart.
@@ -162,18 +163,18 @@ mod tests {
     #[test]
     fn addresses_read_as_std_writes_them() {
         for addr in ["0.0.0.0", "10.0.209.7", "255.255.255.255", "2001:db8::1", "::ffff:1.2.3.4"] {
-            let mut s = String::new();
+            let mut s = Text::default();
             assert_eq!(address(addr.parse().unwrap(), &mut s), Some(()));
-            assert_eq!(s, addr);
+            assert_eq!(s.as_str(), addr);
         }
     }
 
     #[test]
     fn bytes_as_text() {
-        let mut s = String::new();
+        let mut s = Text::default();
         wire_text(b"a\xff\xc3\xa9", &mut s);
         hex(&[0x09, 0xaf], &mut s);
-        assert_eq!(s, "a\u{fffd}é09af");
+        assert_eq!(s.as_str(), "a\u{fffd}é09af");
     }
 
     #[test]
@@ -197,9 +198,9 @@ mod tests {
     #[test]
     fn numbers_read_as_std_writes_them() {
         for n in [0, 7, 10, 99, 100, 5840, 65_535] {
-            let mut s = String::new();
+            let mut s = Text::default();
             number(n, &mut s);
-            assert_eq!(s, n.to_string());
+            assert_eq!(s.as_str(), n.to_string());
         }
     }
 

@@ -1,22 +1,23 @@
 //! JA3 and JA3S (github.com/salesforce/ja3): MD5 of the numbers in a hello.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use md5::{Digest, Md5};
 
 use super::Hashing;
-use crate::digits::{Digits, write_numbers};
+use crate::digits::{Ascii, Digits, push_numbers};
 use crate::protocols::tls::{ClientHello, ServerHello, is_grease};
 
 /// Writes `version,ciphers,extensions,groups,formats`: decimal numbers in the order of the hello, GREASE left out.
-pub fn ja3(hello: &ClientHello, out: &mut impl Write) -> fmt::Result {
-    decimal(out, [hello.legacy_version])?;
+pub fn ja3(hello: &ClientHello, out: &mut impl Ascii) -> fmt::Result {
+    decimal(out, [hello.legacy_version]);
     for list in [hello.ciphers(), hello.extensions(), hello.groups()] {
         out.write_char(',')?;
-        decimal(out, list.iter().copied().filter(|v| !is_grease(*v)))?;
+        decimal(out, list.iter().copied().filter(|v| !is_grease(*v)));
     }
     out.write_char(',')?;
-    decimal(out, hello.point_formats().iter().map(|f| u16::from(*f)))
+    decimal(out, hello.point_formats().iter().map(|f| u16::from(*f)));
+    Ok(())
 }
 
 /// The MD5 of [`ja3`].
@@ -25,12 +26,13 @@ pub fn ja3_hash(hello: &ClientHello) -> [u8; 16] {
 }
 
 /// Writes `version,cipher,extensions` of a ServerHello; nothing is left out.
-pub fn ja3s(hello: &ServerHello, out: &mut impl Write) -> fmt::Result {
-    decimal(out, [hello.legacy_version])?;
+pub fn ja3s(hello: &ServerHello, out: &mut impl Ascii) -> fmt::Result {
+    decimal(out, [hello.legacy_version]);
     out.write_char(',')?;
-    decimal(out, [hello.cipher])?;
+    decimal(out, [hello.cipher]);
     out.write_char(',')?;
-    decimal(out, hello.extensions().iter().copied())
+    decimal(out, hello.extensions().iter().copied());
+    Ok(())
 }
 
 /// The MD5 of [`ja3s`].
@@ -38,8 +40,8 @@ pub fn ja3s_hash(hello: &ServerHello) -> [u8; 16] {
     md5(|out| ja3s(hello, out))
 }
 
-fn decimal(out: &mut impl Write, values: impl IntoIterator<Item = u16>) -> fmt::Result {
-    write_numbers(out, b'-', values, Digits::decimal)
+fn decimal(out: &mut impl Ascii, values: impl IntoIterator<Item = u16>) {
+    push_numbers(out, b'-', values, Digits::decimal);
 }
 
 fn md5(text: impl FnOnce(&mut Hashing<Md5>) -> fmt::Result) -> [u8; 16] {

@@ -1,11 +1,11 @@
 //! JA4 of TLS clients (FoxIO, "JA4+ technical details"; this one method is under the BSD licence).
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 use super::Hashing;
-use crate::digits::{Digits, write_numbers};
+use crate::digits::{Ascii, Digits, push_hex, push_numbers};
 use crate::protocols::tls::{ClientHello, ext, is_grease};
 
 /// What carries the handshake.
@@ -57,7 +57,7 @@ pub struct Ja4<'a> {
 
 impl Ja4<'_> {
     /// Writes the fingerprint: `a_b_c`.
-    pub fn write(&self, out: &mut impl Write) -> fmt::Result {
+    pub fn write(&self, out: &mut impl Ascii) -> fmt::Result {
         self.start(out)?;
         out.write_char('_')?;
         let ciphers = self.ciphers();
@@ -68,7 +68,7 @@ impl Ja4<'_> {
     }
 
     /// Writes it with the lists themselves in place of their hashes (JA4_r).
-    pub fn write_raw(&self, out: &mut impl Write) -> fmt::Result {
+    pub fn write_raw(&self, out: &mut impl Ascii) -> fmt::Result {
         self.start(out)?;
         out.write_char('_')?;
         hex4(out, &self.ciphers())?;
@@ -77,7 +77,7 @@ impl Ja4<'_> {
     }
 
     /// The part that can be read: `t13d1516h2`.
-    fn start(&self, out: &mut impl Write) -> fmt::Result {
+    fn start(&self, out: &mut impl Ascii) -> fmt::Result {
         let hello = self.hello;
         let carrier = self.over.letter();
         let sni = if hello.has(ext::SERVER_NAME) { 'd' } else { 'i' };
@@ -114,13 +114,14 @@ impl Ja4<'_> {
     }
 
     /// Extensions, and signature algorithms in the order of the hello.
-    fn last(&self, out: &mut impl Write, extensions: &[u16]) -> fmt::Result {
+    fn last(&self, out: &mut impl Ascii, extensions: &[u16]) -> fmt::Result {
         hex4(out, extensions)?;
         let mut algorithms = self.hello.signature_algorithms().iter().filter(|v| !is_grease(**v)).peekable();
         if algorithms.peek().is_some() {
             out.write_char('_')?;
         }
-        write_numbers(out, b',', algorithms.copied(), Digits::hex)
+        push_numbers(out, b',', algorithms.copied(), Digits::hex);
+        Ok(())
     }
 }
 
@@ -132,13 +133,14 @@ fn sorted(values: impl Iterator<Item = u16>) -> Vec<u16> {
     all
 }
 
-pub(super) fn hex4(out: &mut impl Write, values: &[u16]) -> fmt::Result {
-    write_numbers(out, b',', values.iter().copied(), Digits::hex)
+pub(super) fn hex4(out: &mut impl Ascii, values: &[u16]) -> fmt::Result {
+    push_numbers(out, b',', values.iter().copied(), Digits::hex);
+    Ok(())
 }
 
 /// The first twelve digits of the SHA-256 of a text; zeros where the list that it begins with is empty.
 pub(super) fn hash12(
-    out: &mut impl Write,
+    out: &mut impl Ascii,
     empty: bool,
     text: impl FnOnce(&mut Hashing<Sha256>) -> fmt::Result,
 ) -> fmt::Result {
@@ -148,10 +150,8 @@ pub(super) fn hash12(
     let mut hashing = Hashing(Sha256::new());
     text(&mut hashing)?;
     let hash: [u8; 32] = hashing.0.finalize().into();
-    let [a, b, c, d, e, f, ..] = hash;
-    [[a, b], [c, d], [e, f]]
-        .into_iter()
-        .try_for_each(|two| out.write_str(Digits::hex(u16::from_be_bytes(two)).as_str()))
+    push_hex(hash.get(..6).unwrap_or_default(), out);
+    Ok(())
 }
 
 /// First and last character of a protocol's name; where they are no ASCII letters or digits, of its hex form.

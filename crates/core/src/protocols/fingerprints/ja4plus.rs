@@ -6,12 +6,13 @@ use std::fmt::{self, Write};
 
 use super::Over;
 use super::ja4::{alpn, hash12, hex4, version};
+use crate::digits::Ascii;
 use crate::protocols::http1::{Fields, Request};
 use crate::protocols::tls::{Identifiers, ServerHello};
 use crate::trackers::{Opening, SynSegment, Window};
 
 /// JA4S of a ServerHello.
-pub fn ja4s(hello: &ServerHello, over: Over, out: &mut String) -> fmt::Result {
+pub fn ja4s(hello: &ServerHello, over: Over, out: &mut impl Ascii) -> fmt::Result {
     let extensions = hello.extensions();
     let (first, last) = alpn(hello.alpn().unwrap_or_default());
     let count = extensions.len().min(99);
@@ -20,15 +21,16 @@ pub fn ja4s(hello: &ServerHello, over: Over, out: &mut String) -> fmt::Result {
 }
 
 /// JA4H of a request whose fields were read.
-pub fn ja4h(request: &Request, fields: &Fields, out: &mut String) -> fmt::Result {
-    out.extend(request.method.chars().take(2).map(|c| c.to_ascii_lowercase()));
+pub fn ja4h(request: &Request, fields: &Fields, out: &mut impl Ascii) -> fmt::Result {
+    request.method.chars().take(2).try_for_each(|c| out.write_char(c.to_ascii_lowercase()))?;
     let cookie = if fields.cookies.is_some() { 'c' } else { 'n' };
     let referer = if fields.referer { 'r' } else { 'n' };
     write!(out, "1{}{cookie}{referer}{:02}", request.minor.min(9), fields.count.min(99))?;
     let tag = fields.language.as_ref().map_or(&[][..], |l| l.as_slice());
     let letters = tag.iter().take_while(|b| !matches!(b, b',' | b';' | 0)).filter(|b| **b != b'-');
-    out.extend(letters.map(|b| b.to_ascii_lowercase().into()).chain(std::iter::repeat('0')).take(4));
-    out.push('_');
+    let letters = letters.map(|b| b.to_ascii_lowercase().into()).chain(std::iter::repeat('0'));
+    letters.take(4).try_for_each(|c| out.write_char(c))?;
+    out.write_char('_')?;
     // FoxIO's programs hash the empty list of names, but write zeros for no cookies.
     hash12(out, false, |out| out.write_str(&String::from_utf8_lossy(&fields.names)))?;
     let mut cookies: Vec<_> =
@@ -37,7 +39,7 @@ pub fn ja4h(request: &Request, fields: &Fields, out: &mut String) -> fmt::Result
     let name = |cookie: &[u8]| cookie.iter().position(|b| *b == b'=').unwrap_or(cookie.len());
     cookies.sort_by(|a, b| a.get(..name(a)).cmp(&b.get(..name(b))));
     for whole in [false, true] {
-        out.push('_');
+        out.write_char('_')?;
         hash12(out, cookies.is_empty(), |out| {
             joined(out, ',', cookies.iter().copied(), |out, cookie| {
                 let shown = if whole { cookie } else { cookie.get(..name(cookie)).unwrap_or_default() };
@@ -49,10 +51,10 @@ pub fn ja4h(request: &Request, fields: &Fields, out: &mut String) -> fmt::Result
 }
 
 /// JA4X of a certificate.
-pub fn ja4x(identifiers: &Identifiers, out: &mut String) -> fmt::Result {
+pub fn ja4x(identifiers: &Identifiers, out: &mut impl Ascii) -> fmt::Result {
     for (i, list) in [&identifiers.issuer, &identifiers.subject, &identifiers.extensions].into_iter().enumerate() {
         if i > 0 {
-            out.push('_');
+            out.write_char('_')?;
         }
         hash12(out, list.is_empty(), |out| {
             joined(out, ',', list, |out, oid| oid.iter().try_for_each(|b| write!(out, "{b:02x}")))
@@ -62,15 +64,15 @@ pub fn ja4x(identifiers: &Identifiers, out: &mut String) -> fmt::Result {
 }
 
 /// JA4T of a SYN; of a SYN-ACK, JA4TS without what was sent again.
-pub fn ja4t(syn: &SynSegment, out: &mut String) -> fmt::Result {
+pub fn ja4t(syn: &SynSegment, out: &mut impl Ascii) -> fmt::Result {
     write!(out, "{}_", syn.window)?;
     match syn.kinds() {
-        [] => out.push_str("00"),
+        [] => out.write_str("00")?,
         kinds => joined(out, '-', kinds, |out, kind| write!(out, "{kind}"))?,
     }
     match syn.mss.filter(|mss| *mss > 0) {
         Some(mss) => write!(out, "_{mss}")?,
-        None => out.push_str("_00"),
+        None => out.write_str("_00")?,
     }
     match syn.scale.filter(|scale| *scale > 0) {
         Some(scale) => write!(out, "_{scale}"),
@@ -79,10 +81,10 @@ pub fn ja4t(syn: &SynSegment, out: &mut String) -> fmt::Result {
 }
 
 /// JA4TS: that of the SYN-ACK, and the delays of what was sent again.
-pub fn ja4ts(opening: &Opening, out: &mut String) -> Option<()> {
+pub fn ja4ts(opening: &Opening, out: &mut impl Ascii) -> Option<()> {
     ja4t(opening.syn_ack.as_ref()?, out).ok()?;
     if !opening.resent().is_empty() {
-        out.push('_');
+        out.write_char('_').ok()?;
         joined(out, '-', opening.resent(), |out, delay| write!(out, "{delay}")).ok()?;
         if let Some(delay) = opening.reset {
             write!(out, "-R{delay}").ok()?;
@@ -92,13 +94,13 @@ pub fn ja4ts(opening: &Opening, out: &mut String) -> Option<()> {
 }
 
 /// JA4L: half of a time between two packets in whole microseconds, and a TTL.
-pub fn ja4l(from: i64, to: i64, ttl: u8, out: &mut String) -> Option<()> {
+pub fn ja4l(from: i64, to: i64, ttl: u8, out: &mut impl Ascii) -> Option<()> {
     let time = to.checked_sub(from).filter(|time| *time >= 0)?;
     write!(out, "{}_{ttl}", time / 2_000).ok()
 }
 
 /// JA4SSH of a window of segments. The client is the side with this index.
-pub fn ja4ssh(window: &Window, client: usize, out: &mut String) -> fmt::Result {
+pub fn ja4ssh(window: &Window, client: usize, out: &mut impl Ascii) -> fmt::Result {
     for (i, [a, b]) in [window.mode, window.segments, window.acks].into_iter().enumerate() {
         let (c, s) = if client == 0 { (a, b) } else { (b, a) };
         write!(out, "{}c{c}s{s}", if i > 0 { "_" } else { "" })?;

@@ -10,6 +10,8 @@ pub use ja4::{Ja4, Over};
 
 use std::fmt;
 
+use crate::digits::Ascii;
+
 /// Text that goes straight into a hash.
 pub(crate) struct Hashing<D>(D);
 
@@ -17,5 +19,11 @@ impl<D: sha2::digest::Update> fmt::Write for Hashing<D> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.update(text.as_bytes());
         Ok(())
+    }
+}
+
+impl<D: sha2::digest::Update> Ascii for Hashing<D> {
+    fn push_ascii(&mut self, ascii: &[u8]) {
+        self.0.update(ascii);
     }
 }
