@@ -70,13 +70,14 @@ impl<V: FlowView, T: Number, F: Fn(&V::Of<'_>) -> Option<T> + Sync> Numbers<V, T
     fn append(&self, views: &[V::Of<'_>], absent: u64, to: &mut Vec<T>) -> u64 {
         let get = |view| Numbers::<V, T>::one(self, view);
         if absent == 0 {
+            // Bits come in from above: a shift by one costs less than one by the row's number.
             let mut valid = 0;
-            to.extend(views.iter().enumerate().map(|(row, view)| {
+            to.extend(views.iter().map(|view| {
                 let value = get(view);
-                valid |= u64::from(value.is_some()) << row;
+                valid = valid >> 1 | u64::from(value.is_some()) << 63;
                 value.unwrap_or_default()
             }));
-            return valid;
+            return valid.checked_shr(64 - views.len() as u32).unwrap_or(0);
         }
         let common = first(views, absent).and_then(get);
         let mut valid = if common.is_some() { absent } else { 0 };
