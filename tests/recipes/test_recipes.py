@@ -106,7 +106,8 @@ def jj(tree, tmp_path_factory):
     own = TARGET / "debug" / "jj"
     kept = shutil.copy2(own, place.with_name("own")) if own.exists() else None
     try:
-        cargo(tree, "build", "-p", "joyfuljay-cli", "--bin", "jj")
+        # With the whole workspace: alone, the command has other features of its dependencies on, and they were compiled anew.
+        cargo(tree, "build", "--workspace", "--bin", "jj")
         shutil.copy2(own, place)
     finally:
         if kept:
