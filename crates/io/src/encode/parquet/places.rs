@@ -17,6 +17,8 @@ struct Slot {
 /// No place is this one: a dictionary ends long before.
 const FREE: Slot = Slot { hash: 0, place: u32::MAX };
 const FIRST_SLOTS: usize = 16;
+/// From so many slots on, a table that grows is doubled.
+const MOST_FOURFOLD: usize = 4096;
 
 impl Places {
     /// The place with this hash that is the right one; where there is none, `next`, which is put down. The hashes must not be known to who
@@ -44,7 +46,9 @@ impl Places {
 
     #[cold]
     fn grow(&mut self) {
-        let slots = (self.slots.len() * 4).max(FIRST_SLOTS);
+        // Seldom while it is small; but there is a table for each of some two hundred columns.
+        let by = if self.slots.len() < MOST_FOURFOLD { 4 } else { 2 };
+        let slots = (self.slots.len() * by).max(FIRST_SLOTS);
         let old = std::mem::replace(&mut self.slots, vec![FREE; slots]);
         for taken in old.into_iter().filter(|slot| slot.place != FREE.place) {
             let mut at = taken.hash as usize & (slots - 1);
