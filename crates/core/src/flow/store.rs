@@ -555,12 +555,12 @@ impl<T: Tracker> Boxed<T> {
     }
 
     fn put(&mut self, at: usize, state: Option<Box<T>>) {
-        if self.0.len() <= at {
-            self.0.resize_with(at + 1, || None);
-        }
         if let Some(place) = self.0.get_mut(at) {
             *place = state;
+            return;
         }
+        self.0.resize_with(at, || None);
+        self.0.push(state);
     }
 
     #[inline]

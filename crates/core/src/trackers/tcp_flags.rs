@@ -88,8 +88,8 @@ impl TcpFlags {
 
     #[cold]
     fn empty_words(&mut self) {
-        let bytes = self.flags.to_le_bytes().into_iter().chain(self.kinds.to_le_bytes());
-        for (total, n) in self.totals.iter_mut().zip(bytes) {
+        let words = u128::from(self.flags) | u128::from(self.kinds) << 64;
+        for (total, n) in self.totals.iter_mut().zip(words.to_le_bytes()) {
             *total = total.saturating_add(u32::from(n));
         }
         (self.flags, self.kinds, self.pending) = (0, 0, 0);
