@@ -262,7 +262,7 @@ fn list<V, T>(view: &V, to: &mut Vec<T>, ends: &mut Vec<i32>, get: impl Fn(&V, &
     some
 }
 
-/// The text is made of whole strings, so Arrow has nothing to check.
+/// Text of many rows, which Arrow checks to be UTF-8.
 fn strings(text: Vec<u8>, ends: OffsetBuffer<i32>, nulls: Option<NullBuffer>) -> Result<StringArray, ArrowError> {
     StringArray::try_new(ends, Buffer::from_vec(text), nulls)
 }

@@ -502,7 +502,8 @@ impl CaptureReader {
             self.rest.extend_from_slice(data.get(pos..filled).unwrap_or_default());
             // A batch that ended early says nothing of how large a full one is.
             if !late {
-                self.expected = pos + pos / 64 + 512;
+                // What is read too much is copied twice, to the start of the next batch; what is lacking comes in small reads.
+                self.expected = pos - pos / 4 + 512;
             }
         }
         self.offset += pos as u64;
