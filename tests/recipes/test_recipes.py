@@ -160,7 +160,7 @@ def test_a_golden_row_without_the_feature_is_told(tree):
 
 def test_the_format_holds_the_laws_of_sinks_and_the_source_runs(tree):
     cargo(tree, "test", "-p", "joyfuljay-io", "--lib", "--", "sink::", "encode::")
-    assert "lines_are_frames ... ok" in cargo(tree, "test", "-p", "joyfuljay", "--test", "hex")
+    assert "lines_are_frames ... ok" in cargo(tree, "test", "--workspace", "--test", "hex")
 
 
 def test_features_are_columns_with_right_values(jj, tmp_path):
