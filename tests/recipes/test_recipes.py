@@ -3,7 +3,8 @@
 A block that begins with `// PATH` is a new file, one that begins with `--- PATH` changes a file: lines that stay, lines that go (-) and lines
 that come (+); `@@` stands between places. What stays and goes must be found once, or the page is no longer true of the tree.
 
-The copy lies in the target folder and is built in it: only what the example changes is compiled anew.
+The copy lies in the target folder and is built in it: only what the example changes is compiled anew. Cargo tells crates by their
+place in a workspace and by times, so the tree's own are taken away before those of the copy are made, and these in the end.
 """
 
 import json
@@ -88,7 +89,11 @@ def tree():
             path.unlink()
     for name, content in files.items():
         put(COPY / name, content)
-    return COPY
+    # All others depend on this crate, and are compiled anew when it is. The command is not taken away: other tests are to run it.
+    clean = ["clean", "-p", "joyfuljay-core"]
+    cargo(COPY, *clean)
+    yield COPY
+    cargo(COPY, *clean)
 
 
 def cargo(tree, *arguments):
