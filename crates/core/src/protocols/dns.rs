@@ -49,7 +49,7 @@ impl<'a> Name<'a> {
                     }
                 }
                 0xc0.. => {
-                    let target = (n & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
+                    let target = pointer(message, at)?;
                     end = end.or(Some(at + 2));
                     pointers += 1;
                     // Strictly before the labels that led here: a chain of pointers comes to an end.
@@ -77,7 +77,7 @@ impl<'a> Name<'a> {
                         return Some(label);
                     }
                     _ => {
-                        let target = (n & 0x3f) << 8 | usize::from(*self.message.get(at + 1)?);
+                        let target = pointer(self.message, at)?;
                         // As in `end`; also ends the walk of a name that nobody checked.
                         if target >= at {
                             return None;
@@ -142,15 +142,19 @@ impl<'a> Name<'a> {
             let Some(place) = out.get_mut(len..len + labels.len()) else { return len };
             place.copy_from_slice(labels);
             len += labels.len();
-            match (next, self.message.get(at + 1)) {
+            match next.filter(|n| **n >= 0xc0).and_then(|_| pointer(self.message, at)) {
                 // As in `end`; also ends the walk of a name that nobody checked.
-                (Some(&n @ 0xc0..), Some(&low)) if usize::from(n & 0x3f) << 8 | usize::from(low) < from => {
-                    at = usize::from(n & 0x3f) << 8 | usize::from(low);
-                }
+                Some(target) if target < from => at = target,
                 _ => return len,
             }
         }
     }
+}
+
+/// Where the compression pointer at `at` leads (RFC 1035 section 4.1.4).
+fn pointer(message: &[u8], at: usize) -> Option<usize> {
+    let octets = message.get(at..)?.first_chunk()?;
+    Some(usize::from(u16::from_be_bytes(*octets) & 0x3fff))
 }
 
 /// A message that parses: what its header and its records say.
