@@ -49,13 +49,9 @@ impl Places {
         // Seldom while it is small; but there is a table for each of some two hundred columns.
         let by = if self.slots.len() < MOST_FOURFOLD { 4 } else { 2 };
         let slots = (self.slots.len() * by).max(FIRST_SLOTS);
-        let old = std::mem::replace(&mut self.slots, vec![FREE; slots]);
-        for taken in old.into_iter().filter(|slot| slot.place != FREE.place) {
-            let mut at = taken.hash as usize & (slots - 1);
-            while self.slots[at].place != FREE.place {
-                at = (at + 1) & (slots - 1);
-            }
-            self.slots[at] = taken;
+        let old = std::mem::replace(self, Self { slots: vec![FREE; slots], taken: 0 });
+        for Slot { hash, place } in old.slots.into_iter().filter(|slot| slot.place != FREE.place) {
+            self.find_or_insert(hash.into(), place, |_| false);
         }
     }
 }
