@@ -3,8 +3,8 @@
 A block that begins with `// PATH` is a new file, one that begins with `--- PATH` changes a file: lines that stay, lines that go (-) and lines
 that come (+); `@@` stands between places. What stays and goes must be found once, or the page is no longer true of the tree.
 
-The copy lies in the target folder and is built in it: only what the example changes is compiled anew. Cargo tells crates by their
-place in a workspace and by times, so the tree's own are taken away before those of the copy are made, and these in the end.
+The copy lies in the target folder and is built in it, so that dependencies are compiled once. Cargo tells crates by their place in a
+workspace, by times and by profile: those of the copy are not optimised, and so neither stand for the tree's own nor take their place.
 """
 
 import json
@@ -89,19 +89,26 @@ def tree():
             path.unlink()
     for name, content in files.items():
         put(COPY / name, content)
-    # All others depend on this crate, and are compiled anew when it is. The command is not taken away: other tests are to run it.
-    clean = ["clean", "-p", "joyfuljay-core"]
-    cargo(COPY, *clean)
-    yield COPY
-    cargo(COPY, *clean)
+    return COPY
 
 
-def cargo(tree, *arguments):
-    """Runs cargo in the copy; what it says is shown when it fails."""
-    done = subprocess.run(["cargo", *arguments], cwd=tree, env=os.environ | {"CARGO_TARGET_DIR": str(TARGET)}, capture_output=True, check=False)
+def cargo(tree, command, *arguments):
+    """Runs cargo in the copy, with the features of scripts/test; what it says is shown when it fails."""
+    members = [member["name"] for member in json.loads(output(tree, "cargo", "metadata", "--no-deps", "--format-version=1"))["packages"]]
+    profile = [f"--config=profile.dev.package.{name}.opt-level=0" for name in members]
+    return output(tree, "cargo", command, *profile, "--features", "joyfuljay-core/testing", *arguments)
+
+
+def output(tree, *command):
+    done = subprocess.run(command, cwd=tree, env=os.environ | {"CARGO_TARGET_DIR": str(TARGET)}, capture_output=True, check=False)
     out = done.stdout.decode()
-    assert done.returncode == 0, f"cargo {' '.join(arguments)}:\n{out[-8000:]}{done.stderr.decode()[-8000:]}"
+    assert done.returncode == 0, f"{' '.join(command)}:\n{out[-8000:]}{done.stderr.decode()[-8000:]}"
     return out
+
+
+def unit_tests(tree, package, *names):
+    """Runs tests of a crate. With xtask beside it, its dependencies have the features of the whole workspace (xtask/Cargo.toml)."""
+    return cargo(tree, "test", "-p", package, "-p", "xtask", "--lib", "--", *names)
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +154,7 @@ def test_a_change_that_is_no_longer_true_is_told():
 
 
 def test_feature_tracker_and_group_hold_what_features_and_trackers_are_held_to(tree):
-    out = cargo(tree, "test", "-p", "joyfuljay-core", "--lib", "--", "features::", "trackers::", "rows::")
+    out = unit_tests(tree, "joyfuljay-core", "features::", "trackers::", "rows::")
     assert "within_the_bound_of::first_bytes ... ok" in out
 
 
@@ -158,13 +165,13 @@ def test_a_golden_row_without_the_feature_is_told(tree):
     try:
         path.write_bytes(whole.replace(b"\n            iat_range 0.2", b""))
         with pytest.raises(AssertionError, match="iat_range"):
-            cargo(tree, "test", "-p", "joyfuljay-core", "--lib", "--", "features::")
+            unit_tests(tree, "joyfuljay-core", "features::")
     finally:
         path.write_bytes(whole)
 
 
 def test_the_format_holds_the_laws_of_sinks_and_the_source_runs(tree):
-    cargo(tree, "test", "-p", "joyfuljay-io", "--lib", "--", "sink::", "encode::")
+    unit_tests(tree, "joyfuljay-io", "sink::", "encode::")
     assert "lines_are_frames ... ok" in cargo(tree, "test", "--workspace", "--test", "hex")
 
 
