@@ -46,9 +46,16 @@ impl Known {
                 let [in_fwd, in_bwd] = counted.of(first + left.trailing_zeros() as u8);
                 left &= left - 1;
                 let both = in_fwd + in_bwd;
-                f += of_fwd.term(in_fwd);
-                b += of_bwd.term(in_bwd);
-                all += of_all.term(both);
+                // Neither is more than both: one look for all three.
+                if both < SMALL {
+                    f += of_fwd.small(in_fwd);
+                    b += of_bwd.small(in_bwd);
+                    all += of_all.small(both);
+                } else {
+                    f += of_fwd.term(in_fwd);
+                    b += of_bwd.term(in_bwd);
+                    all += of_all.term(both);
+                }
                 squares += u64::from(both) * u64::from(both);
             }
         }
@@ -132,7 +139,7 @@ fn bits(counts: &[u32; 64]) -> u64 {
 }
 
 /// Counts up to here, which are nearly all in samples of the usual size, have their logarithms taken once.
-const SMALL: usize = 64;
+const SMALL: u32 = 64;
 
 /// Bytes of both samples up to which logarithms are kept from flow to flow: two samples of the usual 256 bytes. With the bound
 /// on counts, that is 256 KiB.
@@ -150,12 +157,12 @@ pub struct Logs {
 #[derive(Debug)]
 struct Terms {
     n: f64,
-    small: [f64; SMALL],
+    small: [f64; SMALL as usize],
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { n: 0.0, small: [0.0; SMALL] }
+        Self { n: 0.0, small: [0.0; SMALL as usize] }
     }
 }
 
@@ -184,19 +191,21 @@ impl Logs {
 impl Terms {
     fn new(n: u32) -> Self {
         let n = f64::from(n);
-        let mut small = [0.0; SMALL];
+        let mut small = [0.0; SMALL as usize];
         for (count, term) in small.iter_mut().enumerate().skip(1) {
             *term = term_of(n, count as f64);
         }
         Self { n, small }
     }
 
-    #[inline]
     fn term(&self, count: u32) -> f64 {
-        match self.small.get(count as usize) {
-            Some(term) => *term,
-            None => term_of(self.n, f64::from(count)),
-        }
+        if count < SMALL { self.small(count) } else { term_of(self.n, f64::from(count)) }
+    }
+
+    /// The term of a count below [`SMALL`].
+    #[inline]
+    fn small(&self, count: u32) -> f64 {
+        self.small[(count % SMALL) as usize]
     }
 }
 

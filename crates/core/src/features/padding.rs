@@ -4,7 +4,7 @@ use super::Profile::Experimental;
 use super::Unit::{Bytes, BytesSquared, Count, None as NoUnit, SecondsSquared};
 use super::values::{int, ratio};
 use super::{FlowView, Group, always, bool, f64, formula, i64};
-use crate::trackers::{GapSummary, LengthSummary, Shape, TrackerMask, mean, population_std};
+use crate::trackers::{GapSummary, LengthSummary, TrackerMask, mean, population_std};
 
 /// Lengths and gaps of a flow; none without its trackers.
 pub struct View(Option<Known>);
@@ -20,7 +20,7 @@ struct Known {
     sumsq: u64,
     lengths: LengthSummary,
     gaps: GapSummary,
-    shape: Shape,
+    burst_efficiency: Option<f64>,
 }
 
 impl View {
@@ -44,14 +44,15 @@ impl Known {
         (self.packets >= 2).then_some(dominant >= 0.95)
     }
     fn size_entropy(&self) -> f64 {
-        ratio(self.shape.entropy, (self.shape.lengths as f64).log2()).unwrap_or(0.0)
+        let (packets, spread) = (self.lengths.packets, &self.lengths.spread);
+        ratio(spread.entropy(packets), (spread.lengths as f64).log2()).unwrap_or(0.0)
     }
     fn is_constant_rate(&self) -> Option<bool> {
         let variation = self.gaps.all.variation()?;
         (self.packets >= 3).then_some(variation <= 0.1)
     }
     fn cells(&self) -> Option<f64> {
-        ratio(self.shape.cells as f64, self.packets as f64)
+        ratio(self.lengths.spread.cells as f64, self.packets as f64)
     }
     fn is_tor_like(&self) -> Option<bool> {
         Some(self.cells()? >= 0.7 && self.size_variation().is_some_and(|v| v < 0.1))
@@ -91,7 +92,7 @@ pub static GROUP: Group<View> = Group {
             sumsq: flow.sizes().map(|s| s.side[0].join(&s.side[1]).sumsq)?,
             lengths: scratch.lengths(flow)?,
             gaps: scratch.gaps(flow, settings)?,
-            shape: flow.log()?.shape(scratch.log(), &settings.trackers),
+            burst_efficiency: flow.log()?.burst_efficiency(scratch.log(), &settings.trackers),
         });
         View(known())
     },
@@ -106,7 +107,7 @@ pub static GROUP: Group<View> = Group {
             formula("mode(len of all), of several the first in time"))),
         always(f64("dominant_size_ratio", NoUnit, Experimental, &|v: &View| v.known()?.dominant(), "The same as dominant_pkt_ratio: share of packets with it.",
             formula("count(len = dominant_size_mode) / total_packets").range(0, 1))),
-        always(i64("unique_size_count", Count, Experimental, &|v: &View| Some(int(v.known()?.shape.lengths)), "Different IP lengths.",
+        always(i64("unique_size_count", Count, Experimental, &|v: &View| Some(int(v.known()?.lengths.spread.lengths)), "Different IP lengths.",
             formula("unique(len of all)").from(1))),
         always(f64("size_entropy", NoUnit, Experimental, &|v: &View| v.known().map(Known::size_entropy), "Shannon entropy of the IP lengths over that of as many equally frequent ones; 0 for one length.",
             formula("-sum(p log2 p) / log2(unique_size_count), p = share of each len; 0 for one len").source("Shannon (1948); normalised").range(0, 1))),
@@ -116,7 +117,7 @@ pub static GROUP: Group<View> = Group {
             formula("std(gaps(all)) / mean(gaps(all))").null("fewer than two packets, or all at one time").source("coefficient of variation").from(0)),
         bool("is_constant_rate", Experimental, &|v: &View| v.known()?.is_constant_rate(), "Whether iat_cv is 0.1 or less; null below three packets.",
             formula("iat_cv <= 0.1").null("fewer than three packets, or all at one time")),
-        always(i64("tor_cell_count", Count, Experimental, &|v: &View| Some(int(v.known()?.shape.cells)), "Packets with an IP length of 580 to 600: a cell of Tor in a TLS record over TCP. A heuristic.",
+        always(i64("tor_cell_count", Count, Experimental, &|v: &View| Some(int(v.known()?.lengths.spread.cells)), "Packets with an IP length of 580 to 600: a cell of Tor in a TLS record over TCP. A heuristic.",
             formula("count(580 <= len <= 600)").source("Tor tor-spec (cells of 514 bytes)"))),
         always(f64("tor_cell_ratio", NoUnit, Experimental, &|v: &View| v.known()?.cells(), "tor_cell_count over the packets of the flow.",
             formula("tor_cell_count / total_packets").source("Tor tor-spec (cells of 514 bytes)").range(0, 1))),
@@ -126,7 +127,7 @@ pub static GROUP: Group<View> = Group {
             formula("burst_overhead_bytes / total_bytes").null("no packet has a byte").range(0, 1)),
         always(i64("burst_overhead_bytes", Bytes, Experimental, &|v: &View| v.known().map(Known::overhead), "IP bytes less payload bytes.",
             formula("sum(len - payload)"))),
-        f64("avg_burst_payload_efficiency", NoUnit, Experimental, &|v: &View| v.known()?.shape.efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst.",
+        f64("avg_burst_payload_efficiency", NoUnit, Experimental, &|v: &View| v.known()?.burst_efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst.",
             formula("mean over bursts of sum(payload) / sum(len)").null("a burst has no IP bytes").range(0, 1)),
         f64("padding_score", NoUnit, Experimental, &|v: &View| v.known()?.score(), "0.3 for is_constant_size + 0.2 for dominant_size_ratio above 0.8 + 0.2 for is_constant_rate + 0.3 for is_tor_like; null for a single packet.",
             formula("0.3 is_constant_size + 0.2 (dominant_size_ratio > 0.8) + 0.2 is_constant_rate + 0.3 is_tor_like").range(0, 1)),

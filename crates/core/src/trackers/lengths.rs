@@ -1,10 +1,10 @@
-//! Order statistics and mode of IP lengths, exact for flows of any length: there are only so many lengths.
+//! Order statistics, mode and spread of IP lengths, exact for flows of any length: there are only so many lengths.
 
 use super::order::quantile;
 use super::record::Record;
 use crate::frame::TimeNs;
 
-/// Quantiles and mode of the IP lengths of a flow, in bytes.
+/// Quantiles, mode and spread of the IP lengths of a flow, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LengthSummary {
     /// Packets.
@@ -19,6 +19,43 @@ pub struct LengthSummary {
     pub mode: u32,
     /// How often it was seen.
     pub mode_count: u64,
+    /// How far they are spread.
+    pub spread: LengthSpread,
+}
+
+/// How far the IP lengths of a flow are spread: padded traffic has few.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LengthSpread {
+    /// Different lengths.
+    pub lengths: u64,
+    /// Packets with the length of a cell of Tor in a TLS record over TCP.
+    pub cells: u64,
+    /// Sum of c log2 c over the numbers of packets of each length.
+    weighted: f64,
+}
+
+/// IP lengths of a packet that bears one cell of 514 bytes: headers with and without options, records of either version.
+const CELL: std::ops::RangeInclusive<u32> = 580..=600;
+
+impl LengthSpread {
+    /// Takes a length that `count` packets have, of which there is one.
+    #[inline]
+    fn add(&mut self, len: u32, count: u64) {
+        self.lengths += 1;
+        self.cells += if CELL.contains(&len) { count } else { 0 };
+        if count > 1 {
+            self.weighted += count as f64 * (count as f64).log2();
+        }
+    }
+
+    /// Shannon entropy of the lengths of so many packets, in bits.
+    pub fn entropy(&self, packets: u64) -> f64 {
+        if self.lengths < 2 {
+            return 0.0;
+        }
+        // log2 n - (sum of c log2 c) / n is the entropy of the shares c / n.
+        (packets as f64).log2() - self.weighted / packets as f64
+    }
 }
 
 /// The ranks of [`LengthSummary::quantiles`].
@@ -71,22 +108,21 @@ impl LengthCounts {
         self.seen = other.seen;
     }
 
-    /// The lengths with their numbers of packets.
-    pub(super) fn runs(&self) -> impl Iterator<Item = (u32, u64)> {
-        (0..).zip(&self.slots).map(|(len, slot)| (len, slot.both()))
-    }
-
     /// What was counted.
     pub(super) fn summary(&self) -> LengthSummary {
         let mut s = LengthSummary::default();
         let mut first = u32::MAX;
         for (len, slot) in self.slots.iter().enumerate() {
             let count = slot.both();
+            if count == 0 {
+                continue;
+            }
             s.packets += count;
+            s.spread.add(len as u32, count);
             for (sum, c) in s.side_packets.iter_mut().zip(slot.count) {
                 *sum += u64::from(c);
             }
-            if count > s.mode_count || (count == s.mode_count && count > 0 && slot.first < first) {
+            if count > s.mode_count || (count == s.mode_count && slot.first < first) {
                 (s.mode, s.mode_count, first) = (len as u32, count, slot.first);
             }
         }
@@ -138,19 +174,17 @@ pub(super) fn summary_of(records: &[Record], scratch: &mut LengthScratch) -> Len
     a.clear();
     b.clear();
     let mut s = LengthSummary { packets: records.len() as u64, ..LengthSummary::default() };
-    let (mut run, mut before, mut tied) = (0, u32::MAX, false);
-    for &key in keys.iter() {
-        let len = key >> 1;
-        if key & 1 == 0 {
-            a.push(len)
-        } else {
-            b.push(len)
-        }
-        run = if len == before { run + 1 } else { 1 };
-        before = len;
-        if run > s.mode_count {
-            (s.mode, s.mode_count, tied) = (len, run, false);
-        } else if run == s.mode_count {
+    let mut tied = false;
+    for run in keys.chunk_by(|a, b| a >> 1 == b >> 1) {
+        let len = rank_of(run, 0) >> 1;
+        let count = run.len() as u64;
+        let of_a = run.iter().filter(|&key| key & 1 == 0).count();
+        a.extend(std::iter::repeat_n(len, of_a));
+        b.extend(std::iter::repeat_n(len, run.len() - of_a));
+        s.spread.add(len, count);
+        if count > s.mode_count {
+            (s.mode, s.mode_count, tied) = (len, count, false);
+        } else if count == s.mode_count {
             tied = true;
         }
     }
@@ -165,15 +199,6 @@ pub(super) fn summary_of(records: &[Record], scratch: &mut LengthScratch) -> Len
         *median = quantile(*count, 0.5, |rank| f64::from(rank_of(lens, rank)));
     }
     s
-}
-
-/// The lengths of a flow whose packets are all in its log, with their numbers of packets.
-pub(super) fn runs(records: &[Record], scratch: &mut LengthScratch) -> impl Iterator<Item = (u32, u64)> {
-    let keys = &mut scratch.keys;
-    keys.clear();
-    keys.extend(records.iter().map(|r| r.ip_len()));
-    keys.sort_unstable();
-    keys.chunk_by(|a, b| a == b).filter_map(|run| Some((*run.first()?, run.len() as u64)))
 }
 
 fn rank_of(sorted: &[u32], rank: u64) -> u32 {
@@ -194,4 +219,21 @@ fn first_of_the_most_frequent(records: &[Record], sorted_keys: &[u32], count: u6
         }
     }
     best.map(|(_, len)| len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_are_as_frequent_have_the_largest_entropy() {
+        let of = |lengths: &[(u32, u64)]| {
+            let mut spread = LengthSpread::default();
+            lengths.iter().for_each(|(len, count)| spread.add(*len, *count));
+            (spread.entropy(lengths.iter().map(|(_, count)| count).sum()), spread.lengths, spread.cells)
+        };
+        assert_eq!(of(&[(40, 7)]), (0.0, 1, 0));
+        assert_eq!(of(&[(40, 2), (50, 2), (590, 2), (1500, 2)]), (2.0, 4, 2));
+        assert_eq!(of(&[(40, 1), (50, 1)]), (1.0, 2, 0));
+    }
 }

@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
+use super::bursts::BurstFold;
 use super::gaps::{GapFold, GapSummary, QUANTILES};
 use super::lengths::{self, LengthCounts, LengthScratch, LengthSummary};
 use super::order::quantile;
 use super::record::Record;
-use super::shape::{BurstFold, Shape};
 use super::sketch::Sketch;
 use super::{Context, LOG_CAP, MAX_SEQUENCE_LEN, Tracker, TrackerSettings, Wants};
 use crate::packet::{Packet, Side};
@@ -125,18 +125,13 @@ impl PacketLog {
         scratch.folded_lengths.summary()
     }
 
-    /// How many lengths there are, and how much of a burst is payload.
-    pub fn shape(&self, scratch: &mut LogScratch, settings: &TrackerSettings) -> Shape {
+    /// Mean share of payload in the IP bytes of a burst; none where a burst has no IP bytes.
+    pub fn burst_efficiency(&self, scratch: &mut LogScratch, settings: &TrackerSettings) -> Option<f64> {
         let threshold = threshold(settings);
         let rest = in_time_order(&self.records, &mut scratch.records);
         let mut bursts = self.folded.as_deref().map(|f| f.bursts).unwrap_or_default();
         rest.iter().for_each(|r| bursts.push(*r, threshold));
-        let Some(folded) = self.folded.as_deref() else {
-            return Shape::of(lengths::runs(&self.records, &mut scratch.lengths), &bursts);
-        };
-        scratch.folded_lengths.copy_from(&folded.lengths);
-        rest.iter().for_each(|r| scratch.folded_lengths.push(*r));
-        Shape::of(scratch.folded_lengths.runs(), &bursts)
+        bursts.efficiency()
     }
 
     /// The first packets in time order, at most `sequence_len` of them.
