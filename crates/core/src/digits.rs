@@ -18,34 +18,28 @@ impl Ascii for String {
 /// Digits of a number.
 #[derive(Clone, Copy, Debug)]
 pub struct Digits {
-    /// They come first.
-    text: [u8; 5],
+    /// They come first; what follows them means nothing.
+    text: [u8; 8],
     len: usize,
 }
 
 impl Digits {
     /// Decimal ones, without leading zeros.
     pub fn decimal(n: u16) -> Self {
-        let len = match n {
-            0..=9 => 1,
-            10..=99 => 2,
-            100..=999 => 3,
-            1000..=9999 => 4,
-            _ => 5,
-        };
-        let (mut text, mut rest) = ([b'0'; 5], n);
-        for digit in text.iter_mut().take(len).rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        Self { text, len }
+        let len = 1 + [9, 99, 999, 9999].map(|most| usize::from(n > most)).iter().sum::<usize>();
+        // All five, the first in the lowest byte; leading zeros are shifted out.
+        let n = u64::from(n);
+        let pair = |n: u64| (n / 10) | (n % 10) << 8;
+        let five = (n / 10_000) | pair(n / 100 % 100) << 8 | pair(n % 100) << 24;
+        let text = (five + 0x30_3030_3030) >> (8 * (5 - len));
+        Self { text: text.to_le_bytes(), len }
     }
 
     /// Four hexadecimal ones.
     pub fn hex(n: u16) -> Self {
         let [a, b] = n.to_be_bytes();
         let ([a, b], [c, d]) = (hex_pair(a), hex_pair(b));
-        Self { text: [a, b, c, d, b'0'], len: 4 }
+        Self { text: [a, b, c, d, 0, 0, 0, 0], len: 4 }
     }
 
     /// The digits, in ASCII.
@@ -76,9 +70,9 @@ impl Piece {
         }
     }
 
-    /// Appends digits, if there is room for five.
+    /// Appends digits, if there is room for eight.
     pub fn digits(&mut self, digits: &Digits) {
-        // All five: a copy of as many as there are is a call.
+        // All eight: a copy of as many as there are is a call.
         if let Some(place) = self.text.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
             *place = digits.text;
             self.len += digits.len;
@@ -97,7 +91,7 @@ impl Piece {
 
     /// Whether there is room for a separator and a number.
     fn has_room(&self) -> bool {
-        self.len + 6 <= Self::MOST
+        self.len + 9 <= Self::MOST
     }
 }
 
@@ -109,17 +103,21 @@ pub fn push_numbers(
     digits: impl Fn(u16) -> Digits,
 ) {
     let mut piece = Piece::new();
-    for (i, value) in values.into_iter().enumerate() {
+    for value in values {
         if !piece.has_room() {
             out.push_ascii(piece.bytes());
             piece.len = 0;
         }
-        if i > 0 {
-            piece.byte(separator);
+        // Digits and separator at once; the last one is left out in the end.
+        let mut digits = digits(value);
+        if let Some(place) = digits.text.get_mut(digits.len) {
+            *place = separator;
+            digits.len += 1;
         }
-        piece.digits(&digits(value));
+        piece.digits(&digits);
     }
-    out.push_ascii(piece.bytes());
+    let bytes = piece.bytes();
+    out.push_ascii(bytes.split_last().map_or(bytes, |(_, rest)| rest));
 }
 
 /// Appends bytes in hexadecimal digits.
@@ -135,8 +133,32 @@ pub fn push_hex(bytes: &[u8], out: &mut impl Ascii) {
 
 /// Appends the octets of an IPv4 address.
 pub fn push_ipv4(octets: [u8; 4], out: &mut impl Ascii) {
-    push_numbers(out, b'.', octets.map(Into::into), Digits::decimal);
+    let (mut text, mut len) = ([0; 16], 0);
+    for octet in octets {
+        if let Some(place) = text.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
+            *place = OCTETS[usize::from(octet)];
+        }
+        len += 2 + usize::from(octet > 9) + usize::from(octet > 99);
+    }
+    out.push_ascii(text.get(..len - 1).unwrap_or_default());
 }
+
+/// Octets in decimal digits with a dot behind them.
+static OCTETS: [[u8; 4]; 256] = {
+    let mut all = [[0; 4]; 256];
+    let mut n = 0;
+    while n < 256 {
+        let [a, b, c] = [n / 100, n / 10 % 10, n % 10];
+        let [a, b, c] = [b'0' + a as u8, b'0' + b as u8, b'0' + c as u8];
+        all[n] = match n {
+            0..10 => [c, b'.', 0, 0],
+            10..100 => [b, c, b'.', 0],
+            _ => [a, b, c, b'.'],
+        };
+        n += 1;
+    }
+    all
+};
 
 /// Appends the octets of a MAC address, with colons.
 pub fn push_mac(octets: [u8; 6], out: &mut impl Ascii) {
@@ -165,6 +187,13 @@ mod tests {
         let mut out = "x".to_owned();
         push(&mut out);
         out
+    }
+
+    #[test]
+    fn all_numbers_have_the_digits_of_write() {
+        for n in 0..=u16::MAX {
+            assert_eq!(Digits::decimal(n).bytes(), n.to_string().as_bytes());
+        }
     }
 
     proptest! {

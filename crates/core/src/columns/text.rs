@@ -73,7 +73,12 @@ impl fmt::Write for Text {
 
 impl Ascii for Text {
     fn push_ascii(&mut self, ascii: &[u8]) {
-        self.0.extend(ascii.iter().map(|byte| byte & 0x7f));
+        // The loop is for what should not be: a copy is shorter.
+        if ascii.is_ascii() {
+            self.0.extend_from_slice(ascii);
+        } else {
+            self.0.extend(ascii.iter().map(|byte| byte & 0x7f));
+        }
     }
 }
 
