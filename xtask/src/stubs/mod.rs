@@ -60,6 +60,9 @@ fn build(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
             "--package",
             "joyfuljay-python",
             "--lib",
+            // As in scripts/test: crates are there already.
+            "--features",
+            "joyfuljay-core/testing",
             "--message-format=json-render-diagnostics",
         ])
         .current_dir(root)
