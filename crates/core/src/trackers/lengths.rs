@@ -224,16 +224,23 @@ fn first_of_the_most_frequent(records: &[Record], sorted_keys: &[u32], count: u6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::Side;
+    use crate::testing::packet;
 
     #[test]
     fn lengths_that_are_as_frequent_have_the_largest_entropy() {
         let of = |lengths: &[(u32, u64)]| {
-            let mut spread = LengthSpread::default();
-            lengths.iter().for_each(|(len, count)| spread.add(*len, *count));
-            (spread.entropy(lengths.iter().map(|(_, count)| count).sum()), spread.lengths, spread.cells)
+            let packets = lengths.iter().flat_map(|(len, count)| (0..*count).map(|_| packet(0, *len, 0)));
+            let records: Vec<_> = packets.map(|p| Record::new(&p, Side::A)).collect();
+            let s = summary_of(&records, &mut LengthScratch::default());
+            // Counted, there are lengths that no packet has.
+            let mut counts = LengthCounts::default();
+            records.iter().for_each(|r| counts.push(*r));
+            assert_eq!(counts.summary().spread, s.spread);
+            (s.spread.entropy(s.packets), s.spread.lengths, s.spread.cells)
         };
         assert_eq!(of(&[(40, 7)]), (0.0, 1, 0));
-        assert_eq!(of(&[(40, 2), (50, 2), (590, 2), (1500, 2)]), (2.0, 4, 2));
+        assert_eq!(of(&[(40, 2), (50, 2), (590, 2), (60, 0), (1500, 2)]), (2.0, 4, 2));
         assert_eq!(of(&[(40, 1), (50, 1)]), (1.0, 2, 0));
     }
 }
