@@ -89,9 +89,9 @@ impl Piece {
         self.text.get(..self.len).unwrap_or_default()
     }
 
-    /// Whether there is room for a separator and a number.
+    /// Whether there is room for digits and a separator.
     fn has_room(&self) -> bool {
-        self.len + 9 <= Self::MOST
+        self.len + 8 <= Self::MOST
     }
 }
 
