@@ -132,10 +132,10 @@ def past(run):
 
 
 def test_progress_of_files_and_the_time_left(file_run, visit):
-    # Some 100 MB of output: a page that a busy machine opens late still sees the run go on, with more than one batch to come.
+    # Some 250 MB of output, four minutes of it: a page that a busy machine opens late still sees the run go on, with more than one batch to come.
     run = file_run(40, pace=1_000_000)
     v = visit(run.url)
-    pattern = r"[\d.]+ % · [\d.]+ [MG]B of 1.9\d GB of captures read · .+ so far · about .+ left"
+    pattern = r"[\d.]+ % · [\d.]+ [MG]B of 1\.9\d GB of captures read · (\d+ min )?\d+ s so far · about .+ left"
     v.until(lambda: re.fullmatch(pattern, v.text("#run-text")))
     assert 0 < float(v.page.get_attribute("#progress", "value")) < 1
     assert v.text("#run-title") == "Reading captures"
