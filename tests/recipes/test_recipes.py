@@ -7,6 +7,7 @@ The copy lies in the target folder and is built in it, so that dependencies are 
 workspace, by times and by profile: those of the copy are not optimised, and so neither stand for the tree's own nor take their place.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -94,9 +95,15 @@ def tree():
 
 def cargo(tree, command, *arguments):
     """Runs cargo in the copy, with the features of scripts/test; what it says is shown when it fails."""
-    members = [member["name"] for member in json.loads(output(tree, "cargo", "metadata", "--no-deps", "--format-version=1"))["packages"]]
-    profile = [f"--config=profile.dev.package.{name}.opt-level=0" for name in members]
+    profile = [f"--config=profile.dev.package.{name}.opt-level=0" for name in members(tree)]
     return output(tree, "cargo", command, *profile, "--features", "joyfuljay-core/testing", *arguments)
+
+
+@functools.cache
+def members(tree):
+    """The names of the packages of the workspace."""
+    metadata = json.loads(output(tree, "cargo", "metadata", "--no-deps", "--format-version=1"))
+    return [package["name"] for package in metadata["packages"]]
 
 
 def output(tree, *command):
