@@ -77,6 +77,14 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    /// Steps over all bytes of 0 that come next.
+    pub fn skip_zeros(&mut self) {
+        let rest = self.rest();
+        let (words, _) = rest.as_chunks();
+        let zeros = 16 * words.iter().take_while(|word| u128::from_ne_bytes(**word) == 0).count();
+        self.at += zeros + rest.iter().skip(zeros).take_while(|byte| **byte == 0).count();
+    }
+
     /// A vector of TLS's presentation language (RFC 8446 section 3.4) with a length of one byte.
     pub fn vec8(&mut self) -> Option<Reader<'a>> {
         self.vector(|r| r.u8().map(usize::from))
@@ -112,6 +120,20 @@ mod tests {
         assert_eq!((r.u8(), r.u16(), r.u24(), r.position(), r.len()), (Some(1), Some(2), Some(3), 6, 1));
         assert_eq!((r.u16(), r.rest()), (None, &[9][..]));
         assert_eq!((r.u8(), r.is_empty(), r.u8()), (Some(9), true, None));
+    }
+
+    #[test]
+    fn zeros_are_stepped_over_up_to_the_next_other_byte() {
+        for len in 0..70 {
+            let mut bytes = vec![0; len];
+            let mut r = Reader::new(&bytes);
+            r.skip_zeros();
+            assert!(r.is_empty(), "{len}");
+            bytes.extend([5, 0]);
+            let mut r = Reader::new(&bytes);
+            r.skip_zeros();
+            assert_eq!((r.position(), r.u8()), (len, Some(5)), "{len}");
+        }
     }
 
     #[test]
