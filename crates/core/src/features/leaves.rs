@@ -1,7 +1,10 @@
-//! Certificates that were read. A server sends the same one in every connection, and reading it costs as much as the rest of
+//! Certificates that were read and hashed. A server sends the same one in every connection, and reading it costs as much as the rest of
 //! a row of TLS.
 
+use std::cell::OnceCell;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
 
 use crate::protocols::tls::{Leaf, leaf};
 
@@ -20,24 +23,37 @@ pub struct Leaves(Arc<Mutex<Vec<Kept>>>);
 #[derive(Clone, Debug, Default)]
 struct Kept {
     der: Box<[u8]>,
-    leaf: Option<Arc<Leaf>>,
+    /// What was asked of it before.
+    leaf: OnceCell<Option<Arc<Leaf>>>,
+    sha256: OnceCell<[u8; 32]>,
 }
 
 impl Leaves {
     /// What a certificate says; none where it is not DER.
     pub fn read(&self, der: &[u8]) -> Option<Arc<Leaf>> {
         let read = || leaf(der).map(Arc::new);
+        self.of(der, |kept| kept.leaf.get_or_init(read).clone()).unwrap_or_else(read)
+    }
+
+    /// The SHA-256 of a certificate.
+    pub fn sha256(&self, der: &[u8]) -> [u8; 32] {
+        let hash = || Sha256::digest(der).into();
+        self.of(der, |kept| *kept.sha256.get_or_init(hash)).unwrap_or_else(hash)
+    }
+
+    /// What is answered for a certificate that is kept from here on; none for one that is not.
+    fn of<T>(&self, der: &[u8], answer: impl FnOnce(&Kept) -> T) -> Option<T> {
         // The signature at the end is as good as random.
-        let Some(end) = der.last_chunk().filter(|_| der.len() <= LONGEST) else { return read() };
+        let end = der.last_chunk().filter(|_| der.len() <= LONGEST)?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.is_empty() {
             kept.resize_with(PLACES, Kept::default);
         }
         let place = kept.get_mut(usize::from(u16::from_le_bytes(*end)) % PLACES)?;
         if *place.der != *der {
-            *place = Kept { leaf: read(), der: der.into() };
+            *place = Kept { der: der.into(), ..Kept::default() };
         }
-        place.leaf.clone()
+        Some(answer(place))
     }
 }
 
@@ -58,6 +74,7 @@ mod tests {
         let leaves = Leaves::default();
         for der in all.iter().chain(&all).chain(all.iter().flat_map(|der| [der, der])) {
             assert_eq!(leaves.read(der).as_deref(), leaf(der).as_ref());
+            assert_eq!(leaves.sha256(der), <[u8; 32]>::from(Sha256::digest(der)));
         }
         assert!(leaf(&all[0]).is_some() && leaf(&all[0]) != leaf(&all[1]));
     }

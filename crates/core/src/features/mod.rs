@@ -15,6 +15,7 @@ mod http2;
 mod icmp;
 mod ip_extended;
 mod ipv6_options;
+mod ja4_lists;
 #[cfg(feature = "ja4plus")]
 mod ja4plus;
 mod leaves;

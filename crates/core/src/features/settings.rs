@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::entropy::Logs;
+use super::ja4_lists::Ja4Lists;
 use super::leaves::Leaves;
 use crate::flow::{FlowBase, FlowRef};
 use crate::privacy::{Privacy, Pseudonyms};
@@ -26,6 +27,7 @@ pub struct Scratch {
     log: LogScratch,
     logs: Logs,
     leaves: Leaves,
+    ja4_lists: Ja4Lists,
     text: String,
     /// The flow of the block that a view is made of.
     at: usize,
@@ -60,6 +62,11 @@ impl Scratch {
     /// Certificates that were read.
     pub(super) fn leaves(&self) -> &Leaves {
         &self.leaves
+    }
+
+    /// Lists of JA4 that were made.
+    pub(super) fn ja4_lists(&self) -> &Ja4Lists {
+        &self.ja4_lists
     }
 
     /// Forgets the flows of the block before.

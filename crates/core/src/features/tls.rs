@@ -4,17 +4,16 @@ use std::cell::OnceCell;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::Profile::{Core, Extended};
 use super::Unit::{Bits, Bytes, Count, None as NoUnit, Seconds};
+use super::ja4_lists::Ja4Lists;
 use super::leaves::Leaves;
 use super::values::{detected, hex, int, put, wire_text};
 use super::{FlowView, Group, Need, Split, always, bool, formula, i64, private, split, str};
 use crate::columns::Text;
 use crate::digits::{Digits, push_numbers};
 use crate::privacy::Privacy::{Id, Name};
-use crate::protocols::fingerprints::{Ja4, Over, ja3_hash, ja3s_hash};
+use crate::protocols::fingerprints::{Ja4, Ja4List, Over, ja3_hash, ja3s_hash};
 use crate::protocols::tls::{
     Certificates, ClientHello, Facts, KeyExchange, Leaf, Transport, ext, group_name, is_grease, is_post_quantum,
     write_version,
@@ -30,6 +29,10 @@ pub struct View<'a> {
     leaf: OnceCell<Option<Arc<Leaf>>>,
     /// Where those that were read are; none without a certificate.
     leaves: Option<Leaves>,
+    /// The lists of the client's fingerprint, made for the first feature of them.
+    ja4_lists: OnceCell<[Arc<Ja4List>; 2]>,
+    /// Where those that were made are; none without a handshake.
+    known_ja4_lists: Option<Ja4Lists>,
 }
 
 impl FlowView for View<'static> {
@@ -56,6 +59,21 @@ impl<'a> View<'a> {
             Transport::Quic => Over::Quic,
         };
         Some(Ja4 { hello: self.hello()?, over })
+    }
+
+    fn ja4_lists(&self, ja4: &Ja4<'_>) -> Option<&[Arc<Ja4List>; 2]> {
+        let known = self.known_ja4_lists.as_ref()?;
+        Some(self.ja4_lists.get_or_init(|| ja4.lists(|sorted, algorithms| known.list(sorted, algorithms))))
+    }
+
+    fn write_ja4(&self, out: &mut Text) -> Option<()> {
+        let ja4 = self.ja4()?;
+        ja4.write(self.ja4_lists(&ja4)?, out).ok()
+    }
+
+    fn write_ja4_raw(&self, out: &mut Text) -> Option<()> {
+        let ja4 = self.ja4()?;
+        ja4.write_raw(self.ja4_lists(&ja4)?, out).ok()
     }
 
     fn key_exchange(&self) -> Option<KeyExchange> {
@@ -128,7 +146,14 @@ pub static GROUP: Group<View<'static>> = Group {
     view: |flow, scratch, _| {
         let facts = flow.app().and_then(|app| app.handshake());
         let leaves = facts.and_then(|f| f.certificates.as_ref()).map(|_| scratch.leaves().clone());
-        View { detected: detected(flow, facts.is_some(), |e| e.tls), facts, leaf: OnceCell::new(), leaves }
+        View {
+            detected: detected(flow, facts.is_some(), |e| e.tls),
+            facts,
+            leaf: OnceCell::new(),
+            leaves,
+            ja4_lists: OnceCell::new(),
+            known_ja4_lists: facts.map(|_| scratch.ja4_lists().clone()),
+        }
     },
     features: &[
         always(bool("tls_detected", Core, &|v: &View<'_>| Some(v.detected), "Whether TLS, DTLS or TLS in QUIC was seen: a hello, or records without one.",
@@ -179,9 +204,9 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("8 * length of the server's public value").null("no such message, or static RSA or PSK").source("RFC 8446 section 4.2.8, RFC 5246 section 7.4.3")),
         str("tls_transport", Extended, |v, o| put(o, v.facts?.transport.name()), "What carried the handshake: tcp, dtls, quic.",
             formula("what carried the hello or the records").null("TLS was not detected").source("RFC 8446, RFC 9147, RFC 9001").one_of(&["tcp", "dtls", "quic"]).since("0.2.0")),
-        str("ja4", Extended, |v, o| v.ja4()?.write(o).ok(), "JA4 of the first ClientHello.",
+        str("ja4", Extended, |v, o| v.write_ja4(o), "JA4 of the first ClientHello.",
             formula("\"a_b_c\": a of transport, version, SNI, counts, ALPN; b, c 12 digits of SHA-256 of sorted ciphers, of sorted extensions and signature algorithms").source("FoxIO: JA4 (2023)").text("36 characters").since("0.2.0")),
-        str("ja4_raw", Extended, |v, o| v.ja4()?.write_raw(o).ok(), "JA4 with the lists in place of their hashes (JA4_r).",
+        str("ja4_raw", Extended, |v, o| v.write_ja4_raw(o), "JA4 with the lists in place of their hashes (JA4_r).",
             formula("ja4 with the lists in place of b and c").source("FoxIO: JA4 (2023), JA4_r").text("text in the form of JA4_r").since("0.2.0")),
         str("tls_alpn_offered", Extended, |v, o| joined(v.hello()?.alpn()?, o), "All application protocols that the client offered, joined by commas.",
             formula("CH.application_layer_protocol_negotiation joined by \",\"").null("no complete ClientHello was read, or it has no ALPN").source("RFC 7301 section 3.1").text("ALPN protocol ids").since("0.2.0")),
@@ -209,7 +234,7 @@ pub static GROUP: Group<View<'static>> = Group {
             formula("RSA: bits of the modulus; DSA, DH: of p; EC: of the curve's field; ed25519: 256, ed448: 456").null("no Certificate message in clear, or another type or curve").source("RFC 3279, RFC 5480, RFC 8410").since("0.2.0")),
         bool("tls_cert_self_signed", Extended, &|v: &View<'_>| Some(v.leaf()?.self_signed), "Whether issuer and subject of the leaf are the same; the signature is not verified.",
             formula("leaf.issuer = leaf.subject").null(NO_LEAF).source("RFC 5280 section 3.2").since("0.2.0")),
-        private(Id, str("tls_cert_sha256", Extended, |v, o| hex(&Sha256::digest(v.der()?), o), "SHA-256 of the leaf.",
+        private(Id, str("tls_cert_sha256", Extended, |v, o| hex(&v.leaves.as_ref()?.sha256(v.der()?), o), "SHA-256 of the leaf.",
             formula("SHA-256 of the first certificate").null(NO_CERTIFICATE).source("FIPS 180-4").hex(64).since("0.2.0"))),
     ],
 };

@@ -1,6 +1,7 @@
 //! JA4 of TLS clients (FoxIO, "JA4+ technical details"; this one method is under the BSD licence).
 
-use std::fmt;
+use std::borrow::Borrow;
+use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
@@ -55,25 +56,65 @@ pub struct Ja4<'a> {
     pub over: Over,
 }
 
+/// One of the two lists of a fingerprint, without GREASE.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ja4List {
+    /// As JA4_r has it.
+    text: Box<str>,
+    /// As JA4 has it: the first digits of its SHA-256; zeros where there are no ciphers, or no extensions.
+    hash: [u8; 12],
+}
+
+impl Ja4List {
+    /// The list of these numbers, sorted, and of signature algorithms in the order of the hello.
+    pub fn new(sorted: &[u16], algorithms: &[u16]) -> Self {
+        let mut text = String::new();
+        push_numbers(&mut text, b',', sorted.iter().copied(), Digits::hex);
+        if !algorithms.is_empty() {
+            text.push('_');
+        }
+        push_numbers(&mut text, b',', algorithms.iter().copied(), Digits::hex);
+        let mut digits = String::new();
+        // Writing to a string cannot fail.
+        let _ = hash12(&mut digits, sorted.is_empty(), |out| out.write_str(&text));
+        let mut hash = [0; 12];
+        hash.iter_mut().zip(digits.bytes()).for_each(|(to, digit)| *to = digit);
+        Self { text: text.into(), hash }
+    }
+}
+
 impl Ja4<'_> {
     /// Writes the fingerprint: `a_b_c`.
-    pub fn write(&self, out: &mut impl Ascii) -> fmt::Result {
+    pub fn write(&self, lists: &[impl Borrow<Ja4List>; 2], out: &mut impl Ascii) -> fmt::Result {
         self.start(out)?;
-        out.write_char('_')?;
-        let ciphers = self.ciphers();
-        hash12(out, ciphers.is_empty(), |out| hex4(out, &ciphers))?;
-        out.write_char('_')?;
-        let extensions = self.extensions();
-        hash12(out, extensions.is_empty(), |out| self.last(out, &extensions))
+        for list in lists {
+            out.write_char('_')?;
+            out.push_ascii(&list.borrow().hash);
+        }
+        Ok(())
     }
 
     /// Writes it with the lists themselves in place of their hashes (JA4_r).
-    pub fn write_raw(&self, out: &mut impl Ascii) -> fmt::Result {
+    pub fn write_raw(&self, lists: &[impl Borrow<Ja4List>; 2], out: &mut impl Ascii) -> fmt::Result {
         self.start(out)?;
-        out.write_char('_')?;
-        hex4(out, &self.ciphers())?;
-        out.write_char('_')?;
-        self.last(out, &self.extensions())
+        for list in lists {
+            out.write_char('_')?;
+            out.push_ascii(list.borrow().text.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Its lists: of the ciphers, and of the extensions with the signature algorithms. `make` is [`Ja4List::new`], or knows what that says.
+    pub fn lists<L>(&self, mut make: impl FnMut(&[u16], &[u16]) -> L) -> [L; 2] {
+        let shown = |e: &u16| ![ext::SERVER_NAME, ext::ALPN].contains(e);
+        let ciphers = without_grease(self.hello.ciphers().iter().copied());
+        let extensions = without_grease(self.hello.extensions().iter().copied().filter(shown));
+        let algorithms = without_grease(self.hello.signature_algorithms().iter().copied());
+        let sorted = |mut list: Vec<u16>| {
+            list.sort_unstable();
+            list
+        };
+        [make(&sorted(ciphers), &[]), make(&sorted(extensions), &algorithms)]
     }
 
     /// The part that can be read: `t13d1516h2`.
@@ -103,36 +144,16 @@ impl Ja4<'_> {
         };
         version(highest.unwrap_or(self.hello.legacy_version))
     }
-
-    fn ciphers(&self) -> Vec<u16> {
-        sorted(self.hello.ciphers().iter().copied())
-    }
-
-    fn extensions(&self) -> Vec<u16> {
-        let shown = |e: &u16| ![ext::SERVER_NAME, ext::ALPN].contains(e);
-        sorted(self.hello.extensions().iter().copied().filter(shown))
-    }
-
-    /// Extensions, and signature algorithms in the order of the hello.
-    fn last(&self, out: &mut impl Ascii, extensions: &[u16]) -> fmt::Result {
-        hex4(out, extensions)?;
-        let mut algorithms = self.hello.signature_algorithms().iter().filter(|v| !is_grease(**v)).peekable();
-        if algorithms.peek().is_some() {
-            out.write_char('_')?;
-        }
-        push_numbers(out, b',', algorithms.copied(), Digits::hex);
-        Ok(())
-    }
 }
 
-fn sorted(values: impl Iterator<Item = u16>) -> Vec<u16> {
+fn without_grease(values: impl Iterator<Item = u16>) -> Vec<u16> {
     // How many at most: a filter hides it from `collect`, which would begin with four.
     let mut all = Vec::with_capacity(values.size_hint().1.unwrap_or_default());
     all.extend(values.filter(|v| !is_grease(*v)));
-    all.sort_unstable();
     all
 }
 
+#[cfg(feature = "ja4plus")]
 pub(super) fn hex4(out: &mut impl Ascii, values: &[u16]) -> fmt::Result {
     push_numbers(out, b',', values.iter().copied(), Digits::hex);
     Ok(())
@@ -205,7 +226,8 @@ mod tests {
     fn both(hello: &ClientHello, over: Over) -> (String, String) {
         let (mut hashed, mut raw) = (String::new(), String::new());
         let ja4 = Ja4 { hello, over };
-        assert!(ja4.write(&mut hashed).is_ok() && ja4.write_raw(&mut raw).is_ok());
+        let lists = ja4.lists(Ja4List::new);
+        assert!(ja4.write(&lists, &mut hashed).is_ok() && ja4.write_raw(&lists, &mut raw).is_ok());
         (hashed, raw)
     }
 

@@ -6,7 +6,7 @@ mod ja4;
 pub mod ja4plus;
 
 pub use ja3::{ja3, ja3_hash, ja3s, ja3s_hash};
-pub use ja4::{Ja4, Over};
+pub use ja4::{Ja4, Ja4List, Over};
 
 use std::fmt;
 
