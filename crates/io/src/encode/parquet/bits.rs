@@ -6,6 +6,8 @@ pub(super) fn pack<T: Copy + Into<u64>>(values: &[T], bits: u32, out: &mut Vec<u
     if bits == 0 {
         return;
     }
+    // One word more than they take: the last eight are written as whole words, too.
+    out.reserve(values.len() / 8 * bits as usize + size_of::<u128>());
     for eight in values.as_chunks::<8>().0 {
         let end = out.len() + bits as usize;
         match bits {

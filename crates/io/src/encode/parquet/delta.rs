@@ -56,7 +56,12 @@ impl DeltaEncoder {
 
 /// Appends a block; the first of its numbers is the one before it.
 fn append_block(numbers: &[i64], out: &mut Vec<u8>) {
-    if numbers.iter().fold(0, |all, number| all | number) & !i64::from(i32::MAX) == 0 {
+    let same = |number: &i64| *number == numbers[0];
+    if numbers.iter().all(same) {
+        // No differences: columns of counts that few flows have are often so.
+        zigzag(0, out);
+        out.extend_from_slice(&[0; BLOCK / MINI]);
+    } else if numbers.iter().fold(0, |all, number| all | number) & !i64::from(i32::MAX) == 0 {
         // Most are: no sign, and 31 bits. Of these, processors take four at a time.
         let mut narrow = [0_i32; BLOCK + 1];
         narrow.iter_mut().zip(numbers).for_each(|(narrow, number)| *narrow = *number as i32);

@@ -26,7 +26,10 @@ use super::text::Text;
 use crate::encode::Compression;
 
 /// Rows of a page. Not of the parts in which they come, so these make no difference.
-const PAGE_ROWS: usize = 8192;
+pub(super) const PAGE_ROWS: usize = 8192;
+
+/// More than the header of a page takes that has no statistics.
+const MAX_HEADER: usize = 64;
 
 /// The values of a column: gathered for a page, then encoded for it.
 pub(super) trait Values: Send {
@@ -166,16 +169,18 @@ impl FlatColumn {
         if !self.valid.is_empty() {
             self.end_page(scratch)?;
         }
-        let mut file = File::default();
         let dictionary = match self.values.dictionary() {
             Some(DictionaryPage { bytes, values }) => {
                 let buf = scratch.compressor.compress(self.compression, &bytes)?;
                 let page =
                     Page::DictionaryPage { buf, num_values: values, encoding: Encoding::PLAIN, is_sorted: false };
-                Some(file.add(CompressedPage::new(page, bytes.len()))?)
+                Some(CompressedPage::new(page, bytes.len()))
             }
             None => None,
         };
+        let pages = self.pages.iter().map(|data| &data.page).chain(&dictionary);
+        let mut file = File::with_room(pages.map(|page| page.compressed_size() + MAX_HEADER).sum());
+        let dictionary = dictionary.map(|page| file.add(page)).transpose()?;
         let data_from = file.bytes.bytes_written() as i64;
         let (mut index, mut rows, mut text_bytes) = (OffsetIndexBuilder::new(), 0, None);
         for DataPage { page, text_bytes: of_page } in self.pages {
@@ -225,13 +230,12 @@ struct File {
     kinds: Vec<PageEncodingStats>,
 }
 
-impl Default for File {
-    fn default() -> Self {
-        Self { bytes: TrackedWrite::new(Vec::new()), uncompressed: 0, kinds: Vec::new() }
-    }
-}
-
 impl File {
+    /// For so many bytes.
+    fn with_room(bytes: usize) -> Self {
+        Self { bytes: TrackedWrite::new(Vec::with_capacity(bytes)), uncompressed: 0, kinds: Vec::new() }
+    }
+
     fn add(&mut self, page: CompressedPage) -> Result<PageWriteSpec, ParquetError> {
         let (page_type, encoding) = (page.page_type(), page.encoding());
         match self.kinds.last_mut() {

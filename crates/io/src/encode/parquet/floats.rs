@@ -7,7 +7,7 @@ use parquet::basic::Encoding;
 use parquet::file::statistics::{Statistics, ValueStatistics};
 
 use super::dictionary::{Dictionary, DictionaryPage, Distinct};
-use super::flat::{Scratch, Values};
+use super::flat::{PAGE_ROWS, Scratch, Values};
 use super::numbers::append_valid;
 
 /// Floating point numbers: `RLE_DICTIONARY` where they come again, else `PLAIN`. Ratios and means of flows do, and a place in a
@@ -66,6 +66,10 @@ impl Values for Floats {
     fn append(&mut self, rows: &ArrayRef, _scratch: &mut Scratch) {
         let rows = rows.as_primitive::<Float64Type>();
         let from = self.page.len();
+        if from > 0 {
+            // Room for the whole page at once: one that grows step by step is copied again and again.
+            self.page.reserve_exact(PAGE_ROWS - from);
+        }
         append_valid(rows.values(), rows.nulls(), &mut self.page);
         self.widen(from);
     }

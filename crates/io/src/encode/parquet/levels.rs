@@ -67,9 +67,11 @@ fn packed_indices(indices: &[u32], bits: u32, out: &mut Vec<u8>) {
         return;
     }
     varint(indices.len().div_ceil(8) as u64 * 2 + 1, out);
-    for group in indices.chunks(8) {
-        let mut values = [0; 8];
-        values[..group.len()].copy_from_slice(group);
-        pack(&values, bits, out);
+    let (whole, rest) = indices.split_at(indices.len() & !7);
+    pack(whole, bits, out);
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        pack(&last, bits, out);
     }
 }

@@ -31,10 +31,12 @@ impl Values for Integers {
         numbers.extend_from_slice(self.page.open());
         let from = numbers.len();
         append_valid(rows.values(), rows.nulls(), numbers);
+        let (mut least, mut most) = (self.least, self.most);
         for number in &numbers[from..] {
-            self.least = self.least.min(*number);
-            self.most = self.most.max(*number);
+            least = least.min(*number);
+            most = most.max(*number);
         }
+        (self.least, self.most) = (least, most);
         self.page.append(numbers);
     }
 
