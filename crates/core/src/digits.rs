@@ -172,7 +172,7 @@ pub fn push_mac(octets: [u8; 6], out: &mut impl Ascii) {
 }
 
 fn hex_pair(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 15].map(|n| if n < 10 { b'0' + n } else { b'a' + n - 10 })
+    [byte >> 4, byte & 15].map(|n| b"0123456789abcdef"[usize::from(n)])
 }
 
 #[cfg(test)]

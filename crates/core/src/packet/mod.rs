@@ -268,6 +268,10 @@ impl<'a> Packet<'a> {
     /// The innermost IP header with its options or extension headers, as far as it was captured; of a fragment, up to
     /// the fragment header. Of a datagram put together, that of the fragment that completed it.
     pub fn l3_header(&self) -> &'a [u8] {
+        // Of nearly all packets the upper-layer header was reached: the frame, which lies elsewhere, need not be looked at.
+        if self.info.fragment == Fragment::Whole && self.info.l4 <= self.info.payload_start {
+            return self.range(self.info.l3, self.info.l4);
+        }
         let rest = self.l3_rest();
         let len = match rest.first() {
             // The upper layer of a datagram put together lies elsewhere: only the header itself says where it ends.

@@ -40,9 +40,13 @@ impl Mac {
         let &[d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = header;
         let (destination, source) = ([d0, d1, d2, d3, d4, d5], [s0, s1, s2, s3, s4, s5]);
         let ether_type = u16::from_be_bytes([t0, t1]);
-        self.first.get_or_insert(FirstFrame { side, source, destination, ether_type });
-        self.broadcast += u64::from(destination == [0xff; 6]);
-        self.multicast += u64::from(d0 & 1 == 1 && destination != [0xff; 6]);
+        if self.first.is_none() {
+            self.first = Some(FirstFrame { side, source, destination, ether_type });
+        }
+        if d0 & 1 == 1 {
+            let count = if destination == [0xff; 6] { &mut self.broadcast } else { &mut self.multicast };
+            *count += 1;
+        }
         let seen = Some((*header, side));
         if self.last[side as usize] != seen {
             self.last[side as usize] = seen;
@@ -86,7 +90,7 @@ impl Tracker for Mac {
         }
         // A tag may stand behind another header than Ethernet, too.
         let scope = packet.info.key.scope().vlan;
-        for id in [scope & 0xffff, scope >> 16] {
+        for id in [scope & 0xffff, scope >> 16].into_iter().filter(|_| scope != 0) {
             if let Some(id) = id.checked_sub(1) {
                 self.vlan.get_or_insert(id as u16);
                 self.vlans.insert(id.into(), &mut context.memory);
