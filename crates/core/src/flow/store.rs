@@ -534,12 +534,22 @@ impl<T> Default for Boxed<T> {
 impl<T: Tracker> Boxed<T> {
     const PLACE_BYTES: usize = size_of::<Option<Box<T>>>();
     const IS_INLINE: bool = false;
+    /// Whether spent state has something to give back. Other state is overwritten when it is used again, which loads it for that use.
+    const ENDS_WHEN_SPENT: bool = std::mem::needs_drop::<T>();
 
     /// There are no places ahead: few flows have such state, and a pointer is made as it is put down.
     fn prepare(&mut self, _places: usize, _settings: &TrackerSettings) {}
 
     fn insert(&mut self, at: usize, context: &mut Context, spare: &mut Vec<Option<Box<T>>>) {
-        let state = spare.pop().flatten().unwrap_or_else(|| Box::new(T::start(&context.settings)));
+        let state = match spare.pop().flatten() {
+            Some(mut spent) => {
+                if !Self::ENDS_WHEN_SPENT {
+                    *spent = T::start(&context.settings);
+                }
+                spent
+            }
+            None => Box::new(T::start(&context.settings)),
+        };
         context.memory.changed(0, size_of::<T>() + state.heap_bytes());
         self.put(at, Some(state));
     }
@@ -549,7 +559,9 @@ impl<T: Tracker> Boxed<T> {
             if spare.len() >= MOST_SPARE {
                 continue;
             }
-            *state = T::start(settings);
+            if Self::ENDS_WHEN_SPENT {
+                *state = T::start(settings);
+            }
             spare.push(Some(state));
         }
     }
