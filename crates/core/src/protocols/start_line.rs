@@ -1,6 +1,8 @@
 //! Start lines of HTTP/1 (RFC 9112 section 3 and 4) and of the protocols made after it: RTSP (RFC 2326, 7826), SIP
 //! (RFC 3261).
 
+use memchr::memchr;
+
 use super::Probe;
 
 /// Longest line that is read: servers refuse longer ones (nginx and Apache from 8 KiB on, by default).
@@ -57,7 +59,7 @@ pub enum Kind<'a> {
 /// The next line without its end (CRLF or LF), and its length with it.
 pub fn line(bytes: &[u8]) -> Probe<(&[u8], usize)> {
     let window = bytes.get(..MAX_LINE).unwrap_or(bytes);
-    match window.iter().position(|b| *b == b'\n') {
+    match memchr(b'\n', window) {
         Some(end) => {
             let text = window.get(..end).unwrap_or_default();
             Probe::Certain((text.strip_suffix(b"\r").unwrap_or(text), end + 1))
