@@ -90,7 +90,7 @@ impl Tracker for Mac {
         }
         // A tag may stand behind another header than Ethernet, too.
         let scope = packet.info.key.scope().vlan;
-        for id in [scope & 0xffff, scope >> 16].into_iter().filter(|_| scope != 0) {
+        for id in [scope & 0xffff, scope >> 16] {
             if let Some(id) = id.checked_sub(1) {
                 self.vlan.get_or_insert(id as u16);
                 self.vlans.insert(id.into(), &mut context.memory);
