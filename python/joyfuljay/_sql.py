@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _native
 from ._extras import need
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QueryResult", "sql"]
 
+_T = TypeVar("_T")
 _Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
@@ -42,19 +46,7 @@ def sql(query: str, flows: _Paths | None = None, /, *, sources: Mapping[str, _Pa
     if not tables:
         raise ValueError("a query needs captures: sql(query, 'capture.pcap')")
     settings = Config(**config)
-    paths = {name: _paths(given) for name, given in tables.items()}
-    scans = {name: _scans(settings, given) for name, given in paths.items()}
-    connection, relation = _bound(duckdb, query, scans)
-    needed = _needed(connection, query)
-    if needed is not None:
-        try:
-            narrow = {name: _scans(_narrowed(settings, scans[name], needed), given) for name, given in paths.items()}
-            narrow_connection, narrow_relation = _bound(duckdb, query, narrow)
-            if narrow_relation.columns == relation.columns and narrow_relation.types == relation.types:
-                connection, relation, scans = narrow_connection, narrow_relation, narrow
-        except (duckdb.Error, _CannotNarrow):
-            pass
-    return QueryResult(connection, relation, scans)
+    return _heard(lambda: _query(duckdb, query, settings, {name: _paths(given) for name, given in tables.items()}))
 
 
 class QueryResult:
@@ -101,6 +93,9 @@ class QueryResult:
         return iter(self.fetchall())
 
     def _raising(self, work: Callable[[], Any]) -> Any:
+        return _heard(lambda: self._told(work))
+
+    def _told(self, work: Callable[[], Any]) -> Any:
         try:
             return work()
         except BaseException as error:
@@ -108,10 +103,57 @@ class QueryResult:
                 failure = scan.take_failure()
                 if failure is not None:
                     raise failure from error
-            if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
-                # Nobody else can interrupt it: DuckDB saw Ctrl-C before Python did.
-                raise KeyboardInterrupt from error
             raise
+
+
+def _query(duckdb: Any, query: str, settings: Config, paths: Mapping[str, list[str]]) -> QueryResult:
+    scans = {name: _scans(settings, given) for name, given in paths.items()}
+    connection, relation = _bound(duckdb, query, scans)
+    needed = _needed(connection, query)
+    if needed is not None:
+        try:
+            narrow = {name: _scans(_narrowed(settings, scans[name], needed), given) for name, given in paths.items()}
+            narrow_connection, narrow_relation = _bound(duckdb, query, narrow)
+            if narrow_relation.columns == relation.columns and narrow_relation.types == relation.types:
+                connection, relation, scans = narrow_connection, narrow_relation, narrow
+        except (duckdb.Error, _CannotNarrow):
+            pass
+    return QueryResult(connection, relation, scans)
+
+
+def _heard(work: Callable[[], _T]) -> _T:
+    """What work returns. Where Ctrl-C falls into it, what its handler raised is raised, whatever DuckDB makes of that: a RuntimeError, an
+    error of a table, or nothing."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        return work()
+    raised: list[BaseException] = []
+
+    def handler(number: int, frame: FrameType | None) -> Any:
+        try:
+            return before(number, frame)
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    try:
+        try:
+            signal.signal(signal.SIGINT, handler)
+            result = work()
+        finally:
+            # It may be this call that the signal falls into.
+            try:
+                signal.signal(signal.SIGINT, before)
+            except BaseException:
+                signal.signal(signal.SIGINT, before)
+                raise
+    except BaseException as error:
+        if raised and error is not raised[0]:
+            raise raised.pop() from error
+        raise
+    if raised:
+        raise raised.pop()
+    return result
 
 
 class _CannotNarrow(Exception):

@@ -180,3 +180,28 @@ def test_ctrl_c_ends_a_query(many):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0 and "KeyboardInterrupt" in said
+
+
+def test_ctrl_c_ends_a_query_wherever_it_falls():
+    # DuckDB calls back while it plans, and reports what is raised there as errors of its own, or goes on.
+    code = f"""
+import os, random, signal, threading, time
+import joyfuljay
+for _ in range(2):
+    began = time.monotonic()
+    joyfuljay.sql('select count(*) from flows', {DEMO!r}).fetchall()
+moment, ends = time.monotonic() - began, 0
+for n in range(100):
+    timer = threading.Timer(2 * moment * random.Random(n).random(), os.kill, (os.getpid(), signal.SIGINT))
+    try:
+        timer.start()
+        until = time.monotonic() + {PATIENCE}
+        while time.monotonic() < until:
+            joyfuljay.sql('select count(*) from flows', {DEMO!r}).fetchall()
+    except KeyboardInterrupt:
+        ends += 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+print(ends)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (0, "100\n"), done.stderr
