@@ -2,30 +2,24 @@
 //! cost more than all else of the fingerprint.
 
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::kept::Kept;
 use crate::protocols::fingerprints::Ja4List;
-
-/// Lists that are kept: of those that share a place, the last one. Hostile ones that never come again cost what they cost without.
-const PLACES: usize = 256;
 
 /// Numbers of a list that is kept; nearly all are shorter. All together take 512 KiB at most.
 const LONGEST: usize = 256;
 
 /// Lists, and what fingerprints show of them.
 #[derive(Clone, Debug, Default)]
-pub struct Ja4Lists(Arc<Mutex<Places>>);
-
-#[derive(Debug, Default)]
-struct Places {
+pub struct Ja4Lists {
     hashes: RandomState,
-    kept: Vec<Option<Kept>>,
+    kept: Kept<Made>,
 }
 
-#[derive(Debug)]
-struct Kept {
+struct Made {
     sorted: Box<[u16]>,
     algorithms: Box<[u16]>,
     list: Arc<Ja4List>,
@@ -34,30 +28,22 @@ struct Kept {
 impl Ja4Lists {
     /// [`Ja4List::new`].
     pub fn list(&self, sorted: &[u16], algorithms: &[u16]) -> Arc<Ja4List> {
-        let make = || Arc::new(Ja4List::new(sorted, algorithms));
+        let list = || Arc::new(Ja4List::new(sorted, algorithms));
         if sorted.len() + algorithms.len() > LONGEST {
-            return make();
+            return list();
         }
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Places { hashes, kept } = &mut *places;
-        if kept.is_empty() {
-            kept.resize_with(PLACES, || None);
-        }
-        let at = hashes.hash_one((sorted, algorithms)) as usize % PLACES;
-        let Some(place) = kept.get_mut(at) else { return make() };
-        match place {
-            Some(same) if *same.sorted == *sorted && *same.algorithms == *algorithms => Arc::clone(&same.list),
-            other => {
-                let list = make();
-                *other = Some(Kept { sorted: sorted.into(), algorithms: algorithms.into(), list: Arc::clone(&list) });
-                list
-            }
-        }
+        self.kept.of(
+            self.hashes.hash_one((sorted, algorithms)),
+            |made| *made.sorted == *sorted && *made.algorithms == *algorithms,
+            || Made { sorted: sorted.into(), algorithms: algorithms.into(), list: list() },
+            |made| Arc::clone(&made.list),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::kept::PLACES;
     use super::*;
 
     #[test]

@@ -2,15 +2,12 @@
 //! a row of TLS.
 
 use std::cell::OnceCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::kept::Kept;
 use crate::protocols::tls::{Leaf, leaf};
-
-/// Certificates that are kept: of those that share a place, the last one. Hostile ones that never come again cost what they
-/// cost without.
-const PLACES: usize = 256;
 
 /// Bytes of a certificate that is kept: nearly all are shorter. What is read of it takes three times as much at most, so all
 /// together take 4 MiB at most, and half a megabyte where certificates are as usual.
@@ -18,10 +15,10 @@ const LONGEST: usize = 4096;
 
 /// Certificates, and what they say. Views have it by reference, as most features do not ask.
 #[derive(Clone, Debug, Default)]
-pub struct Leaves(Arc<Mutex<Vec<Kept>>>);
+pub struct Leaves(Kept<Seen>);
 
-#[derive(Clone, Debug, Default)]
-struct Kept {
+#[derive(Default)]
+struct Seen {
     der: Box<[u8]>,
     /// What was asked of it before.
     leaf: OnceCell<Option<Arc<Leaf>>>,
@@ -32,28 +29,21 @@ impl Leaves {
     /// What a certificate says; none where it is not DER.
     pub fn read(&self, der: &[u8]) -> Option<Arc<Leaf>> {
         let read = || leaf(der).map(Arc::new);
-        self.of(der, |kept| kept.leaf.get_or_init(read).clone()).unwrap_or_else(read)
+        self.of(der, |seen| seen.leaf.get_or_init(read).clone()).unwrap_or_else(read)
     }
 
     /// The SHA-256 of a certificate.
     pub fn sha256(&self, der: &[u8]) -> [u8; 32] {
         let hash = || Sha256::digest(der).into();
-        self.of(der, |kept| *kept.sha256.get_or_init(hash)).unwrap_or_else(hash)
+        self.of(der, |seen| *seen.sha256.get_or_init(hash)).unwrap_or_else(hash)
     }
 
     /// What is answered for a certificate that is kept from here on; none for one that is not.
-    fn of<T>(&self, der: &[u8], answer: impl FnOnce(&Kept) -> T) -> Option<T> {
+    fn of<T>(&self, der: &[u8], answer: impl FnOnce(&Seen) -> T) -> Option<T> {
         // The signature at the end is as good as random.
         let end = der.last_chunk().filter(|_| der.len() <= LONGEST)?;
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.is_empty() {
-            kept.resize_with(PLACES, Kept::default);
-        }
-        let place = kept.get_mut(usize::from(u16::from_le_bytes(*end)) % PLACES)?;
-        if *place.der != *der {
-            *place = Kept { der: der.into(), ..Kept::default() };
-        }
-        Some(answer(place))
+        let make = || Seen { der: der.into(), ..Seen::default() };
+        Some(self.0.of(u16::from_le_bytes(*end).into(), |seen| *seen.der == *der, make, answer))
     }
 }
 

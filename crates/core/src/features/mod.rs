@@ -18,6 +18,7 @@ mod ipv6_options;
 mod ja4_lists;
 #[cfg(feature = "ja4plus")]
 mod ja4plus;
+mod kept;
 mod leaves;
 mod mac;
 mod padding;
