@@ -88,7 +88,7 @@ impl Tcp {
             x.lower_base(p.seq.wrapping_sub(1));
         }
         let ends = u32::from(flags & (tcp_flags::SYN | tcp_flags::FIN) != 0);
-        let end = p.seq.wrapping_add(p.payload_len).wrapping_add(ends);
+        let end = p.seq.wrapping_add(packet.shown_payload_len()).wrapping_add(ends);
         if !x.knows(NEXT) || is_before(x.next, end) {
             x.next = end;
         }

@@ -308,11 +308,9 @@ impl<'a> Packet<'a> {
 
     /// Length on the wire of the payload that [`Packet::payload`] shows: of a datagram put together, that of the whole
     /// datagram, where `payload_len` is the share of one fragment.
+    #[inline]
     pub fn shown_payload_len(&self) -> u32 {
-        match self.info.fragment {
-            Fragment::Whole => self.info.payload_len,
-            _ => self.info.payload_end - self.info.payload_start,
-        }
+        self.info.payload_len.max(self.info.payload_end - self.info.payload_start)
     }
 
     /// Source and destination in the outermost IP header, where the packet is tunnelled.

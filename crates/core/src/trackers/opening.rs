@@ -238,7 +238,8 @@ impl Opening {
         else {
             return Wants::NoMore;
         };
-        if p.payload_len == 0 {
+        let len = packet.shown_payload_len();
+        if len == 0 {
             if p.tcp_flags == ACK {
                 let count = match &mut self.ssh {
                     Some(ssh) => ssh.open.acks.get_mut(at),
@@ -248,7 +249,7 @@ impl Opening {
             }
             return Wants::More;
         }
-        let end = p.seq.wrapping_add(p.payload_len);
+        let end = p.seq.wrapping_add(len);
         if next.is_some_and(|next| end.wrapping_sub(next) as i32 <= 0) {
             return Wants::More; // sent again
         }
@@ -258,7 +259,7 @@ impl Opening {
             self.ssh = Some(Box::new(Ssh { open, ..Ssh::default() }));
         }
         match &mut self.ssh {
-            Some(ssh) => ssh.segment(at, p.payload_len.try_into().unwrap_or(u16::MAX)),
+            Some(ssh) => ssh.segment(at, len.try_into().unwrap_or(u16::MAX)),
             None if self.looked == [true; 2] && (self.acked.is_some() || self.syn_ack.is_none()) => Wants::NoMore,
             None => Wants::More,
         }

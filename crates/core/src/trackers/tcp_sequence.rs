@@ -184,7 +184,7 @@ impl Segment {
         Self {
             side,
             seq: p.seq,
-            len: p.payload_len,
+            len: packet.shown_payload_len(),
             flags: p.tcp_flags,
             ack: (p.tcp_flags & ACK != 0).then_some(p.ack),
             window: p.window,

@@ -92,6 +92,28 @@ impl Recorded {
         Self { infos: out.packets, batch }
     }
 
+    /// The same datagrams (IPv4 without options), each in two fragments of the same time, the second of which is as short as can be.
+    pub fn in_fragments(&self, last_first: bool) -> Self {
+        let mut frames = Vec::new();
+        for (i, frame) in self.batch.frames.iter().enumerate() {
+            let (head, upper) = self.batch.bytes(frame).split_at(34);
+            let cut = (upper.len() - 1) / 8 * 8;
+            let part = |from: usize, more: u8, bytes: &[u8]| {
+                let mut head = head.to_vec();
+                head[16..18].copy_from_slice(&(20 + bytes.len() as u16).to_be_bytes());
+                (head[19], head[20], head[21]) = (i as u8, more, from as u8 / 8);
+                (frame.ts, [&head, bytes].concat())
+            };
+            let parts = [part(0, 0x20, &upper[..cut]), part(cut, 0, &upper[cut..])];
+            frames.extend(parts);
+            if last_first {
+                let len = frames.len();
+                frames.swap(len - 2, len - 1);
+            }
+        }
+        Self::frames(&frames)
+    }
+
     pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
         self.infos.iter().map(|info| Packet { info, batch: &self.batch })
     }

@@ -72,6 +72,16 @@ fn names_of_the_older_version_are_the_first_of_their_group() {
 }
 
 #[test]
+fn segments_in_ip_fragments_are_analysed_as_whole_ones() {
+    let config = groups(&["tcp_sequence", "tcp_rtt", "tcp_window", "tcp_options"]);
+    let whole = eventful();
+    let flows = [whole.in_fragments(false), whole.in_fragments(true), whole];
+    let batch = build(&config, &flows);
+    assert_eq!(flows.each_ref().map(|flow| flow.packets().count()), [20, 20, 10]);
+    assert_eq!([row(&batch, 0), row(&batch, 1)], [row(&batch, 2), row(&batch, 2)]);
+}
+
+#[test]
 fn every_group_has_its_oracle_and_a_golden_row() {
     assert_eq!(ORACLES.len(), GROUPS.len());
     for group in GROUPS {
