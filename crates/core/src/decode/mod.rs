@@ -201,10 +201,7 @@ impl Decoder {
             window: l4.window,
             tcp_flags: l4.tcp_flags,
             icmp: l4.icmp,
-            ethernet: match walk.context.ethernet {
-                Some(at) => u8::try_from(upper.l3.wrapping_sub(at)).unwrap_or(0),
-                None => 0,
-            },
+            ethernet: walk.ethernet(upper.l3),
             known: l4.known.with(Known::AH.when(upper.ah)),
             from_lo,
             ttl: upper.ttl,

@@ -4,7 +4,7 @@
 
 use super::{ip, link, tunnel, wifi};
 use crate::frame::LinkType;
-use crate::packet::{Endpoint, Layer, Layers, NO_OFFSET, Scope};
+use crate::packet::{Endpoint, FROM_FRAME, Layer, Layers, NO_OFFSET, Scope};
 use crate::stats::SkipReason;
 
 /// Most headers that are followed in a frame, VLAN tags included; each costs a few nanoseconds, and TShark follows as many.
@@ -103,6 +103,8 @@ pub(super) struct Walk<'a> {
     whole_wire: usize,
     /// Offset of `bytes` in the data of the batch.
     pub base: u32,
+    /// Offset of the frame in the data of the batch: that of `bytes`, but of a datagram put together.
+    frame: u32,
     pub context: Context,
     /// Version of the outermost network layer, 0 before there is one.
     pub outermost: u8,
@@ -135,6 +137,7 @@ impl<'a> Walk<'a> {
             wire: wire.max(bytes.len()),
             whole_wire: wire.max(bytes.len()),
             base,
+            frame: base,
             context: Context {
                 layers: Layers::default(),
                 scope: Scope::default(),
@@ -168,11 +171,21 @@ impl<'a> Walk<'a> {
     /// Goes on in other bytes (a reassembled datagram) where `before` stood.
     pub fn resume(&mut self, before: &Walk<'_>, context: Context) {
         self.context = context;
+        self.frame = before.frame;
         self.outermost = before.outermost;
         self.outermost_len = before.outermost_len;
         self.first_l3 = before.first_l3;
         self.headers = before.headers;
         self.reassembled = before.reassembled + 1;
+    }
+
+    /// Where the Ethernet header before an IP header is, see [`PacketInfo::ethernet`](crate::packet::PacketInfo::ethernet).
+    #[inline]
+    pub fn ethernet(&self, l3: u32) -> u16 {
+        let Some(at) = self.context.ethernet else { return 0 };
+        let within = |far: Option<u32>| far.and_then(|far| u16::try_from(far).ok()).filter(|far| *far < FROM_FRAME);
+        let from_frame = || within(at.checked_sub(self.frame)).map(|from| from | FROM_FRAME);
+        within(l3.checked_sub(at)).or_else(from_frame).unwrap_or(0)
     }
 
     /// Follows headers until the innermost IP packet.

@@ -124,6 +124,9 @@ impl Known {
     }
 }
 
+/// In [`PacketInfo::ethernet`]: counted from the start of the frame.
+pub const FROM_FRAME: u16 = 0x8000;
+
 /// What decoding found out about one packet. Offsets are into the data of the batch.
 ///
 /// Every fragment of a datagram is a packet, with the `ip_len` and `payload_len` that are its own. The upper-layer
@@ -169,9 +172,9 @@ pub struct PacketInfo {
     pub tcp_flags: u16,
     /// Type and code of an ICMP or ICMPv6 message.
     pub icmp: [u8; 2],
-    /// Bytes from the innermost Ethernet header before the innermost IP header to that header; 0 without one (or one
-    /// more than 255 bytes before).
-    pub ethernet: u8,
+    /// Bytes from the innermost Ethernet header before the innermost IP header to that header; with [`FROM_FRAME`], from the start of
+    /// the frame to it, where the IP header lies in a datagram put together; 0 without one.
+    pub ethernet: u16,
     /// Which of the numbers are known.
     pub known: Known,
     /// Whether the sender is the lower end point of the key.
@@ -256,13 +259,19 @@ impl<'a> Packet<'a> {
         Some((frame.link, self.batch.bytes(frame)))
     }
 
-    /// The last Ethernet header before the packet's IP header (destination, source, type or length), and what lies
-    /// between the two: tags, labels, and the like.
+    /// The last Ethernet header before the packet's IP header (destination, source, type or length), and what comes behind it: tags, labels,
+    /// and the like.
     pub fn ethernet(&self) -> Option<(&'a [u8; 14], &'a [u8])> {
-        if self.info.ethernet == 0 || self.info.l3 == NO_OFFSET {
-            return None;
-        }
-        self.range(self.info.l3.checked_sub(self.info.ethernet.into())?, self.info.l3).split_first_chunk()
+        let (at, end) = match self.info.ethernet {
+            0 => return None,
+            from if from & FROM_FRAME != 0 => {
+                let frame = self.frame()?;
+                (frame.offset.checked_add((from & !FROM_FRAME).into())?, frame.offset.checked_add(frame.cap_len)?)
+            }
+            _ if self.info.l3 == NO_OFFSET => return None,
+            back => (self.info.l3.checked_sub(back.into())?, self.info.l3),
+        };
+        self.range(at, end).split_first_chunk()
     }
 
     /// The innermost IP header with its options or extension headers, as far as it was captured; of a fragment, up to

@@ -142,6 +142,28 @@ fn the_last_ethernet_header_before_the_ip_header() {
     let mut ipip = eth(0x800, &ip4(4, &inner[14..]));
     ipip[11] = 99;
     assert_eq!(ethernet(&ipip), Some((99, ipip[14..34].to_vec())));
+    // However much stands between the two.
+    let options = cat(&[&[41, 32, 1, 4], &[0; 260]]);
+    let far = eth(0x86dd, &ip6(IPV6_OPTS, &cat(&[&options, &ip6(UDP, &udp(1, 2, b"x"))])));
+    assert_eq!(ethernet(&far), Some((2, far[14..14 + 40 + 264].to_vec())));
+}
+
+#[test]
+fn the_ethernet_header_of_a_tunnel_in_fragments() {
+    let gre = cat(&[&[0, 0, 8, 0], &ip4(UDP, &udp(1000, 2000, &[3; 64]))]);
+    let (a, b) = gre.split_at(48);
+    let mut fragments = [eth(0x800, &ip4_part(GRE, 5, 0, true, a)), eth(0x800, &ip4_part(GRE, 5, 48, false, b))];
+    (fragments[0][11], fragments[1][11]) = (98, 99);
+    // The datagram lies behind the last frame of the batch, which may be far.
+    for other in [vec![], vec![0; 40_000]] {
+        let frames = [&fragments[0][..], &fragments[1], &other].map(|f| (LinkType::ETHERNET, f));
+        let mut batch = testing::batch(&frames);
+        let out = testing::decode(&mut batch);
+        let packet = Packet { info: &out.packets[1], batch: &batch };
+        assert_eq!((packet.l4_header().len(), packet.payload()), (8, &[3; 64][..]));
+        let (header, behind) = packet.ethernet().unwrap();
+        assert_eq!((header[11], behind.get(..20)), (99, fragments[1].get(14..34)));
+    }
 }
 
 #[test]
