@@ -1,6 +1,6 @@
 //! DTLS (RFC 6347, RFC 9147): a handshake in datagrams, its messages in fragments.
 
-use super::facts::{Facts, Transport};
+use super::facts::{Facts, Transport, handshake};
 use super::join::Joined;
 use super::record::{Hello, content};
 use crate::packet::Side;
@@ -12,6 +12,9 @@ const MAX_PARTIAL: usize = 8;
 
 /// Most bytes of incomplete messages of one side.
 const MAX_PARTIAL_BYTES: usize = super::MAX_MESSAGE;
+
+/// Most bytes of a ServerKeyExchange that is kept for the ServerHello: one with keys of 4096 bits takes 1600.
+const MAX_EARLY_BYTES: usize = 2048;
 
 /// DTLS in a flow of datagrams, from the first hello on; datagrams of other protocols (STUN, RTP) may lie between.
 #[derive(Clone, Debug)]
@@ -29,6 +32,14 @@ struct Direction {
     /// Whether no more messages are wanted.
     read: bool,
     partial: Vec<Partial>,
+    early: Early,
+}
+
+/// What came before the ServerHello that it is understood by: datagrams of a flight may overtake one another.
+#[derive(Clone, Debug, Default)]
+struct Early {
+    key_exchange: Vec<u8>,
+    change_cipher_spec: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -106,8 +117,11 @@ impl Default for DtlsSession {
 
 impl DtlsSession {
     /// Most bytes on the heap besides those of [`Facts`]: of each side, what may be incomplete, and one message more.
-    pub const MAX_HEAP: usize =
-        2 * (MAX_PARTIAL_BYTES + super::MAX_MESSAGE + MAX_PARTIAL * (size_of::<Partial>() + Joined::MAX_RANGES_BYTES));
+    pub const MAX_HEAP: usize = 2
+        * (MAX_PARTIAL_BYTES
+            + super::MAX_MESSAGE
+            + MAX_PARTIAL * (size_of::<Partial>() + Joined::MAX_RANGES_BYTES)
+            + MAX_EARLY_BYTES);
 
     /// What has been read so far.
     pub fn facts(&self) -> &Facts {
@@ -121,7 +135,7 @@ impl DtlsSession {
 
     /// The flow has ended: frees what was half read.
     pub fn end(&mut self) {
-        self.sides.iter_mut().for_each(|d| d.partial = Vec::new());
+        self.sides.iter_mut().for_each(|d| (d.partial, d.early) = (Vec::new(), Early::default()));
     }
 
     /// Takes in the records of a datagram.
@@ -142,9 +156,13 @@ impl DtlsSession {
                     }
                 }
                 content::CHANGE_CIPHER_SPEC if self.facts.client_side == Some(side.other()) => {
+                    d.early.change_cipher_spec |= self.facts.server.is_none();
                     self.facts.change_cipher_spec();
                 }
-                content::APPLICATION_DATA => (d.application, d.read, d.partial) = (true, true, Vec::new()),
+                content::APPLICATION_DATA => {
+                    d.application = true;
+                    d.end();
+                }
                 _ => {}
             }
         }
@@ -161,24 +179,17 @@ impl DtlsSession {
             }
             let more = if f.bytes.len() == f.len {
                 // What came of it in pieces, if anything did, says the same.
-                message(&mut self.facts, server, f.kind, f.bytes)
+                d.message(&mut self.facts, server, f.kind, f.bytes)
             } else if let Some((kind, joined)) = d.join(&f) {
-                message(&mut self.facts, server, kind, joined.ready())
+                d.message(&mut self.facts, server, kind, joined.ready())
             } else {
                 true
             };
             if !more {
-                (d.read, d.partial) = (true, Vec::new());
+                d.end();
                 return;
             }
         }
-    }
-}
-
-fn message(facts: &mut Facts, server: bool, kind: u8, body: &[u8]) -> bool {
-    match server {
-        true => facts.server_message(kind, body),
-        false => facts.client_message(kind, body),
     }
 }
 
@@ -200,6 +211,34 @@ impl<'a> Fragment<'a> {
 }
 
 impl Direction {
+    /// Takes in a message. Whether another one is wanted.
+    fn message(&mut self, facts: &mut Facts, server: bool, kind: u8, body: &[u8]) -> bool {
+        if !server {
+            return facts.client_message(kind, body);
+        }
+        let had_hello = facts.server.is_some();
+        if !had_hello && kind == handshake::SERVER_KEY_EXCHANGE && body.len() <= MAX_EARLY_BYTES {
+            self.early.key_exchange = body.to_vec();
+        }
+        let more = facts.server_message(kind, body);
+        if !had_hello && facts.server.is_some() {
+            let early = std::mem::take(&mut self.early);
+            if !early.key_exchange.is_empty() {
+                facts.server_message(handshake::SERVER_KEY_EXCHANGE, &early.key_exchange);
+            }
+            if early.change_cipher_spec {
+                facts.change_cipher_spec();
+            }
+        }
+        // What stands before the end of a flight may come behind it.
+        more || kind == handshake::SERVER_HELLO_DONE
+    }
+
+    /// No more messages are wanted.
+    fn end(&mut self) {
+        (self.read, self.partial, self.early) = (true, Vec::new(), Early::default());
+    }
+
     /// Adds a fragment to its message; gives the message when it is whole.
     fn join(&mut self, f: &Fragment<'_>) -> Option<(u8, Joined)> {
         let same = |p: &Partial| p.sequence == f.sequence && p.kind == f.kind && p.len == f.len;
@@ -233,6 +272,7 @@ impl Direction {
     fn heap_bytes(&self) -> usize {
         self.partial.capacity() * size_of::<Partial>()
             + self.partial.iter().map(|p| p.joined.heap_bytes()).sum::<usize>()
+            + self.early.key_exchange.capacity()
     }
 }
 
@@ -357,6 +397,32 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// Datagrams of the server's flight may overtake one another.
+        #[test]
+        fn a_flight_in_any_order(order in proptest::strategy::Strategy::prop_shuffle(proptest::prelude::Just([0, 1, 2, 3, 4])), full: bool) {
+            let certificate = [&[0, 4, 3, 0, 4, 0][..], &[0x30; 1024]].concat();
+            let key_exchange = [&[3, 0, 23, 4][..], &[4; 4], &[4, 3, 0, 0]].concat();
+            let hello = record(22, 0, &whole(2, 1, &server_hello()));
+            let change = [record(20, 0, &[1]), record(22, 1, &[7; 40])].concat();
+            let flight = if full {
+                [
+                    [hello, record(22, 0, &fragment(11, 2, &certificate, 0, 600))].concat(),
+                    record(22, 0, &fragment(11, 2, &certificate, 600, 1030)),
+                    record(22, 0, &whole(12, 3, &key_exchange)),
+                    record(22, 0, &whole(14, 4, &[])),
+                    record(22, 0, &whole(13, 3, &[1, 1, 0, 0])),
+                ]
+            } else {
+                [hello, change.clone(), change.clone(), change.clone(), change]
+            };
+            let flight = order.map(|at| (B, flight[at].clone()));
+            let s = feed(&[&[(A, record(22, 0, &whole(1, 0, &client_hello(&[]))))][..], &flight].concat());
+            let facts = s.facts();
+            proptest::prop_assert_eq!((facts.server.as_ref().map(|h| h.cipher), facts.resumed()), (Some(0xc02b), Some(!full)));
+            proptest::prop_assert_eq!(facts.certificates.as_ref().map(|c| c.total_len), full.then_some(1024));
+            proptest::prop_assert_eq!(facts.key_exchange().map(|k| (k.group, k.public_len)), full.then_some((Some(23), 4)));
+        }
+
         /// Fragments of any size, in any order, with any repetition, give the message that they are parts of.
         #[test]
         fn fragments_in_any_order(parts in proptest::collection::vec((0..90usize, 1..40usize), 0..30)) {

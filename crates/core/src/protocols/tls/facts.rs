@@ -67,7 +67,7 @@ enum Next {
 }
 
 /// Types of handshake messages (RFC 5246 section 7.4, RFC 8446 section 4).
-mod handshake {
+pub(super) mod handshake {
     pub const CLIENT_HELLO: u8 = 1;
     pub const SERVER_HELLO: u8 = 2;
     pub const CERTIFICATE: u8 = 11;
