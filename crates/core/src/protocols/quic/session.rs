@@ -101,8 +101,6 @@ pub struct QuicSession {
     spin: [Spin; 2],
     /// The client, where an Initial of it was opened.
     client: Option<(Side, ClientInitial)>,
-    /// The sender of the first packet.
-    sender: Option<Side>,
     /// The connection id that keys are made of now: that of the client's first Initial, after Retry that of the first after it.
     key_id: ConnectionId,
     /// Another one that the client has sent Initials to since its hello was read: after Retry, that of the keys.
@@ -140,7 +138,6 @@ impl QuicSession {
             sides: Default::default(),
             spin,
             client: None,
-            sender: None,
             key_id: ConnectionId::default(),
             other_id: None,
             trials: 0,
@@ -179,7 +176,7 @@ impl QuicSession {
         if self.google.is_some() {
             return self.google;
         }
-        let client = self.client_side()?;
+        let client = self.client_side();
         self.direction(client.other()).handshake_version.or(self.direction(client).version)
     }
 
@@ -190,7 +187,7 @@ impl QuicSession {
 
     /// Source connection id of the server's first Initial packet.
     pub fn server_scid(&self) -> Option<&ConnectionId> {
-        self.direction(self.client_side()?.other()).initial_scid.as_ref()
+        self.direction(self.client_side().other()).initial_scid.as_ref()
     }
 
     /// Initial packets of both directions.
@@ -230,9 +227,10 @@ impl QuicSession {
         self.sides.iter_mut().for_each(|d| d.crypto = Joined::default());
     }
 
-    /// The client: of an Initial that was opened, else the sender of the first packet.
-    fn client_side(&self) -> Option<Side> {
-        self.client.map(|(side, _)| side).or(self.sender)
+    /// The client: the sender of an Initial that was opened with a client's keys, else of the flow's first packet, whether that was
+    /// recognised or not.
+    fn client_side(&self) -> Side {
+        self.client.map_or(Side::A, |(side, _)| side)
     }
 
     fn direction(&self, side: Side) -> &Direction {
@@ -275,7 +273,6 @@ impl QuicSession {
     }
 
     fn long(&mut self, side: Side, long: &Long<'_>, scratch: &mut Vec<u8>) {
-        self.sender.get_or_insert(side);
         let d = self.direction_mut(side);
         d.no_fixed_bit |= !long.fixed_bit;
         d.version.get_or_insert(long.version);

@@ -79,6 +79,16 @@ fn a_handshake_in_each_version() {
 }
 
 #[test]
+fn without_the_clients_initial_the_first_to_speak_is_the_client() {
+    let client = Initial::default().packet(&whole(&client_hello()));
+    let server =
+        Initial { dcid: &[7, 7], scid: &[9; 5], ..Initial::default() }.by_server().packet(&whole(&server_hello()));
+    // Cut by the snap length before its length field.
+    let s = feed(&[(A, client[..12].to_vec()), (B, server)]).unwrap();
+    assert_eq!((s.client_initial(), s.server_scid().map(|id| id.as_bytes())), (None, Some(&[9; 5][..])));
+}
+
+#[test]
 fn the_server_may_change_the_version() {
     let client = Initial::default();
     let server = Initial { version: 0x6b33_43cf, dcid: &[7, 7], scid: &[9; 5], from: From::Server, ..client };
