@@ -1,10 +1,11 @@
 //! HTTP/1 (RFC 9110, 9112): messages of both directions, followed by the rules for the length of their bodies, and the
 //! change to HTTP/2 in clear (RFC 7540 section 3.2).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::http2;
-use super::start_line::{Family, Kind, StartLine, line, start_line};
+use super::start_line::{Family, Kind, MAX_LINE, StartLine, line, start_line};
 use super::{Probe, Session as StreamSession, Shown, Taken};
 use crate::packet::Side;
 
@@ -178,7 +179,7 @@ impl Session {
 
     /// Most bytes on the heap: text of lines of which every byte may be wrong (three bytes for one), once as facts, once as
     /// what is being read for each direction.
-    pub const MAX_HEAP: usize = 3 * 3 * 3 * super::start_line::MAX_LINE
+    pub const MAX_HEAP: usize = 3 * 3 * 3 * MAX_LINE
         + 2 * 2 * MAX_PENDING
         // Names and cookies of one request, in vectors that grow by doubling.
         + size_of::<Fields>()
@@ -318,13 +319,13 @@ impl Session {
         let (next, step) = match state {
             State::Start => self.start(side, bytes, 0),
             State::Empty(n) => self.start(side, bytes, n),
-            State::Fields(mut head) => match line(bytes) {
-                Probe::Certain((b"", n)) => {
+            State::Fields(mut head) => match field_line(bytes) {
+                Probe::Certain((text, n)) if text.is_empty() => {
                     let (next, body) = self.complete(side, *head);
                     (next, Probe::Certain(body.saturating_add(n as u64)))
                 }
                 Probe::Certain((text, n)) => {
-                    self.dns_query |= head.field(text);
+                    self.dns_query |= head.field(&text);
                     (State::Fields(head), Probe::Certain(n as u64))
                 }
                 Probe::NeedMore => (State::Fields(head), Probe::NeedMore),
@@ -490,6 +491,33 @@ impl Head {
     }
 }
 
+/// The next line of a header section with the lines that are folded into it, each fold as one space (RFC 9112 section 5.2), and its
+/// length. Whether one follows, its first byte says.
+fn field_line(bytes: &[u8]) -> Probe<(Cow<'_, [u8]>, usize)> {
+    let mut field = Cow::Borrowed(&[][..]);
+    let mut len = 0;
+    loop {
+        let rest = bytes.get(len..).unwrap_or_default();
+        match (line(rest), len) {
+            (Probe::NeedMore, _) if bytes.len() <= MAX_LINE => return Probe::NeedMore,
+            (Probe::Certain((b"", n)), 0) => return Probe::Certain((field, n)),
+            (Probe::Certain((text, n)), 0) => (field, len) = (Cow::Borrowed(text), n),
+            (Probe::Certain((text, n)), _) if len + n <= MAX_LINE => {
+                let field = field.to_mut();
+                field.push(b' ');
+                field.extend_from_slice(trim(text));
+                len += n;
+            }
+            _ => return Probe::NotThis,
+        }
+        match bytes.get(len) {
+            None => return Probe::NeedMore,
+            Some(b' ' | b'\t') => {}
+            Some(_) => return Probe::Certain((field, len)),
+        }
+    }
+}
+
 /// Without the white space around it (OWS of RFC 9110 section 5.6.3).
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
@@ -540,6 +568,27 @@ mod tests {
         );
         assert_eq!((r.status, r.minor, r.content_type.as_deref()), (404, 0, Some("text/html; charset=x")));
         assert_eq!((s.requests, s.responses, s.dns_query), (1, 1, false));
+    }
+
+    #[test]
+    fn lines_may_be_folded() {
+        let s = talk(&[
+            (A, "GET / HTTP/1.1\r\nHost:\r\n a.test\r\nUser-Agent: x/1\r\n\t (a; \r\n  b) \r\n\r\n"),
+            (
+                B,
+                "HTTP/1.1 200 OK\nTransfer-Encoding:\n chunked\nContent-Type: text/html;\n \n charset=x\n\n3\nabc\n0\n\n",
+            ),
+            (B, "HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nab"),
+            (B, "HTTP/1.1 404 Not Found\r\n\r\n"),
+        ]);
+        let (q, r) = (s.request.clone().unwrap(), s.response.clone().unwrap());
+        assert_eq!((q.host.as_deref(), q.user_agent.as_deref()), (Some("a.test"), Some("x/1 (a; b)")));
+        assert_eq!((r.content_type.as_deref(), s.responses), (Some("text/html;  charset=x"), 3));
+        // More than a line may have: what it begins with is passed over, as it would be in one line.
+        let folds = "\r\n a".repeat(MAX_LINE);
+        let s = talk(&[(A, &format!("GET / HTTP/1.1\r\nUser-Agent: b{folds}\r\nHost: a\r\n\r\n"))]);
+        let q = s.request.unwrap();
+        assert_eq!((q.host.as_deref(), q.user_agent), (Some("a"), None));
     }
 
     #[test]
@@ -617,7 +666,7 @@ mod tests {
     #[test]
     fn dns_over_http() {
         assert!(talk(&[(A, "GET /x/dns-query?dns=a HTTP/1.1\r\n\r\n")]).dns_query);
-        assert!(talk(&[(A, "POST / HTTP/1.1\r\nAccept: */*, Application/dns-message\r\n")]).dns_query);
+        assert!(talk(&[(A, "POST / HTTP/1.1\r\nAccept: */*, Application/dns-message\r\nHost")]).dns_query);
         assert!(!talk(&[(A, "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\n\r\n")]).dns_query);
     }
 
