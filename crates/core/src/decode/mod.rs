@@ -202,7 +202,7 @@ impl Decoder {
             tcp_flags: l4.tcp_flags,
             icmp: l4.icmp,
             ethernet: walk.ethernet(upper.l3),
-            known: l4.known.with(Known::AH.when(upper.ah)),
+            known: l4.known.with(Known::AH.when(upper.ah || walk.context.ah)),
             from_lo,
             ttl: upper.ttl,
             fragment: Fragment::Whole,

@@ -88,6 +88,8 @@ pub(super) struct Context {
     /// Offset of the outermost IP header, once there is an inner one.
     pub outer_l3: u32,
     pub ip_headers: u8,
+    /// Whether an authentication header stands before a tunnel that was entered.
+    pub ah: bool,
 }
 
 /// The state of the walk over one frame.
@@ -144,6 +146,7 @@ impl<'a> Walk<'a> {
                 ethernet: None,
                 outer_l3: NO_OFFSET,
                 ip_headers: 0,
+                ah: false,
             },
             outermost: 0,
             outermost_len: 0,
@@ -201,6 +204,7 @@ impl<'a> Walk<'a> {
                         None => return Ok(upper),
                         Some(next) => {
                             self.around = Some((upper, context, bytes));
+                            self.context.ah |= upper.ah;
                             next
                         }
                     }

@@ -70,6 +70,21 @@ fn is_hello(run: &Run) -> bool {
 }
 
 #[test]
+fn an_authentication_header_before_a_tunnel_is_one_of_its_packets() {
+    let inner = ip4(17, &udp());
+    let ah = |next: u8, payload: &[u8]| ip4(51, &cat(&[&[next, 1, 0, 0], &[9; 8], payload]));
+    for (packet, has) in [
+        (ah(4, &inner), true),
+        (ah(47, &cat(&[&[0, 0, 8, 0], &inner])), true),
+        (ip4(4, &ah(17, &udp())), true),
+        (ip4(4, &inner), false),
+    ] {
+        let out = testing::decode(&mut testing::batch(&[(LinkType::ETHERNET, &eth(0x800, &packet))]));
+        assert_eq!((out.packets[0].key.protocol, out.packets[0].known.has(Known::AH)), (17, has));
+    }
+}
+
+#[test]
 fn a_tunnel_without_ip_inside_is_a_packet_of_its_own_flow() {
     let arp = eth(0x806, &[0; 28]);
     let cut = &ip4(UDP, &udp())[..25];
