@@ -77,7 +77,7 @@ pub struct Datagrams {
     openvpn: OpenVpn,
     ike: u32,
     l2tp: bool,
-    esp: [EspRun; 2],
+    esp: [EspRuns; 2],
 }
 
 impl Datagrams {
@@ -118,6 +118,8 @@ struct WireGuard {
     data: u32,
     /// Sender indices of the last initiations of each side: a client that gets no answer tries again with another one.
     initiations: [[Option<[u8; 4]>; 4]; 2],
+    /// Receiver index of the last response of each side: its initiation may have been captured after it.
+    responses: [Option<[u8; 4]>; 2],
     /// Receiver indices of transport data of each side, the first two.
     receivers: [[Option<[u8; 4]>; 2]; 2],
     /// A side has more of them.
@@ -137,11 +139,14 @@ impl WireGuard {
                 (self.initiation, self.other) = (true, true);
                 self.initiations[i].rotate_right(1);
                 self.initiations[i][0] = index(&mut r);
+                self.handshake |=
+                    self.initiations[i][0].is_some_and(|s| self.responses[side.other() as usize] == Some(s));
             }
             (Some([2, 0, 0, 0]), 92) => {
                 self.other = true;
                 let receiver = index(&mut r).and_then(|_| index(&mut r));
                 self.handshake |= receiver.is_some() && self.initiations[side.other() as usize].contains(&receiver);
+                self.responses[i] = receiver;
             }
             (Some([3, 0, 0, 0]), 64) => self.other = true,
             (Some([4, 0, 0, 0]), 32..) if wire_len.is_multiple_of(16) => {
@@ -331,16 +336,23 @@ fn is_l2tp(bytes: &[u8], wire_len: u32) -> bool {
     sound && whole && r.take(6) == Some(&[0x80, 8, 0, 0, 0, 0])
 }
 
-/// ESP in UDP: sequence numbers of one SPI that rise.
+/// ESP in UDP: sequence numbers of one SPI that rise. Two SPIs may take turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct EspRuns {
+    /// The last one first.
+    runs: [EspRun; 2],
+    holds: bool,
+}
+
+/// Datagrams of an SPI, one behind the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct EspRun {
     spi: u32,
     sequence: u32,
-    run: u8,
-    holds: bool,
+    len: u8,
 }
 
-impl EspRun {
+impl EspRuns {
     fn read(&mut self, bytes: &[u8], wire_len: u32) {
         let mut r = Reader::new(bytes);
         let (Some(spi), Some(sequence)) = (r.u32(), r.u32()) else { return };
@@ -348,8 +360,16 @@ impl EspRun {
         if self.holds || spi < 256 || wire_len < 16 {
             return;
         }
-        let rises = spi == self.spi && matches!(sequence.wrapping_sub(self.sequence), 1..=64);
-        *self = Self { spi, sequence, run: if rises { self.run + 1 } else { 1 }, holds: rises && self.run >= 2 };
+        if self.runs[0].spi != spi {
+            self.runs.swap(0, 1);
+        }
+        let run = &mut self.runs[0];
+        let len = match sequence.wrapping_sub(run.sequence) {
+            1..=64 if spi == run.spi => run.len + 1,
+            _ => 1,
+        };
+        *run = EspRun { spi, sequence, len };
+        self.holds = len >= 3;
     }
 }
 
@@ -378,6 +398,7 @@ mod tests {
         let response = message(2, &[[5, 6, 7, 8], [1, 2, 3, 4]], 92);
         let data = |index| message(4, &[[index; 4]], 96);
         assert_eq!(udp(&[(A, &initiation), (B, &response), (A, &data(1))], false), Some(("wireguard_handshake", 1.0)));
+        assert_eq!(udp(&[(B, &response), (A, &initiation)], false), Some(("wireguard_handshake", 1.0)));
         let other = message(2, &[[5, 6, 7, 8], [1, 2, 3, 5]], 92);
         assert_eq!(udp(&[(A, &initiation), (B, &other)], false), Some(("wireguard_initiation", 0.8)));
         // The same side cannot answer itself.
@@ -444,6 +465,9 @@ mod tests {
             udp(&all.iter().map(|m| (A, &m[..])).collect::<Vec<_>>(), nat_t)
         };
         assert_eq!(run(&[u32::MAX, 0, 64], true), Some(("udp_esp_sequence", 0.9)));
+        let other = |sequence: u32| [&[9, 9, 9, 9], &esp(sequence)[4..]].concat();
+        let turns: Vec<_> = (1..=3).flat_map(|n| [esp(n), other(n + 70)]).collect();
+        assert_eq!(udp(&turns.iter().map(|m| (A, &m[..])).collect::<Vec<_>>(), true), Some(("udp_esp_sequence", 0.9)));
         assert_eq!((run(&[1, 2, 3], false), run(&[1, 2, 2, 3], true), run(&[1, 66, 130], true)), (None, None, None));
     }
 

@@ -220,7 +220,8 @@ impl Stream {
     /// One line of text: how long it is, and who reads what follows.
     fn line(&mut self, side: Side, offset: u64, bytes: &[u8], lines: u8) -> Probe<(usize, Reader)> {
         let d = &mut self.sides[side as usize];
-        if lines > 0 && bytes.starts_with(b"SSH-") {
+        let may_be_ssh = (1..=MAX_LINES).contains(&lines);
+        if may_be_ssh && bytes.starts_with(b"SSH-") {
             match ssh::Banner::parse(bytes) {
                 Probe::Certain(_) => {
                     d.starts |= Start::SshAfterLines.bit();
@@ -230,10 +231,10 @@ impl Stream {
                 Probe::NeedMore => return Probe::NeedMore,
                 Probe::NotThis => {}
             }
-        } else if lines > 0 && b"SSH-".starts_with(bytes) {
+        } else if may_be_ssh && b"SSH-".starts_with(bytes) {
             return Probe::NeedMore;
         }
-        if lines >= MAX_LINES {
+        if lines >= MAX_LINES && offset >= COMMANDS_WITHIN {
             return Probe::NotThis;
         }
         let window = bytes.get(..MAX_LINE).unwrap_or(bytes);
@@ -242,7 +243,7 @@ impl Stream {
                 if offset < COMMANDS_WITHIN {
                     d.commands |= commands(window.get(..end).unwrap_or_default());
                 }
-                Probe::Certain((end + 1, Reader::Lines(lines + 1)))
+                Probe::Certain((end + 1, Reader::Lines(lines.saturating_add(1))))
             }
             None if window.len() < MAX_LINE => Probe::NeedMore,
             // A line of text has no NUL.
@@ -387,6 +388,8 @@ mod tests {
         let far = [&b"x".repeat(4095)[..], b"\nEHLO a\n"].concat();
         assert!(!wire(&[(A, &far)]).session.sent(A, command::SMTP));
         assert!(wire(&[(A, &far[1..])]).session.sent(A, command::SMTP));
+        let many = [&b"noop\n".repeat(100)[..], b"USER a\n"].concat();
+        assert!(wire(&[(A, &many)]).session.sent(A, command::FTP));
         // Who speaks second does not greet.
         assert!(!wire(&[(A, b"hello\n"), (B, b"220 x")]).session.began(B, Start::Greeting220));
     }
