@@ -82,6 +82,25 @@ fn segments_in_ip_fragments_are_analysed_as_whole_ones() {
 }
 
 #[test]
+fn the_kind_of_traffic_goes_on_with_the_connection() {
+    let plan = RowPlan::new(&groups(&["app", "fingerprint"])).unwrap();
+    let store = |parts: &[(bool, &[u8])]| {
+        let flow = talk(6, 22, parts);
+        let mut store = FlowStore::new(plan.trackers());
+        let first = flow.packets().next().unwrap();
+        store.replay(FlowBase::start(&first, 0), flow.packets(), &plan.tracker_settings());
+        store
+    };
+    let before = store(&[(true, b"SSH-2.0-x\r\n"), (false, b"SSH-2.0-y\r\n")]);
+    let mut after = store(&[(true, &[7; 40])]);
+    after.continue_from(0, &before, 0);
+    for store in [before, after] {
+        let row = row(&plan.build(&[store.get(0).unwrap()], &mut RowScratch::default()).unwrap(), 0);
+        assert_eq!((&*row["app_protocol"], &*row["traffic_type"]), ("ssh", "encrypted"));
+    }
+}
+
+#[test]
 fn every_group_has_its_oracle_and_a_golden_row() {
     assert_eq!(ORACLES.len(), GROUPS.len());
     for group in GROUPS {
