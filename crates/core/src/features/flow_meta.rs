@@ -159,7 +159,7 @@ pub static GROUP: Group<View> = Group {
         split(Split::Both, always(f64("time_last", Seconds, Core, &|v: &View| Some(time(v.last_ts)), "The same as end_time.",
             formula("max(t)").source("IANA IPFIX flowEndNanoseconds").any()))),
         i64("flow_stat", Bitmap, Core, &|v: &View| v.flow_stat(), "TCP: 1 initiator's SYN, 2 responder's SYN-ACK, 4 forward FIN, 8 backward FIN, 16 RST, 64 opened and closed (32 is reserved).",
-            formula("bits(SYN(fwd) without ACK, SYN-ACK(bwd), FIN in fwd, FIN in bwd, RST, 0, opened and closed)").null("not TCP").source("RFC 9293 section 3.5, 3.6").range(0, 127)),
+            formula("bits(SYN(fwd) without ACK, SYN-ACK(bwd), FIN in fwd, FIN in bwd, RST, 0, opened and closed)").null("not TCP, or no header with flags was captured").source("RFC 9293 section 3.5, 3.6").range(0, 127)),
         always(i64("num_hdrs", Count, Core, &|v: &View| Some(headers(v.layers).count() as i64), "Headers in hdr_desc.",
             formula("count(headers in hdr_desc)").source("own definition"))),
         str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'.",

@@ -16,7 +16,8 @@ impl FlowView for View {
 struct Known {
     packets: u64,
     bytes: u64,
-    payload: u64,
+    /// None where it is not known of all packets.
+    payload: Option<u64>,
     sumsq: u64,
     lengths: LengthSummary,
     gaps: GapSummary,
@@ -57,8 +58,11 @@ impl Known {
     fn is_tor_like(&self) -> Option<bool> {
         Some(self.cells()? >= 0.7 && self.size_variation().is_some_and(|v| v < 0.1))
     }
-    fn overhead(&self) -> i64 {
-        int(self.bytes).saturating_sub(int(self.payload))
+    fn overhead(&self) -> Option<i64> {
+        Some(int(self.bytes).saturating_sub(int(self.payload?)))
+    }
+    fn efficiency(&self) -> Option<f64> {
+        self.burst_efficiency.filter(|_| self.payload.is_some())
     }
     fn score(&self) -> Option<f64> {
         let constant_size = self.is_constant_size()?;
@@ -88,7 +92,7 @@ pub static GROUP: Group<View> = Group {
         let mut known = || Some(Known {
             packets: base.total_packets(),
             bytes: base.total_bytes(),
-            payload: base.payload[0] + base.payload[1],
+            payload: base.known_payload(0).zip(base.known_payload(1)).map(|(a, b)| a + b),
             sumsq: flow.sizes().map(|s| s.side[0].join(&s.side[1]).sumsq)?,
             lengths: scratch.lengths(flow)?,
             gaps: scratch.gaps(flow, settings)?,
@@ -123,12 +127,12 @@ pub static GROUP: Group<View> = Group {
             formula("tor_cell_count / total_packets").source("Tor tor-spec (cells of 514 bytes)").range(0, 1))),
         always(bool("is_tor_like", Experimental, &|v: &View| v.known()?.is_tor_like(), "Whether tor_cell_ratio is 0.7 or more and pkt_size_cv below 0.1. A heuristic.",
             formula("tor_cell_ratio >= 0.7 and pkt_size_cv < 0.1"))),
-        f64("burst_padding_ratio", NoUnit, Experimental, &|v: &View| ratio(v.known()?.overhead() as f64, v.known()?.bytes as f64), "Share of headers in the IP bytes.",
-            formula("burst_overhead_bytes / total_bytes").null("no packet has a byte").range(0, 1)),
-        always(i64("burst_overhead_bytes", Bytes, Experimental, &|v: &View| v.known().map(Known::overhead), "IP bytes less payload bytes.",
-            formula("sum(len - payload)"))),
-        f64("avg_burst_payload_efficiency", NoUnit, Experimental, &|v: &View| v.known()?.burst_efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst.",
-            formula("mean over bursts of sum(payload) / sum(len)").null("a burst has no IP bytes").range(0, 1)),
+        f64("burst_padding_ratio", NoUnit, Experimental, &|v: &View| ratio(v.known()?.overhead()? as f64, v.known()?.bytes as f64), "Share of headers in the IP bytes.",
+            formula("burst_overhead_bytes / total_bytes").null("no packet has a byte, or a snap length hid a payload").range(0, 1)),
+        i64("burst_overhead_bytes", Bytes, Experimental, &|v: &View| v.known()?.overhead(), "IP bytes less payload bytes.",
+            formula("sum(len - payload)").null("a snap length hid a payload")),
+        f64("avg_burst_payload_efficiency", NoUnit, Experimental, &|v: &View| v.known()?.efficiency(), "Mean over the bursts of the share of payload in the IP bytes of a burst.",
+            formula("mean over bursts of sum(payload) / sum(len)").null("a burst has no IP bytes, or a snap length hid a payload").range(0, 1)),
         f64("padding_score", NoUnit, Experimental, &|v: &View| v.known()?.score(), "0.3 for is_constant_size + 0.2 for dominant_size_ratio above 0.8 + 0.2 for is_constant_rate + 0.3 for is_tor_like; null for a single packet.",
             formula("0.3 is_constant_size + 0.2 (dominant_size_ratio > 0.8) + 0.2 is_constant_rate + 0.3 is_tor_like").range(0, 1)),
     ],

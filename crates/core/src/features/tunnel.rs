@@ -42,9 +42,9 @@ pub static GROUP: Group<View> = Group {
     },
     features: &[
         split(Split::Both, i64("vlan_id", NoUnit, Extended, &|v: &View| tag(v.scope.vlan & 0xffff), "VLAN of the flow; of QinQ, the outer one (IEEE 802.1Q).",
-            formula("VID of the outermost tag").null("no VLAN tag, or flow_key_vlan is false").source("IEEE 802.1Q clause 9.6").range(0, 4095))),
+            formula("VID of the outermost tag but priority tags, whose VID is 0").null("no VLAN tag but priority tags, or flow_key_vlan is false").source("IEEE 802.1Q clause 9.6").range(1, 4095))),
         split(Split::Both, i64("vlan_inner_id", NoUnit, Extended, &|v: &View| tag(v.scope.vlan >> 16), "Inner VLAN of QinQ (IEEE 802.1ad).",
-            formula("VID of the second tag").null("fewer than two VLAN tags, or flow_key_vlan is false").source("IEEE 802.1ad").range(0, 4095))),
+            formula("VID of the second tag but priority tags, whose VID is 0").null("fewer than two VLAN tags but priority tags, or flow_key_vlan is false").source("IEEE 802.1ad").range(1, 4095))),
         str("tunnel_type", Extended, |v, o| put(o, kind(v.layers)?), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, tzsp, capwap, lisp, gue, fou, amt, ipip.",
             formula("innermost tunnel header of the first packet").null("the flow is in no tunnel").source("RFC 2784, RFC 7348, RFC 8926, 3GPP TS 29.281, RFC 4380, RFC 3378, RFC 2661, RFC 5415, RFC 9300").one_of(&["gre", "vxlan", "geneve", "gtp", "erspan", "teredo", "etherip", "l2tp", "tzsp", "capwap", "lisp", "gue", "fou", "amt", "ipip"])),
         split(Split::Both, i64("tunnel_id", NoUnit, Extended, &|v: &View| (v.scope.tunnel_kind != 0).then(|| v.scope.tunnel_id.into()), "Identifier of the tunnel where both directions share it (VNI).",

@@ -112,9 +112,10 @@ pub struct TcpFlow {
 }
 
 impl TcpFlow {
-    /// What is known of a flow; none for other protocols.
+    /// What is known of a flow; none for other protocols, and where no header with flags was captured.
     pub fn of(flow: &FlowRef<'_>) -> Option<Self> {
-        let n = flow.tcp_flags().filter(|_| flow.base.key.protocol == ip_proto::TCP)?.totals();
+        let flags = flow.tcp_flags().filter(|_| flow.base.key.protocol == ip_proto::TCP)?;
+        let n = (!flags.is_empty()).then(|| flags.totals())?;
         Some(Self { n, packets: flow.base.total_packets(), fwd: flow.base.fwd() })
     }
     fn by(&self, sides: [bool; 2], back: usize) -> bool {

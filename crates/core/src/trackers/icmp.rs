@@ -54,8 +54,7 @@ impl Icmp {
         }
     }
 
-    fn echo(&mut self, id: u16, seq: u16, is_request: bool, side: Side, context: &mut Context) {
-        self.ids.insert(id.into(), &mut context.memory);
+    fn echo(&mut self, id: u16, seq: u16, is_request: bool, side: Side) {
         self.seq = self.seq.map_or(Some((seq, seq)), |(low, high)| Some((low.min(seq), high.max(seq))));
         if is_request {
             let before = self.last[side as usize].replace((id, seq));
@@ -80,10 +79,13 @@ impl Tracker for Icmp {
         self.type_codes.insert(u64::from(kind) << 8 | u64::from(code), &mut context.memory);
         let echo = if packet.info.key.protocol == ip_proto::ICMP { ECHO } else { ECHO6 };
         if echo.contains(&kind)
-            && let Some(&[_, _, _, _, i0, i1, s0, s1]) = packet.l4_header().first_chunk()
+            && let [_, _, _, _, i0, i1, rest @ ..] = packet.l4_header()
         {
-            let (id, seq) = (u16::from_be_bytes([i0, i1]), u16::from_be_bytes([s0, s1]));
-            self.echo(id, seq, kind == echo[0], side, context);
+            let id = u16::from_be_bytes([*i0, *i1]);
+            self.ids.insert(id.into(), &mut context.memory);
+            if let Some(seq) = rest.first_chunk() {
+                self.echo(id, u16::from_be_bytes(*seq), kind == echo[0], side);
+            }
         }
         Wants::More
     }

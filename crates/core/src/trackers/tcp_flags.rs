@@ -115,7 +115,7 @@ impl Tracker for TcpFlags {
         self.pending += 1;
         let (s, f) = (side as usize, p.tcp_flags as u8 as usize);
         // All ones if there is payload.
-        let data = 0u64.wrapping_sub(u64::from(p.payload_len > 0));
+        let data = 0u64.wrapping_sub(u64::from(packet.shown_payload_len() > 0));
         self.flags += SPREAD[f];
         self.kinds += (KINDS[f] & !(data & ACK_ONLY)) + (data & DATA) + ONE_SEEN;
         self.seen[s] |= p.tcp_flags;

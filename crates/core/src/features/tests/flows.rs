@@ -88,6 +88,11 @@ impl Recorded {
         for (ts, bytes) in frames {
             batch.push(*ts, LinkType(1), bytes.len() as u32, bytes);
         }
+        Self::decoded(batch)
+    }
+
+    /// The packets of a batch.
+    pub fn decoded(mut batch: FrameBatch) -> Self {
         let out = crate::testing::decode(&mut batch);
         Self { infos: out.packets, batch }
     }

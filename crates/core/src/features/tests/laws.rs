@@ -8,8 +8,9 @@ use super::flows::random;
 use super::*;
 use crate::columns::Dtype;
 use crate::features::{AnyGroup, FeatureInfo, NEVER, Range, Unit, all};
-use crate::frame::TimeNs;
+use crate::frame::{FrameBatch, LinkType, TimeNs};
 use crate::packet::Side;
+use crate::testing::{eth, ip4, tcp};
 
 /// Names of the older version by group, in their order.
 const OLDER_NAMES: &str = include_str!("names_0.1.6.txt");
@@ -98,6 +99,29 @@ fn the_kind_of_traffic_goes_on_with_the_connection() {
         let row = row(&plan.build(&[store.get(0).unwrap()], &mut RowScratch::default()).unwrap(), 0);
         assert_eq!((&*row["app_protocol"], &*row["traffic_type"]), ("ssh", "encrypted"));
     }
+}
+
+#[test]
+fn what_the_snap_length_hid_is_null_and_not_zero() {
+    let config = groups(&["flow_meta", "tcp", "padding", "icmp"]);
+    let frames = |upper: &[u8], protocol: u8, cut: usize| {
+        let frame = eth(0x800, &ip4(protocol, upper));
+        let mut batch = FrameBatch::new();
+        (0..2).for_each(|n| batch.push(n * 1_000_000, LinkType::ETHERNET, frame.len() as u32, &frame[..cut]));
+        Recorded::decoded(batch)
+    };
+    let segment = tcp(1, 2, 0x18, &[5; 30]);
+    let (whole, no_flags) = (frames(&segment, 6, 14 + 20 + 50), frames(&segment, 6, 14 + 20 + 8));
+    let batch = build(&config, &[whole, no_flags, frames(&[8, 0, 0, 0, 0, 9, 0, 1], 1, 14 + 20 + 6)]);
+    let [whole, no_flags, echo] = [0, 1, 2].map(|at| row(&batch, at));
+    let tcp_names = GROUPS.iter().find(|g| g.id() == "tcp").unwrap().features();
+    let of_tcp = || tcp_names.iter().map(|f| f.name).filter(|name| *name != "tcp_is_tcp").chain(["flow_stat"]);
+    let of_payload = ["burst_padding_ratio", "burst_overhead_bytes", "avg_burst_payload_efficiency"];
+    for name in of_tcp().chain(of_payload) {
+        assert_eq!((whole[name] == "-", &*no_flags[name]), (false, "-"), "{name}");
+    }
+    assert_eq!((&*no_flags["tcp_is_tcp"], &*whole["burst_overhead_bytes"]), ("true", "80"));
+    assert_eq!((&*echo["icmp_unique_ids"], &*echo["icmp_seq_max"]), ("1", "-"));
 }
 
 #[test]
