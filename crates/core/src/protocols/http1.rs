@@ -491,12 +491,15 @@ impl Head {
     }
 }
 
+/// Most lines that are folded into one: all are read again with every byte that comes.
+const MAX_FOLDS: usize = 64;
+
 /// The next line of a header section with the lines that are folded into it, each fold as one space (RFC 9112 section 5.2), and its
 /// length. Whether one follows, its first byte says.
 fn field_line(bytes: &[u8]) -> Probe<(Cow<'_, [u8]>, usize)> {
     let mut field = Cow::Borrowed(&[][..]);
     let mut len = 0;
-    loop {
+    for _ in 0..=MAX_FOLDS {
         let rest = bytes.get(len..).unwrap_or_default();
         match (line(rest), len) {
             (Probe::NeedMore, _) if bytes.len() <= MAX_LINE => return Probe::NeedMore,
@@ -516,6 +519,7 @@ fn field_line(bytes: &[u8]) -> Probe<(Cow<'_, [u8]>, usize)> {
             Some(_) => return Probe::Certain((field, len)),
         }
     }
+    Probe::NotThis
 }
 
 /// Without the white space around it (OWS of RFC 9110 section 5.6.3).
@@ -584,11 +588,16 @@ mod tests {
         let (q, r) = (s.request.clone().unwrap(), s.response.clone().unwrap());
         assert_eq!((q.host.as_deref(), q.user_agent.as_deref()), (Some("a.test"), Some("x/1 (a; b)")));
         assert_eq!((r.content_type.as_deref(), s.responses), (Some("text/html;  charset=x"), 3));
-        // More than a line may have: what it begins with is passed over, as it would be in one line.
-        let folds = "\r\n a".repeat(MAX_LINE);
-        let s = talk(&[(A, &format!("GET / HTTP/1.1\r\nUser-Agent: b{folds}\r\nHost: a\r\n\r\n"))]);
-        let q = s.request.unwrap();
-        assert_eq!((q.host.as_deref(), q.user_agent), (Some("a"), None));
+        // More than a line may have, or more lines: what it begins with is passed over, as it would be in one line.
+        let agent = |folds: String| {
+            let s = talk(&[(A, &format!("GET / HTTP/1.1\r\nUser-Agent: b{folds}\r\nHost: a\r\n\r\n"))]);
+            let q = s.request.unwrap();
+            assert_eq!(q.host.as_deref(), Some("a"));
+            q.user_agent.map(|agent| agent.len())
+        };
+        assert_eq!(agent("\r\n a".repeat(MAX_FOLDS)), Some(1 + 2 * MAX_FOLDS));
+        assert_eq!(agent("\r\n a".repeat(MAX_FOLDS + 1)), None);
+        assert_eq!(agent(format!("\r\n {}", "a".repeat(MAX_LINE - 10))), None);
     }
 
     #[test]
