@@ -29,6 +29,11 @@ pub fn seen<'a>(flow: &FlowRef<'a>) -> Seen<'a> {
     }
 }
 
+/// The protocol: of an earlier row of the connection, else of this one.
+pub fn verdict(flow: &FlowRef<'_>, seen: &Seen<'_>) -> Option<Verdict> {
+    earlier(flow).verdict.or_else(|| seen.verdict())
+}
+
 /// The protocol, and why.
 #[rustfmt::skip] // a feature: what it is, and how
 pub static GROUP: Group<View> = Group {
@@ -40,7 +45,7 @@ pub static GROUP: Group<View> = Group {
     opt_in: false,
     uses: TrackerMask::APP,
     needs: &[Need::App(WANTS)],
-    view: |flow, _, _| View { verdict: earlier(flow).verdict.or_else(|| seen(flow).verdict()) },
+    view: |flow, _, _| View { verdict: verdict(flow, &seen(flow)) },
     features: &[
         str("app_protocol", Extended, |v, o| put(o, v.verdict?.protocol.name()), "Application protocol, by the bytes of the flow and never by its ports alone.",
             formula("protocol of the first rule that holds").text("name of a protocol")),

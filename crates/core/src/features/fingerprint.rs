@@ -2,7 +2,7 @@
 
 use super::Profile::Extended;
 use super::Unit::None as NoUnit;
-use super::values::{earlier, put};
+use super::values::put;
 use super::{FlowView, Group, Need, always, app, bool, f64, formula, str};
 use crate::columns::Text;
 use crate::flow::FlowRef;
@@ -59,7 +59,7 @@ impl View {
             (named && encrypted_dns.is_none()).then_some(("doh_resolver_sni", 0.9))
         };
         Self {
-            verdict: earlier(flow).verdict.or_else(|| seen.verdict()),
+            verdict: app::verdict(flow, &seen),
             tor: tcp.map(tor_evidence).unwrap_or_default(),
             vpn: seen.vpn(),
             doh,
