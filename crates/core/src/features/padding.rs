@@ -61,9 +61,6 @@ impl Known {
     fn overhead(&self) -> Option<i64> {
         Some(int(self.bytes).saturating_sub(int(self.payload?)))
     }
-    fn efficiency(&self) -> Option<f64> {
-        self.burst_efficiency.filter(|_| self.payload.is_some())
-    }
     fn score(&self) -> Option<f64> {
         let constant_size = self.is_constant_size()?;
         let part = |holds: bool, weight: f64| if holds { weight } else { 0.0 };
@@ -89,14 +86,15 @@ pub static GROUP: Group<View> = Group {
     needs: &[],
     view: |flow, scratch, settings| {
         let base = flow.base;
+        let payload = base.known_payload(0).zip(base.known_payload(1)).map(|(a, b)| a + b);
         let mut known = || Some(Known {
             packets: base.total_packets(),
             bytes: base.total_bytes(),
-            payload: base.known_payload(0).zip(base.known_payload(1)).map(|(a, b)| a + b),
+            payload,
             sumsq: flow.sizes().map(|s| s.side[0].join(&s.side[1]).sumsq)?,
             lengths: scratch.lengths(flow)?,
             gaps: scratch.gaps(flow, settings)?,
-            burst_efficiency: flow.log()?.burst_efficiency(scratch.log(), &settings.trackers),
+            burst_efficiency: flow.log()?.burst_efficiency(scratch.log(), &settings.trackers).filter(|_| payload.is_some()),
         });
         View(known())
     },
@@ -131,7 +129,7 @@ pub static GROUP: Group<View> = Group {
             formula("burst_overhead_bytes / total_bytes").null("no packet has a byte, or a snap length hid a payload").range(0, 1)),
         i64("burst_overhead_bytes", Bytes, Experimental, &|v: &View| v.known()?.overhead(), "IP bytes less payload bytes.",
             formula("sum(len - payload)").null("a snap length hid a payload")),
-        f64("avg_burst_payload_efficiency", NoUnit, Experimental, &|v: &View| v.known()?.efficiency(), "Mean over the bursts of the share of payload in the IP bytes of a burst.",
+        f64("avg_burst_payload_efficiency", NoUnit, Experimental, &|v: &View| v.known()?.burst_efficiency, "Mean over the bursts of the share of payload in the IP bytes of a burst.",
             formula("mean over bursts of sum(payload) / sum(len)").null("a burst has no IP bytes, or a snap length hid a payload").range(0, 1)),
         f64("padding_score", NoUnit, Experimental, &|v: &View| v.known()?.score(), "0.3 for is_constant_size + 0.2 for dominant_size_ratio above 0.8 + 0.2 for is_constant_rate + 0.3 for is_tor_like; null for a single packet.",
             formula("0.3 is_constant_size + 0.2 (dominant_size_ratio > 0.8) + 0.2 is_constant_rate + 0.3 is_tor_like").range(0, 1)),
