@@ -99,7 +99,7 @@ impl Datagrams {
             1 => Some(Evidence::new(Vpn::IpsecIke, 0.8, "ike_header")),
             _ => Some(Evidence::new(Vpn::IpsecIke, 1.0, "ike_header")),
         };
-        let esp = self.esp.iter().any(|e| e.holds);
+        let esp = self.esp.iter().any(EspRuns::holds);
         let esp = esp.then_some(Evidence::new(Vpn::IpsecEsp, 0.9, "udp_esp_sequence"));
         let l2tp = self.l2tp.then_some(Evidence::new(Vpn::L2tp, 0.8, "l2tp_control"));
         [self.wireguard.evidence(), ike, esp, l2tp, self.openvpn.evidence()].into_iter().flatten()
@@ -336,13 +336,9 @@ fn is_l2tp(bytes: &[u8], wire_len: u32) -> bool {
     sound && whole && r.take(6) == Some(&[0x80, 8, 0, 0, 0, 0])
 }
 
-/// ESP in UDP: sequence numbers of one SPI that rise. Two SPIs may take turns.
+/// ESP in UDP: sequence numbers of one SPI that rise. Two SPIs may take turns: the last one comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct EspRuns {
-    /// The last one first.
-    runs: [EspRun; 2],
-    holds: bool,
-}
+struct EspRuns([EspRun; 2]);
 
 /// Datagrams of an SPI, one behind the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -357,19 +353,23 @@ impl EspRuns {
         let mut r = Reader::new(bytes);
         let (Some(spi), Some(sequence)) = (r.u32(), r.u32()) else { return };
         // SPIs up to 255 are reserved (RFC 4303 section 2.1); 0 marks IKE.
-        if self.holds || spi < 256 || wire_len < 16 {
+        if self.holds() || spi < 256 || wire_len < 16 {
             return;
         }
-        if self.runs[0].spi != spi {
-            self.runs.swap(0, 1);
+        if self.0[0].spi != spi {
+            self.0.swap(0, 1);
         }
-        let run = &mut self.runs[0];
+        let run = &mut self.0[0];
         let len = match sequence.wrapping_sub(run.sequence) {
             1..=64 if spi == run.spi => run.len + 1,
             _ => 1,
         };
         *run = EspRun { spi, sequence, len };
-        self.holds = len >= 3;
+    }
+
+    /// Whether one was long enough; nothing is read after that.
+    fn holds(&self) -> bool {
+        self.0[0].len >= 3
     }
 }
 
