@@ -12,6 +12,9 @@
 //! the partition's own packets alone, so rows do not depend on the number of workers: trackers give back what they can
 //! do without, then flows are evicted.
 
+mod expiry;
+mod limits;
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 
@@ -169,56 +172,6 @@ impl FlowTable {
             self.context.stats.packets += chosen.len() as u64;
             self.context.stats.bytes += bytes;
         }
-    }
-
-    /// Ends the flows that have been quiet for too long at `now`; of very many, the rest at the next call.
-    pub fn expire(&mut self, now: TimeNs, ended: &mut FlowStore) {
-        let most = ended.len() + MOST_EXPIRED;
-        let mut run = std::mem::take(&mut self.expiring);
-        while ended.len() < most {
-            run.clear();
-            let longest = RUN.min(most - ended.len());
-            while run.len() < longest
-                && let Some(top) = self.due.peek().filter(|top| top.at < now)
-            {
-                self.due.pop();
-                if self.is_current(&top) {
-                    run.push(top);
-                }
-            }
-            if run.is_empty() {
-                break;
-            }
-            self.touch_due(&run, now);
-            run.iter().for_each(|top| self.expire_one(*top, now, ended));
-        }
-        self.expiring = run;
-    }
-
-    /// Ends a flow that is due at `now`, or queues it again.
-    fn expire_one(&mut self, top: Due, now: TimeNs, ended: &mut FlowStore) {
-        let Some(base) = self.store.base(top.place as usize) else { return };
-        let at = self.due_at(base);
-        if at < now {
-            let remains = base.closed().is_some() && at < base.last_ts.saturating_add(self.settings.idle_timeout);
-            match base.remnant {
-                true => self.forget(top.place),
-                false if remains && self.settings.terminate_on_fin_rst => self.end_but_remember(top.place, ended),
-                false => self.end(top.place, EndReason::Idle, ended),
-            }
-        } else {
-            self.due.push(Due { at, ..top });
-        }
-    }
-
-    /// Loads what [`FlowTable::expire_one`] will need of flows whose last packets are long gone: their misses overlap.
-    fn touch_due(&self, run: &[Due], now: TimeNs) {
-        let bases = || run.iter().filter_map(|due| Some((due.place, self.store.base(due.place as usize)?)));
-        let mut sum = bases().fold(0, |sum, (_, base)| sum ^ base.last_ts ^ base.end as i64) as u64;
-        for (place, _) in bases().filter(|(_, base)| self.due_at(base) < now) {
-            sum ^= self.store.get(place as usize).map_or(0, |flow| flow.touch());
-        }
-        black_box(sum);
     }
 
     /// There will be no more packets: frees what finds flows and what says when they are due. What is left is
@@ -532,117 +485,10 @@ impl FlowTable {
         self.compact();
     }
 
-    /// Bytes that one more flow adds, before its trackers take any.
-    fn growth(&self) -> usize {
-        let place = size_of::<Place>() + self.store.flow_bytes() + size_of::<Due>();
-        self.index.growth() + if self.free.is_empty() { place } else { 0 }
-    }
-
-    /// Bytes that are left of the limit.
-    fn room(&self) -> usize {
-        self.settings.max_bytes.saturating_sub(self.bytes())
-    }
-
-    /// Gets below the limit of memory: trackers are asked for what they can do without, then flows go.
-    #[cold]
-    fn shed(&mut self, now: TimeNs, ended: &mut FlowStore) {
-        // Asking costs a look at every flow: worth while only when much has been allocated since the last time.
-        if self.context.memory.taken_bytes() >= self.next_relief {
-            for (at, _) in self.places.iter().enumerate().filter(|(_, p)| p.live) {
-                self.store.relieve(at, &mut self.context);
-            }
-            self.next_relief = self.context.memory.taken_bytes() + self.settings.max_bytes / 8;
-        }
-        while self.live > 0 && self.context.memory.taken_bytes() > self.most_heap {
-            self.evict(now, ended);
-        }
-    }
-
-    /// Ends one flow at `now` to make room: a closed one, else one that is quiet for too long, else as the strategy says.
-    fn evict(&mut self, now: TimeNs, ended: &mut FlowStore) {
-        while let Some(closed) = self.closed.pop_front() {
-            if !self.is_same_flow(&closed) {
-                continue;
-            }
-            let Some(base) = self.store.base_mut(closed.place as usize) else { continue };
-            if base.remnant || base.closed().is_some() {
-                return self.end_or_forget(closed.place, EndReason::Evicted, ended);
-            }
-            // The connection went on after its RST.
-            base.in_closed_queue = false;
-        }
-        let oldest = self.settings.eviction == Eviction::Oldest;
-        while let Some(top) = self.due.pop() {
-            if !self.is_current(&top) {
-                continue;
-            }
-            let Some(base) = self.store.base(top.place as usize) else { continue };
-            let at = self.due_at(base);
-            if at > top.at {
-                self.due.push(Due { at, ..top });
-                continue;
-            }
-            if at < now {
-                return self.end_or_forget(top.place, EndReason::Idle, ended);
-            }
-            if oldest {
-                self.due.push(top);
-                break;
-            }
-            return self.end_or_forget(top.place, EndReason::Evicted, ended);
-        }
-        while let Some(top) = self.by_age.pop() {
-            if self.is_same_flow(&top) {
-                return self.end_or_forget(top.place, EndReason::Evicted, ended);
-            }
-        }
-    }
-
     fn end_or_forget(&mut self, place: u32, reason: EndReason, ended: &mut FlowStore) {
         match self.store.base(place as usize) {
             Some(base) if base.remnant => self.forget(place),
             _ => self.end(place, reason, ended),
-        }
-    }
-
-    /// When a flow may be given up for quiet.
-    fn due_at(&self, base: &FlowBase) -> i64 {
-        let closes = self.settings.terminate_on_fin_rst && !base.remnant && base.closed().is_some();
-        let idle = self.settings.idle_timeout;
-        base.last_ts.saturating_add(if closes { self.settings.close_timeout.min(idle) } else { idle })
-    }
-
-    /// Queues a flow under its present due time; an earlier entry of it becomes void.
-    fn enqueue(&mut self, place: u32) {
-        let Some(base) = self.store.base(place as usize) else { return };
-        let at = self.due_at(base);
-        if let Some(p) = self.places.get_mut(place as usize) {
-            p.stamp = p.stamp.wrapping_add(1);
-            self.due.push(Due { at, place, stamp: p.stamp });
-        }
-    }
-
-    fn is_current(&self, due: &Due) -> bool {
-        self.places.get(due.place as usize).is_some_and(|p| p.live && p.stamp == due.stamp)
-    }
-
-    fn is_same_flow(&self, due: &Due) -> bool {
-        self.places.get(due.place as usize).is_some_and(|p| p.live && p.flow == due.stamp)
-    }
-
-    /// Drops void entries when most of the queues are void: flows that end early leave theirs behind.
-    fn compact(&mut self) {
-        let most = 2 * self.live + 1024;
-        let places = &self.places;
-        let place = |due: &Due| places.get(due.place as usize).filter(|p| p.live);
-        if self.due.len() > most {
-            self.due.retain(|d| place(d).is_some_and(|p| p.stamp == d.stamp));
-        }
-        if self.by_age.len() > most {
-            self.by_age.retain(|d| place(d).is_some_and(|p| p.flow == d.stamp));
-        }
-        if self.closed.len() > most {
-            self.closed.retain(|d| place(d).is_some_and(|p| p.flow == d.stamp));
         }
     }
 
@@ -658,10 +504,6 @@ struct Boundary {
     /// Who the initiator of the next flow is, where it is the same connection.
     carried: Option<Initiator>,
 }
-
-/// Most flows that one call of [`FlowTable::expire`] ends: those of a wire that fell quiet all at once come out in
-/// portions, and never lie twice in memory.
-const MOST_EXPIRED: usize = 16_384;
 
 #[cfg(test)]
 mod laws;
