@@ -51,7 +51,7 @@ pub fn decode(batch: &FrameBatch) -> (Decoded, Vec<u8>) {
     // A vector that grows holds its old and its new memory for a moment.
     let handed_out = 2 * (out.extra.capacity() + out.packets.capacity() * size_of::<PacketInfo>());
     assert!(peak < MAX_DECODER_BYTES + handed_out, "decoding held {peak} bytes");
-    decoder.flush(&mut out);
+    decoder.flush(batch.data.len(), &mut out);
     let frames = batch.frames.len() as u64;
     assert_eq!(out.stats.frames, frames);
     assert_eq!(out.stats.packets, out.packets.len() as u64);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use joyfuljay_core::decode::{DecodeSettings, Decoded, Decoder};
 use joyfuljay_core::frame::FrameBatch;
-use joyfuljay_core::packet::{NO_OFFSET, PacketInfo, ip_proto};
+use joyfuljay_core::packet::{PacketInfo, ip_proto};
 use joyfuljay_io::source::{PacketSource, Pulled, SourceError, SourceLayer, SourceWarning, Trouble};
 
 /// Whose packets are wanted.
@@ -127,9 +127,9 @@ impl OfProcess {
         for (i, frame) in batch.frames.iter().enumerate() {
             self.decoder.decode(&batch.data, i as u32, frame, &mut self.decoded);
         }
-        // A fragment that had waited for its ports is of an earlier batch, which is gone.
-        let here = self.decoded.packets.iter().filter(|packet| packet.l3 != NO_OFFSET);
-        let own: HashSet<u32> = here.filter(|packet| self.owns(packet)).map(|packet| packet.frame).collect();
+        // A fragment that had waited for its ports is of an earlier batch, which is gone: it has no frame here.
+        let own = self.decoded.packets.iter().filter(|packet| self.owns(packet));
+        let own: HashSet<u32> = own.map(|packet| packet.frame).collect();
         let mut at = 0;
         batch.frames.retain(|_| {
             at += 1;

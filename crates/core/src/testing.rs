@@ -78,7 +78,7 @@ pub fn decode(batch: &mut FrameBatch) -> Decoded {
     for (i, frame) in batch.frames.iter().enumerate() {
         decoder.decode(&batch.data, i as u32, frame, &mut out);
     }
-    decoder.flush(&mut out);
+    decoder.flush(batch.data.len(), &mut out);
     batch.data.extend_from_slice(&out.extra);
     out
 }

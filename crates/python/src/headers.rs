@@ -60,7 +60,8 @@ impl Headers {
         batch.push(kept.ts, link, (bytes.len() + missing) as u32, &bytes);
         let (mut decoder, mut out) = (Decoder::new([0; 2], DecodeSettings::default()), Decoded::default());
         decoder.decode(&batch.data, 0, &batch.frames[0], &mut out);
-        decoder.flush(&mut out);
+        decoder.flush(batch.data.len(), &mut out);
+        batch.data.append(&mut out.extra);
         let [decoded] = out.packets[..] else { return None };
         let ends = |k: &FlowKey| (k.protocol, [true, false].map(|lo| (k.addr(lo), k.port(lo))));
         if ends(&decoded.key) != ends(key) {

@@ -10,7 +10,7 @@ use std::mem::size_of;
 
 use super::transport;
 use crate::frame::TimeNs;
-use crate::packet::{Endpoint, PacketInfo, ip_proto};
+use crate::packet::{Endpoint, NO_OFFSET, PacketInfo, ip_proto};
 
 /// How long a datagram may take: RFC 8200 says 60 s, RFC 791 15 s, Linux does 30 s.
 pub const MAX_AGE: TimeNs = 30_000_000_000;
@@ -92,13 +92,50 @@ pub(super) enum Added {
     },
 }
 
-/// A fragment whose flow was not known when it came.
-#[derive(Clone, Copy, Debug)]
+/// A fragment whose flow was not known when it came, apart from its batch, which may be gone when it is.
+#[derive(Debug)]
 pub(super) struct Waiting {
-    pub info: PacketInfo,
+    info: PacketInfo,
+    /// The bytes of its frame up to the end of its IP header: what the offsets of `info` count from the start of.
+    headers: Box<[u8]>,
     pub offset: u32,
     /// Length on the wire.
     pub len: u32,
+}
+
+impl Waiting {
+    /// Of a piece that shows no upper-layer header; `headers` begin at `base` in the data of its batch.
+    pub fn new(info: &PacketInfo, headers: &[u8], base: u32, piece: &Piece<'_>) -> Self {
+        let within = |at: u32| at.checked_sub(base).filter(|at| (*at as usize) < headers.len()).unwrap_or(NO_OFFSET);
+        let end = headers.len() as u32;
+        let info = PacketInfo {
+            frame: NO_OFFSET,
+            outer_l3: within(info.outer_l3),
+            l3: within(info.l3),
+            payload_start: end,
+            payload_end: end,
+            ..*info
+        };
+        Self { info, headers: headers.into(), offset: piece.offset, len: piece.wire_len }
+    }
+
+    /// The fragment in the present batch, whose data have `data_len` bytes and what is in `extra`.
+    pub fn give_out(&self, data_len: usize, extra: &mut Vec<u8>) -> PacketInfo {
+        let base = u32::try_from(data_len + extra.len()).unwrap_or(NO_OFFSET);
+        extra.extend_from_slice(&self.headers);
+        let at = |at: u32| base.saturating_add(at);
+        PacketInfo {
+            outer_l3: at(self.info.outer_l3),
+            l3: at(self.info.l3),
+            payload_start: at(self.info.payload_start),
+            payload_end: at(self.info.payload_end),
+            ..self.info
+        }
+    }
+
+    fn cost(&self) -> usize {
+        size_of::<Self>() + self.headers.len()
+    }
 }
 
 /// The datagrams under way.
@@ -162,6 +199,8 @@ struct Datagram {
     started: TimeNs,
     identity: Option<Identity>,
     waiting: Vec<Waiting>,
+    /// What these hold.
+    waiting_bytes: usize,
     /// In order of offset, without overlap.
     pieces: Vec<Held>,
     /// Length of the datagram, once the last fragment was seen.
@@ -189,7 +228,7 @@ impl Reassembly {
         std::mem::take(&mut self.evicted)
     }
 
-    /// Takes a fragment in. `identity` is known for the first one; `info` is kept if the fragment must wait;
+    /// Takes a fragment in. `identity` is known for the first one; `wait` makes what is kept of one that must wait;
     /// `give_up` gets the waiting fragments of datagrams that have to make room.
     pub fn add(
         &mut self,
@@ -197,8 +236,8 @@ impl Reassembly {
         ts: TimeNs,
         piece: Piece<'_>,
         identity: Option<Identity>,
-        info: &PacketInfo,
-        mut give_up: impl FnMut(PacketInfo),
+        wait: impl FnOnce(&Piece<'_>) -> Waiting,
+        mut give_up: impl FnMut(Waiting),
     ) -> Added {
         let end = piece.offset.saturating_add(piece.wire_len);
         if end > MAX_DATAGRAM || piece.wire_len == 0 && piece.offset == 0 {
@@ -213,21 +252,26 @@ impl Reassembly {
             && self.datagrams.get(&key).is_some_and(|d| d.begins_otherwise(&identity, &piece))
             && let Some(old) = self.close(&key)
         {
-            old.waiting.into_iter().for_each(|w| give_up(w.info));
+            old.waiting.into_iter().for_each(&mut give_up);
         }
         if !self.datagrams.contains_key(&key) {
             self.open(key, ts);
         }
         let Some(d) = self.datagrams.get_mut(&key) else { return Added::Loose };
         let before = d.cost();
-        d.put(piece, end);
+        d.put(&piece, end);
         d.identity = d.identity.or(identity);
         d.measure_header();
         let known = d.identity;
         let waiting = match known {
-            Some(_) => std::mem::take(&mut d.waiting),
+            Some(_) => {
+                d.waiting_bytes = 0;
+                std::mem::take(&mut d.waiting)
+            }
             None => {
-                d.waiting.push(Waiting { info: *info, offset: piece.offset, len: piece.wire_len });
+                let waiting = wait(&piece);
+                d.waiting_bytes += waiting.cost();
+                d.waiting.push(waiting);
                 Vec::new()
             }
         };
@@ -253,14 +297,14 @@ impl Reassembly {
     }
 
     /// Gives up what is older than its time.
-    pub fn expire(&mut self, now: TimeNs, mut give_up: impl FnMut(PacketInfo)) {
+    pub fn expire(&mut self, now: TimeNs, mut give_up: impl FnMut(Waiting)) {
         while self.is_due(now) {
             self.drop_oldest(&mut give_up);
         }
     }
 
     /// Gives up everything.
-    pub fn flush(&mut self, mut give_up: impl FnMut(PacketInfo)) {
+    pub fn flush(&mut self, mut give_up: impl FnMut(Waiting)) {
         while !self.order.is_empty() {
             self.drop_oldest(&mut give_up);
         }
@@ -277,6 +321,7 @@ impl Reassembly {
             started: ts,
             identity: None,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             pieces: Vec::new(),
             total: None,
             broken: false,
@@ -296,7 +341,7 @@ impl Reassembly {
         Some(d)
     }
 
-    fn drop_oldest(&mut self, give_up: &mut impl FnMut(PacketInfo)) {
+    fn drop_oldest(&mut self, give_up: &mut impl FnMut(Waiting)) {
         let Some((key, serial)) = self.order.pop_front() else {
             // Nothing is left, so nothing can be held: keeps the loops above finite whatever the counts say.
             self.datagrams.clear();
@@ -306,7 +351,7 @@ impl Reassembly {
         if self.datagrams.get(&key).is_some_and(|d| d.serial == serial)
             && let Some(d) = self.close(&key)
         {
-            d.waiting.into_iter().for_each(|w| give_up(w.info));
+            d.waiting.into_iter().for_each(give_up);
         }
         self.trim();
     }
@@ -329,7 +374,7 @@ impl Datagram {
     /// Memory held, near enough.
     fn cost(&self) -> usize {
         let held: usize = self.pieces.iter().map(|p| p.bytes.len() + size_of::<Held>()).sum();
-        held + self.waiting.len() * size_of::<Waiting>() + 2 * size_of::<Self>()
+        held + self.waiting_bytes + 2 * size_of::<Self>()
     }
 
     /// Whether a first fragment is that of another datagram than the one under way.
@@ -352,7 +397,7 @@ impl Datagram {
         identity.header_end = byte.map(|b| identity.header_start + transport::tcp_header_len(*b));
     }
 
-    fn put(&mut self, piece: Piece<'_>, end: u32) {
+    fn put(&mut self, piece: &Piece<'_>, end: u32) {
         let last = self.pieces.last().map_or(0, |p| p.end);
         if !piece.more {
             // A second end elsewhere, or data beyond the end: a contradiction.
@@ -410,7 +455,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::packet::{FlowKey, Fragment, NO_OFFSET, Scope};
+    use crate::packet::{FlowKey, Fragment, Scope};
 
     const ID: Identity =
         Identity { protocol: 17, has_ports: true, src_port: 1, dst_port: 2, header_start: 0, header_end: Some(8) };
@@ -420,10 +465,11 @@ mod tests {
         DatagramKey { src: a, dst: a, scope: (0, 0, 0), id, protocol: Some(17) }
     }
 
-    fn info() -> PacketInfo {
+    fn wait(piece: &Piece<'_>) -> Waiting {
         let a = Endpoint::v4([1, 2, 3, 4], 0);
         let (key, from_lo) = FlowKey::new(false, 17, false, a, a, Scope::default());
-        PacketInfo { frame: NO_OFFSET, fragment: Fragment::Later, ..PacketInfo::by_hand(0, key, from_lo) }
+        let info = PacketInfo { fragment: Fragment::Later, ..PacketInfo::by_hand(0, key, from_lo) };
+        Waiting::new(&info, b"", 0, piece)
     }
 
     fn piece(offset: u32, more: bool, bytes: &[u8]) -> Piece<'_> {
@@ -431,7 +477,7 @@ mod tests {
     }
 
     fn add(r: &mut Reassembly, p: Piece<'_>) -> Option<Vec<u8>> {
-        match r.add(key(1), 0, p, (p.offset == 0).then_some(ID), &info(), |_| ()) {
+        match r.add(key(1), 0, p, (p.offset == 0).then_some(ID), wait, |_| ()) {
             Added::Known { datagram, .. } => datagram,
             _ => None,
         }
@@ -458,15 +504,15 @@ mod tests {
         assert_eq!(add(&mut r, piece(8, true, b"BBBBBBBB")).unwrap(), b"AAAAAAAABBBBBBBBC");
         let other = Identity { src_port: 9, ..ID };
         assert_eq!(add(&mut r, piece(0, true, b"aaaaaaaa")), None);
-        r.add(key(1), 0, piece(0, true, b"aaaaaaaa"), Some(other), &info(), |_| ());
-        let last = r.add(key(1), 0, piece(8, false, b"x"), None, &info(), |_| ());
+        r.add(key(1), 0, piece(0, true, b"aaaaaaaa"), Some(other), wait, |_| ());
+        let last = r.add(key(1), 0, piece(8, false, b"x"), None, wait, |_| ());
         assert!(matches!(last, Added::Known { identity: Identity { src_port: 9, .. }, datagram: Some(_), .. }));
     }
 
     #[test]
     fn a_fragment_that_comes_once_more_is_of_the_same_flow() {
         let mut r = Reassembly::default();
-        let mut put = |ts, p: Piece<'_>| r.add(key(1), ts, p, (p.offset == 0).then_some(ID), &info(), |_| ());
+        let mut put = |ts, p: Piece<'_>| r.add(key(1), ts, p, (p.offset == 0).then_some(ID), wait, |_| ());
         put(0, piece(0, true, b"aaaaaaaa"));
         put(0, piece(8, true, b"bbbbbbbb"));
         assert!(matches!(put(0, piece(16, false, b"c")), Added::Known { datagram: Some(_), .. }));
@@ -481,13 +527,13 @@ mod tests {
         // Another one: it is longer, or it comes later.
         assert!(matches!(put(10, piece(24, true, b"dddddddd")), Added::Waits));
         r.flush(|_| ());
-        let mut put = |ts, p: Piece<'_>| r.add(key(1), ts, p, (p.offset == 0).then_some(ID), &info(), |_| ());
+        let mut put = |ts, p: Piece<'_>| r.add(key(1), ts, p, (p.offset == 0).then_some(ID), wait, |_| ());
         put(20, piece(0, true, b"aaaaaaaa"));
         put(20, piece(8, false, b"b"));
         assert!(matches!(put(21 + MAX_ECHO_AGE, piece(8, false, b"b")), Added::Waits));
         for id in 0..5000 {
-            r.add(key(id), 0, piece(0, true, b"aaaaaaaa"), Some(ID), &info(), |_| ());
-            r.add(key(id), 0, piece(8, false, b"b"), None, &info(), |_| ());
+            r.add(key(id), 0, piece(0, true, b"aaaaaaaa"), Some(ID), wait, |_| ());
+            r.add(key(id), 0, piece(8, false, b"b"), None, wait, |_| ());
         }
         assert!(r.completed.order.len() <= MAX_COMPLETED && r.completed.datagrams.len() <= MAX_COMPLETED);
     }
@@ -514,7 +560,7 @@ mod tests {
         let mut r = Reassembly::default();
         let cut = Piece { wire_len: 100, ..piece(0, true, b"12345678") };
         assert_eq!(add(&mut r, cut), None);
-        let last = r.add(key(1), 0, piece(100, false, b"x"), None, &info(), |_| ());
+        let last = r.add(key(1), 0, piece(100, false, b"x"), None, wait, |_| ());
         assert!(matches!(last, Added::Known { identity: ID, datagram: None, .. }));
         assert!(r.datagrams.is_empty() && r.bytes == 0);
     }
@@ -523,7 +569,7 @@ mod tests {
     fn fragments_are_given_up_after_their_time() {
         let mut r = Reassembly::default();
         let mut given_up = 0;
-        assert!(matches!(r.add(key(1), 0, piece(8, false, b"x"), None, &info(), |_| ()), Added::Waits));
+        assert!(matches!(r.add(key(1), 0, piece(8, false, b"x"), None, wait, |_| ()), Added::Waits));
         assert!(!r.is_due(MAX_AGE) && r.is_due(MAX_AGE + 1));
         r.expire(MAX_AGE + 1, |_| given_up += 1);
         assert_eq!((given_up, r.bytes, r.is_due(i64::MAX)), (1, 0, false));
@@ -534,13 +580,13 @@ mod tests {
         let mut r = Reassembly::default();
         let (mut given_up, body) = (0u32, [0; 1400]);
         for i in 0..20_000 {
-            r.add(key(i), 0, piece(8, true, &body), None, &info(), |_| given_up += 1);
+            r.add(key(i), 0, piece(8, true, &body), None, wait, |_| given_up += 1);
             assert!(r.bytes <= MAX_BYTES && r.datagrams.len() <= MAX_DATAGRAMS);
             assert!(r.order.len() <= 2 * MAX_DATAGRAMS + 1);
         }
         // One datagram that never ends.
         for i in 0..20_000u32 {
-            r.add(key(0), 0, piece(i % 8000 * 8, true, &[1; 4]), None, &info(), |_| given_up += 1);
+            r.add(key(0), 0, piece(i % 8000 * 8, true, &[1; 4]), None, wait, |_| given_up += 1);
             assert!(r.bytes <= MAX_BYTES);
         }
         assert!(r.take_evicted() > 0 && r.take_evicted() == 0);
@@ -558,7 +604,7 @@ mod tests {
             let (mut waits, mut given_up) = (0usize, 0usize);
             for (id, offset, len, more, missing) in parts {
                 let p = Piece { offset: offset * 8, more, wire_len: len as u32 + missing / 8, bytes: &bytes[..len] };
-                match r.add(key(id), 0, p, (offset == 0).then_some(ID), &info(), |_| given_up += 1) {
+                match r.add(key(id), 0, p, (offset == 0).then_some(ID), wait, |_| given_up += 1) {
                     Added::Waits => waits += 1,
                     Added::Loose => {}
                     Added::Known { waiting, .. } => waits -= waiting.len(),

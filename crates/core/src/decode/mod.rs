@@ -22,7 +22,7 @@ use crate::frame::{Frame, LinkType, TimeNs};
 use crate::packet::{FlowKey, Fragment, IpProtocol, Known, NO_OFFSET, PacketInfo, Scope, ip_proto};
 use crate::stats::{SkipReason, StatsDelta};
 pub use fragments::MAX_AGE as FRAGMENTS_WAIT;
-use fragments::{Added, DatagramKey, Identity, Piece, Reassembly};
+use fragments::{Added, DatagramKey, Identity, Piece, Reassembly, Waiting};
 use transport::Transport;
 use walk::{Upper, Walk};
 
@@ -36,8 +36,8 @@ const MAX_SUBFRAMES: usize = 256;
 ///
 /// Fragments are packets of their own. The ports come from the first fragment; later ones that come before it wait (at
 /// most 30 s of packet time, in bounded memory) and are given out when it comes, or without ports when it does not.
-/// They then point at no bytes, for their frame may lie in an earlier batch: `frame`, `l3`, `l4` and `outer_l3` are
-/// [`NO_OFFSET`]. The fragment that completes a datagram carries the whole upper-layer header and payload, in
+/// Their frame may lie in an earlier batch then: `frame` is [`NO_OFFSET`], and their headers, up to that of IP, are in
+/// [`Decoded::extra`]. The fragment that completes a datagram carries the whole upper-layer header and payload, in
 /// [`Decoded::extra`]; where fragments overlap, the bytes that came first win. If a completed datagram holds a tunnel,
 /// its inner packet takes the place of the completing fragment, the others stay packets of the outer flow.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl DecodeSettings {
 pub struct Decoded {
     /// Packets in the order in which their flow became known (a fragment may wait for its first sibling).
     pub packets: Vec<PacketInfo>,
-    /// Bytes of reassembled datagrams. The owner appends them to the data of the batch: offsets in `packets` count
+    /// Bytes of reassembled datagrams, and of the headers of fragments that have waited. The owner appends them to the data of the batch: offsets in `packets` count
     /// from the end of that data on.
     pub extra: Vec<u8>,
     /// Counts of this batch.
@@ -103,7 +103,7 @@ impl Decoder {
         // Negative, or the largest there is, which stands for all beyond: sources saturate.
         out.stats.odd_times += u64::from(frame.ts as u64 >= TimeNs::MAX as u64);
         if self.reassembly.is_due(frame.ts) {
-            self.give_up(frame.ts, out);
+            self.expire(data.len(), frame.ts, out);
         }
         if frame.link == LinkType::ETHERNET
             && let Some(info) = fast::packet(bytes, index, frame, self.secret)
@@ -162,14 +162,15 @@ impl Decoder {
         }
     }
 
-    /// Gives out the fragments that still wait for their first sibling, as packets without ports.
-    pub fn flush(&mut self, out: &mut Decoded) {
-        self.reassembly.flush(|info| push(out, info));
+    /// Gives out the fragments that still wait for their first sibling, as packets without ports of a batch with `data_len` bytes.
+    pub fn flush(&mut self, data_len: usize, out: &mut Decoded) {
+        self.reassembly.flush(|waiting| release(out, data_len, &waiting));
     }
 
-    /// Gives out the fragments whose first sibling has not come in time at `now`, where no frame says so.
-    pub fn expire(&mut self, now: TimeNs, out: &mut Decoded) {
-        self.give_up(now, out);
+    /// The same of the fragments whose first sibling has not come in time at `now`.
+    #[cold]
+    pub fn expire(&mut self, data_len: usize, now: TimeNs, out: &mut Decoded) {
+        self.reassembly.expire(now, |waiting| release(out, data_len, &waiting));
     }
 
     fn info(&self, ts: TimeNs, frame: u32, walk: &mut Walk<'_>, upper: &Upper, l4: &Transport) -> PacketInfo {
@@ -278,16 +279,17 @@ impl Decoder {
             p
         };
         let part = Piece { offset: piece.offset, more: piece.more, wire_len: upper.l4_len, bytes };
-        // One that waits may come out after its batch is gone.
-        let kept = PacketInfo { frame: NO_OFFSET, outer_l3: NO_OFFSET, l3: NO_OFFSET, l4: NO_OFFSET, ..info };
-        let added = self.reassembly.add(datagram, ts, part, identity, &kept, |p| push(out, p));
+        let headers = walk.bytes.get(..upper.l4).unwrap_or_default();
+        let wait = |part: &Piece<'_>| Waiting::new(&info, headers, walk.base, part);
+        let added = self.reassembly.add(datagram, ts, part, identity, wait, |w| release(out, data_len, &w));
         out.stats.datagrams_evicted += self.reassembly.take_evicted();
         match added {
             Added::Waits => {}
             Added::Loose => push(out, info),
             Added::Known { identity, waiting, datagram } => {
                 for w in waiting {
-                    push(out, name(w.info, &identity, w.offset, w.len));
+                    let info = w.give_out(data_len, &mut out.extra);
+                    push(out, name(info, &identity, w.offset, w.len));
                 }
                 let info = name(info, &identity, piece.offset, upper.l4_len);
                 match datagram {
@@ -350,11 +352,6 @@ impl Decoder {
             },
         );
     }
-
-    #[cold]
-    fn give_up(&mut self, now: TimeNs, out: &mut Decoded) {
-        self.reassembly.expire(now, |info| push(out, info));
-    }
 }
 
 /// What a fragment that shows no upper-layer header says: the flow, and its share of the payload.
@@ -372,6 +369,12 @@ fn without_header(l4: &Transport) -> Transport {
 fn skip(out: &mut Decoded, link: LinkType, reason: SkipReason) {
     out.stats.skipped[reason] += 1;
     out.stats.skipped_links.insert(link);
+}
+
+/// A fragment of which the first sibling has not come.
+fn release(out: &mut Decoded, data_len: usize, waiting: &Waiting) {
+    let info = waiting.give_out(data_len, &mut out.extra);
+    push(out, info);
 }
 
 #[inline]

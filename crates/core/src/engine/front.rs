@@ -161,7 +161,7 @@ impl Front {
         batch.frames.clear();
         self.take_memory(batch);
         if let Some(now) = now {
-            self.decoder.expire(now, &mut self.decoded);
+            self.decoder.expire(batch.frames.data.len(), now, &mut self.decoded);
         }
         self.share_out(batch);
         batch.watermark = now;
@@ -172,7 +172,7 @@ impl Front {
         batch.frames.clear();
         batch.watermark = None;
         self.take_memory(batch);
-        self.decoder.flush(&mut self.decoded);
+        self.decoder.flush(batch.frames.data.len(), &mut self.decoded);
         self.share_out(batch);
         !batch.packets.is_empty() || batch.stats != StatsDelta::default()
     }

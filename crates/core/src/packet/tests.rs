@@ -78,9 +78,9 @@ fn fragments_show_the_datagram_once() {
         let none = vec![];
         let in_order = shown(&[&frames[0], &frames[1]]);
         assert_eq!(in_order, [(0, headers[0].clone(), none.clone(), none.clone()), whole(1)]);
-        // One that waited has no bytes; the first one completes.
+        // One that waited has no frame; the first one completes.
         let backwards = shown(&[&frames[1], &frames[0]]);
-        assert_eq!(backwards, [(NO_OFFSET, none.clone(), none.clone(), none.clone()), whole(0)]);
+        assert_eq!(backwards, [(NO_OFFSET, headers[1].clone(), none.clone(), none.clone()), whole(0)]);
     }
 }
 

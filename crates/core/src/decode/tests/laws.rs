@@ -97,5 +97,14 @@ proptest! {
         prop_assert_eq!(run.out.stats.datagrams_reassembled, 1);
         let layers = crate::packet::Layers::of([Layer::Eth, if v6 { Layer::Ip6 } else { Layer::Ip }, Layer::Tcp]);
         prop_assert!(run.out.packets.iter().all(|p| p.layers == layers), "{:?}", run.out.packets);
+        // Each has the headers of its own frame, whenever it came out.
+        let of_packet = |info| {
+            let p = Packet { info, batch: &run.batch };
+            (p.ethernet().map(|(header, _)| header.to_vec()), p.l3_header().to_vec())
+        };
+        let of_frame = |f: &Vec<u8>| (Some(f[..14].to_vec()), f[14..if v6 { 62 } else { 34 }].to_vec());
+        let mut headers = [run.out.packets.iter().map(of_packet).collect(), parts.iter().map(of_frame).collect::<Vec<_>>()];
+        headers.iter_mut().for_each(|headers| headers.sort());
+        prop_assert_eq!(&headers[0], &headers[1]);
     }
 }

@@ -270,16 +270,25 @@ fn fragments(v6: bool, payload: &[u8], step: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_fragment_that_waited_points_at_no_bytes() {
+fn a_fragment_that_waited_has_its_headers_and_nothing_else() {
     let parts = fragments(false, &[5; 100], 48);
     let run = Run::new(&[(1, &parts[1]), (1, &parts[0])]);
     let kinds: Vec<_> = run.out.packets.iter().map(|p| (p.frame, p.fragment, p.ts)).collect();
     assert_eq!(kinds, [(NO_OFFSET, Fragment::Later, 0), (1, Fragment::First, 1)]);
     assert!(run.out.packets.iter().all(|p| p.key.port(p.from_lo) == Some(12345)));
-    assert_eq!((run.out.packets[0].l3, run.out.packets[0].l4), (NO_OFFSET, NO_OFFSET));
     let lone = Run::new(&[(1, &parts[1])]);
     assert_eq!(lone.out.packets[0].key.port(true), None);
     assert_eq!(lone.out.packets[0].payload_len, 48);
+    for waited in [&run, &lone] {
+        let packet = Packet { info: &waited.out.packets[0], batch: &waited.batch };
+        assert_eq!((packet.l3_header(), packet.l4_header(), packet.payload()), (&parts[1][14..34], &[][..], &[][..]));
+    }
+    // In a tunnel, also the outer addresses.
+    let inner = ip4_part(UDP, 9, 8, false, &[5; 100]);
+    let outer = ip4(4, &inner);
+    let run = Run::new(&[(1, &eth(0x800, &outer))]);
+    let packet = Packet { info: &run.out.packets[0], batch: &run.batch };
+    assert_eq!((packet.l3_header(), packet.outer_addresses().is_some()), (&inner[..20], true));
 }
 
 #[test]
