@@ -274,6 +274,15 @@ impl LinkTypes {
     /// Stands for every number from here on: the registry ends well below.
     const OTHERS: u16 = Self::WORDS as u16 * 64 - 1;
 
+    /// Names and numbers, to stand behind "link type".
+    pub fn describe(self) -> String {
+        let one = |link: LinkType| match link.to_string() {
+            _ if link.0 == Self::OTHERS => format!("{} or higher", link.0),
+            name => name.strip_prefix("link type ").unwrap_or(&name).to_owned(),
+        };
+        self.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
     /// Adds a type.
     pub fn insert(&mut self, link: LinkType) {
         let n = usize::from(link.0.min(Self::OTHERS));
@@ -311,5 +320,7 @@ mod tests {
         [0, 65_535].into_iter().for_each(|n| b.insert(LinkType(n)));
         a.add(&b);
         assert_eq!(a.iter().map(|l| l.0).collect::<Vec<_>>(), [0, 1, 276, 383]);
+        b.insert(LinkType(320));
+        assert_eq!(b.describe(), "NULL (0), 320, 383 or higher");
     }
 }

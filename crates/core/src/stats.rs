@@ -5,7 +5,7 @@
 use std::ops::{Index, IndexMut};
 
 use crate::decode;
-use crate::link_type::{LinkType, LinkTypes};
+use crate::link_type::LinkTypes;
 
 /// Why a frame did not become a packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -218,15 +218,16 @@ impl StatsDelta {
     /// What a user of these rows has to know: that nothing was of use, what is not read, times that cannot be.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
-        let names = |links: Vec<LinkType>| links.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let unread = names(self.skipped_links.iter().filter(|l| !decode::is_supported(*l)).collect());
+        let mut unread = LinkTypes::default();
+        self.skipped_links.iter().filter(|l| !decode::is_supported(*l)).for_each(|l| unread.insert(l));
+        let unread = unread.describe();
         if self.frames > 0 && self.filtered == self.frames {
             remarks.push(format!("none of the {} frames matches the filter", self.frames));
         } else if self.frames > 0 && self.packets == 0 {
             let counts = SkipReason::ALL.iter().filter(|r| self.skipped[**r] > 0);
             let counts: Vec<_> = counts.map(|r| format!("{}: {}", r.label(), self.skipped[*r])).collect();
             let links = if unread.is_empty() {
-                format!("link type {}", names(self.skipped_links.iter().collect()))
+                format!("link type {}", self.skipped_links.describe())
             } else {
                 format!("link type {unread} is not read")
             };

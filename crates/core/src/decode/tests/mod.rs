@@ -133,7 +133,7 @@ fn what_a_user_has_to_know_is_said() {
     );
     assert_eq!(
         remarks(&[(1, &eth(0x800, &ip4(UDP, &udp()))), (147, &arp), (9999, &arp)]),
-        ["2 frames are of a link type that is not read: USER0 (147), link type 383"]
+        ["2 frames are of a link type that is not read: USER0 (147), 383 or higher"]
     );
 }
 
