@@ -52,6 +52,8 @@ fn every_link_type_leads_to_ip() {
         (107, cat(&[&[0x18, 0x41, 3, 0xcc], &p])),
         (107, cat(&[&[0x18, 0x41, 8, 0], &p])),
         (113, cat(&[&[0, 0, 0, 1, 0, 6], &[0; 8], &[8, 0], &p])),
+        (113, cat(&[&[0, 0, 0, 1, 0, 6], &[0; 8], &[0, 3], &eth(0x800, &p)])),
+        (113, cat(&[&[0, 0, 2, 0, 0, 0], &[0; 8], &[0, 7], &[0xff, 3, 0, 0x21], &p])),
         (276, cat(&[&[8, 0], &[0; 18], &p])),
         (119, cat(&[&[0x44, 0, 0, 0, 144, 0, 0, 0], &[0; 136], &dot11])),
         (123, cat(&[&[2, 0, 0, 5], &snap])),
@@ -112,6 +114,7 @@ fn every_tunnel_leads_to_the_inner_packet() {
         in_udp(3544, &[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6], &six),
         in_udp(1701, &[0, 2, 0, 1, 0, 2, 0xff, 3, 0, 0x21], &p),
         in_udp(6635, &[0, 1, 1, 64], &p),
+        gre(&[0x20, 1, 0x64, 0, 0, e.len() as u8, 9, 0], &e),
     ];
     for bytes in &frames {
         let run = Run::new(&[(1, bytes)]);
@@ -228,7 +231,7 @@ fn headers_with_variants() {
 
 /// UDP from 1000 to 2000 with "hello" in IPv4 with a right checksum.
 fn checked() -> Vec<u8> {
-    testing::ip4_between([192, 0, 2, 1], [192, 0, 2, 2], UDP, &udp())
+    ip4_between([192, 0, 2, 1], [192, 0, 2, 2], UDP, &udp())
 }
 
 #[test]

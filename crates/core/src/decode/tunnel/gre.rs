@@ -11,6 +11,12 @@ pub(super) fn gre(w: &mut Walk<'_>) -> Next {
     let protocol = u16::from_be_bytes(protocol);
     let [checksum, routing, key, sequence] = [0x80, 0x40, 0x20, 0x10].map(|bit| flags & bit != 0);
     w.push(Layer::Gre);
+    if (flags, version, protocol) == (0x20, 1, 0x6400) {
+        // EoIP of MikroTik: the length of the frame and the number of the tunnel, which is in little-endian order.
+        let [len @ .., _, _] = *w.take::<4>()?;
+        w.limit(u16::from_be_bytes(len).into());
+        return Ok(Step::Ethernet);
+    }
     if version & 7 == 1 {
         w.at += 4 + if sequence { 4 } else { 0 } + if version & 0x80 != 0 { 4 } else { 0 };
         return if protocol == 0x880b { Ok(Step::Ppp) } else { Err(SkipReason::NonIp) };
