@@ -3,6 +3,7 @@
 //! Lengths are those of the wire: the header's, bounded by the frame around it, never by the snap length. What a header
 //! claims beyond its frame was not sent.
 
+use super::judge;
 use super::walk::{Next, Piece, Step, Upper, Walk};
 use crate::packet::{Endpoint, Extension, MAX_EXTENSIONS, ip_proto};
 use crate::stats::SkipReason;
@@ -34,7 +35,8 @@ pub(super) fn v4(w: &mut Walk<'_>) -> Next {
         w.note_unsound_ip(4, 0);
         return Err(SkipReason::Malformed);
     }
-    if w.is_inside() && usize::from(ip_len) > wire {
+    // What mirrors a link may cut the packets that it tunnels, and say nothing of it but in their lengths.
+    if w.is_inside() && usize::from(ip_len) > wire && !judge::has_checksum(w.rest()) {
         return Err(SkipReason::Malformed);
     }
     // A link layer may claim fewer bytes than the packet and the frame have: then the packet is believed.
@@ -86,7 +88,8 @@ pub(super) fn v6(w: &mut Walk<'_>) -> Next {
     }
     let claimed = u16::from_be_bytes([h[4], h[5]]);
     let wire = w.wire_rest();
-    if w.is_inside() && 40 + usize::from(claimed) > wire {
+    // As for IPv4, but there is no checksum: what led here must have said that it is IPv6.
+    if w.is_inside() && 40 + usize::from(claimed) > wire && !w.is_named() {
         return Err(SkipReason::Malformed);
     }
     let len = match claimed {

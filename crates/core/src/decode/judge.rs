@@ -101,14 +101,19 @@ fn ip(b: &[u8], wire: usize) -> Fit {
 fn ip4(b: &[u8], wire: usize) -> Fit {
     let Some(total) = be16(b, 2).map(usize::from) else { return Fit::No };
     let header = usize::from(b[0] & 15) * 4;
-    // Length 0: left to the network card.
-    if total != 0 && !(header..=wire).contains(&total) {
-        return Fit::No;
-    }
-    match b.get(..header) {
-        Some(h) if checksum(h) == 0xffff => Fit::Sure,
+    // Length 0: left to the network card. One that is too long: cut by what mirrors a link.
+    match total {
+        1.. if total < header => Fit::No,
+        _ if has_checksum(b) => Fit::Sure,
+        _ if total > wire => Fit::No,
         _ => Fit::Loose,
     }
+}
+
+/// Whether the checksum of an IPv4 header is right.
+pub(super) fn has_checksum(ip: &[u8]) -> bool {
+    let header = ip.first().map_or(0, |b| usize::from(b & 15) * 4);
+    ip.get(..header.max(20)).is_some_and(|header| checksum(header) == 0xffff)
 }
 
 /// The one's complement sum of RFC 1071.
@@ -158,11 +163,11 @@ mod tests {
     fn lengths_and_checksum_tell_ip_from_ethernet() {
         let packet = ip4_between([192, 0, 2, 1], [192, 0, 2, 2], 17, &udp(1, 2, b"x"));
         let six = v6(17, &udp(1, 2, b"x"));
-        assert_eq!((ip(&packet, 29), ip(&packet, 60), ip(&packet, 28)), (Fit::Sure, Fit::Sure, Fit::No));
+        assert_eq!([29, 60, 28].map(|wire| ip(&packet, wire)), [Fit::Sure; 3]);
         assert_eq!((ip(&six, 49), ip(&six, 48), ip(&six, 1000)), (Fit::Sure, Fit::No, Fit::Loose));
         let mut wrong = packet.clone();
         wrong[10] ^= 1;
-        assert_eq!(ip(&wrong, 29), Fit::Loose);
+        assert_eq!((ip(&wrong, 29), ip(&wrong, 28)), (Fit::Loose, Fit::No));
         for inner in [&packet, &six] {
             let t = if inner[0] == 0x45 { 0x800 } else { 0x86dd };
             let frame = eth(t, inner);

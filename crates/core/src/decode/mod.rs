@@ -227,7 +227,7 @@ impl Decoder {
         let first = piece.offset == 0;
         // The fragmentable part of IPv6 may begin with more extension headers (RFC 8200 section 4.5).
         let whole = Upper { piece: None, ..*upper };
-        let inner = if first && upper.v6 { ip::skip_extensions(walk, whole) } else { whole };
+        let inner = if first && has_extensions(upper) { ip::skip_extensions(walk, whole) } else { whole };
         let l4 = match first {
             true => transport::parse(inner.protocol, walk.upper_bytes(&inner), inner.l4_len),
             false => Transport { payload_len: upper.l4_len, known: Known::PAYLOAD_LEN, ..Transport::default() },
@@ -320,7 +320,7 @@ impl Decoder {
         inner.resume(walk, context);
         let datagram =
             Upper { l4: 0, end: bytes.len(), l4_len: bytes.len() as u32, protocol: upper.protocol, ..*upper };
-        let datagram = if upper.v6 { ip::skip_extensions(&inner, datagram) } else { datagram };
+        let datagram = if has_extensions(upper) { ip::skip_extensions(&inner, datagram) } else { datagram };
         let found = inner.run(walk::Step::Upper(datagram));
         if inner.context.ip_headers > context.ip_headers {
             match found {
@@ -352,6 +352,11 @@ impl Decoder {
             },
         );
     }
+}
+
+/// Whether more headers of IP may stand before the upper layer of a datagram: of IPv4, an authentication header.
+fn has_extensions(upper: &Upper) -> bool {
+    upper.v6 || upper.protocol == ip_proto::AH
 }
 
 /// What a fragment that shows no upper-layer header says: the flow, and its share of the payload.

@@ -4,7 +4,7 @@
 
 use super::{ip, link, tunnel, wifi};
 use crate::frame::LinkType;
-use crate::packet::{Endpoint, FROM_FRAME, Layer, Layers, NO_OFFSET, Scope};
+use crate::packet::{Endpoint, FROM_FRAME, Layer, Layers, NO_OFFSET, Scope, ip_proto};
 use crate::stats::SkipReason;
 
 /// Most headers that are followed in a frame, VLAN tags included; each costs a few nanoseconds, and TShark follows as many.
@@ -115,6 +115,8 @@ pub(super) struct Walk<'a> {
     first_l3: u32,
     headers: u8,
     reassembled: u8,
+    /// Whether the header before which the walk stands was chosen by its version alone.
+    by_version: bool,
     /// The IP packet around the tunnel that the walk is in, and the bytes it may use.
     around: Option<(Upper, Context, &'a [u8])>,
     /// Where the frame's next subframe begins, if it is an aggregate.
@@ -153,6 +155,7 @@ impl<'a> Walk<'a> {
             first_l3: NO_OFFSET,
             headers: 0,
             reassembled: 0,
+            by_version: false,
             around: None,
             further: None,
         }
@@ -214,6 +217,7 @@ impl<'a> Walk<'a> {
                 other => self.rare(other),
             };
             self.headers += 1;
+            self.by_version &= !matches!(step, Step::Ip4 | Step::Ip6);
             step = match next {
                 Ok(_) if self.is_too_deep() => return Err(SkipReason::TooDeep),
                 Ok(step) => step,
@@ -239,7 +243,10 @@ impl<'a> Walk<'a> {
             Step::CiscoHdlc => link::cisco_hdlc(self),
             Step::Pppoe => link::pppoe(self),
             Step::Mpls => link::mpls(self),
-            Step::Ip => ip::by_version(self),
+            Step::Ip => {
+                self.by_version = true;
+                ip::by_version(self)
+            }
             Step::Wifi => wifi::dot11(self, wifi::Layout::default()),
             Step::WifiEitherOrder => wifi::either_order(self),
             Step::Subframe => wifi::subframe(self),
@@ -340,6 +347,12 @@ impl<'a> Walk<'a> {
     /// Whether the walk is inside an IP packet.
     pub fn is_inside(&self) -> bool {
         self.around.is_some()
+    }
+
+    /// Whether the headers that lead here say that it is IP, and not only its first bits and a UDP port.
+    pub fn is_named(&self) -> bool {
+        let in_ethernet = |tunnel: &Upper| self.context.ethernet.is_some_and(|at| at > tunnel.l3);
+        !self.by_version && self.around.as_ref().is_some_and(|(u, ..)| u.protocol != ip_proto::UDP || in_ethernet(u))
     }
 
     /// Puts the walk at an upper layer, cut to its end.

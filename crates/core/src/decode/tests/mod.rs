@@ -7,7 +7,7 @@ use super::*;
 use crate::frame::FrameBatch;
 use crate::packet::ip_proto::{TCP, UDP};
 use crate::packet::{Layer, Packet, tunnel_kind};
-use crate::testing::{self, cat, eth, ip4, ip4_part, ip6, udp as udp_to};
+use crate::testing::{self, cat, eth, ip4, ip4_between, ip4_part, ip6, udp as udp_to};
 
 fn udp() -> Vec<u8> {
     udp_to(1000, 2000, b"hello")
@@ -289,6 +289,41 @@ fn a_fragment_that_waited_has_its_headers_and_nothing_else() {
     let run = Run::new(&[(1, &eth(0x800, &outer))]);
     let packet = Packet { info: &run.out.packets[0], batch: &run.batch };
     assert_eq!((packet.l3_header(), packet.outer_addresses().is_some()), (&inner[..20], true));
+}
+
+/// What mirrors a link may cut packets, and put them into whole ones of its own.
+#[test]
+fn a_packet_that_was_cut_before_it_was_tunnelled_is_of_its_own_flow() {
+    let (mut four, six) = (ip4_between([192, 0, 2, 1], [192, 0, 2, 2], TCP, &tcp(&[7; 900])), ip6(TCP, &tcp(&[7; 900])));
+    let outer = |protocol, inner: &[u8]| eth(0x800, &ip4(protocol, inner));
+    let vxlan = |inner: &[u8]| in_udp(4789, &[8, 0, 0, 0, 0, 0, 7, 0], inner);
+    for (ether_type, protocol, whole) in [(0x800u16, 4, &four), (0x86dd, 41, &six)] {
+        let cut = &whole[..100];
+        let gre = cat(&[&[0, 0], &ether_type.to_be_bytes(), cut]);
+        for frame in [outer(protocol, cut), outer(47, &gre), vxlan(&eth(ether_type, cut))] {
+            let packet = one(1, &frame);
+            assert!(packet.key.port(packet.from_lo) == Some(12345) && packet.outer_l3 != NO_OFFSET, "{packet:?}");
+        }
+    }
+    // Without a sign that it is IP, it is none.
+    four[10] ^= 1;
+    let gtp = in_udp(2152, &[0x30, 255, 0, 100, 0, 0, 0, 1], &six[..100]);
+    for frame in [outer(4, &four[..100]), gtp, vxlan(&eth(0x800, &four[..100]))] {
+        assert_eq!(one(1, &frame).outer_l3, NO_OFFSET);
+    }
+}
+
+#[test]
+fn what_stands_behind_an_authentication_header_is_the_protocol_of_fragments_too() {
+    let datagram = cat(&[&[TCP, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1], &tcp(&[7; 64])]);
+    let (a, b) = datagram.split_at(48);
+    let parts = [eth(0x800, &ip4_part(51, 5, 0, true, a)), eth(0x800, &ip4_part(51, 5, 48, false, b))];
+    for order in [[0, 1], [1, 0]] {
+        let run = Run::new(&order.map(|i| (1, parts[i].as_slice())));
+        assert!(run.out.packets.iter().all(|p| (p.key.protocol, p.key.port(p.from_lo)) == (TCP, Some(12345))));
+        assert_eq!(run.payloads()[1], [7; 64]);
+        assert_eq!(run.out.packets.iter().map(|p| p.payload_len).sum::<u32>(), 64);
+    }
 }
 
 #[test]
