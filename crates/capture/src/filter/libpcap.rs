@@ -34,6 +34,7 @@ struct Pcap {
     _opaque: [u8; 0],
 }
 
+type OpenOffline = unsafe extern "C" fn(*const c_char, *mut c_char) -> *mut Pcap;
 type OpenDead = unsafe extern "C" fn(c_int, c_int) -> *mut Pcap;
 type Compile = unsafe extern "C" fn(*mut Pcap, *mut BpfProgram, *const c_char, c_int, u32) -> c_int;
 type GetErr = unsafe extern "C" fn(*mut Pcap) -> *const c_char;
@@ -43,6 +44,7 @@ type LibVersion = unsafe extern "C" fn() -> *const c_char;
 
 /// The functions that are used, and the library that must stay loaded for them.
 struct Libpcap {
+    open_offline: OpenOffline,
     open_dead: OpenDead,
     compile: Compile,
     geterr: GetErr,
@@ -109,6 +111,7 @@ impl Libpcap {
         unsafe {
             let library = Library::new(name)?;
             Ok(Self {
+                open_offline: *library.get::<OpenOffline>(b"pcap_open_offline\0")?,
                 open_dead: *library.get::<OpenDead>(b"pcap_open_dead\0")?,
                 compile: *library.get::<Compile>(b"pcap_compile\0")?,
                 geterr: *library.get::<GetErr>(b"pcap_geterr\0")?,
@@ -119,6 +122,33 @@ impl Libpcap {
                 _library: library,
             })
         }
+    }
+
+    /// A handle to compile for frames of a link type; null where there is no memory. It is that of an open capture where one can be opened:
+    /// for it, libpcap leaves out what files do not say (`inbound`), and takes the address families of all BSDs in place of this system's.
+    fn handle(&self, link: LinkType) -> *mut Pcap {
+        #[cfg(unix)]
+        if let Some(handle) = self.open_capture(link) {
+            return handle;
+        }
+        // SAFETY: the function takes two numbers.
+        unsafe { (self.open_dead)(data_link(link), SNAPLEN as c_int) }
+    }
+
+    #[cfg(unix)]
+    fn open_capture(&self, link: LinkType) -> Option<*mut Pcap> {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        /// `PCAP_ERRBUF_SIZE`.
+        const ERROR_LEN: usize = 256;
+        let (capture, mut to) = std::io::pipe().ok()?;
+        to.write_all(&empty_capture(link)).ok()?;
+        drop(to);
+        let path = CString::new(format!("/dev/fd/{}", capture.as_raw_fd())).ok()?;
+        let mut problem = [0; ERROR_LEN];
+        // SAFETY: the path ends with a zero and the buffer has the size that is asked for; both live until the function returns.
+        let handle = unsafe { (self.open_offline)(path.as_ptr(), problem.as_mut_ptr()) };
+        (!handle.is_null()).then_some(handle)
     }
 
     fn version(&self) -> String {
@@ -132,21 +162,19 @@ impl Libpcap {
     }
 
     fn program(&self, expression: &CStr, link: LinkType) -> Result<Vec<Insn>, String> {
-        // What a program returns for a frame that matches: any number but 0 would do. It is tcpdump's largest snap length.
-        const SNAPLEN: c_int = 262_144;
         const OPTIMIZE: c_int = 1;
-        // `ip broadcast` needs a netmask, and files have none.
-        const NETMASK_UNKNOWN: u32 = 0xffff_ffff;
+        // What tcpdump takes where it reads a file: `ip broadcast` is 255.255.255.255 then.
+        const NETMASK: u32 = 0;
         let mut program = BpfProgram { len: 0, insns: std::ptr::null_mut() };
-        // SAFETY: the handle is one that `pcap_open_dead` made, checked for null and closed once, after its last use. The
+        // SAFETY: the handle is one that libpcap made, checked for null and closed once, after its last use. The
         // expression is terminated by zero and lives until `pcap_compile` returns. After success `program` holds `len`
         // initialised instructions, copied before `pcap_freecode`. The error text lies in the handle, copied before it is closed.
         unsafe {
-            let handle = (self.open_dead)(data_link(link), SNAPLEN);
+            let handle = self.handle(link);
             if handle.is_null() {
                 return Err("libpcap has no memory".into());
             }
-            let done = (self.compile)(handle, &raw mut program, expression.as_ptr(), OPTIMIZE, NETMASK_UNKNOWN);
+            let done = (self.compile)(handle, &raw mut program, expression.as_ptr(), OPTIMIZE, NETMASK);
             let result = if done == 0 && !program.insns.is_null() {
                 let insns = std::slice::from_raw_parts(program.insns, program.len as usize).to_vec();
                 (self.freecode)(&raw mut program);
@@ -161,6 +189,16 @@ impl Libpcap {
             result
         }
     }
+}
+
+/// What a program returns for a frame that matches: any number but 0 would do. It is tcpdump's largest snap length.
+const SNAPLEN: u32 = 262_144;
+
+/// A capture without frames: magic, version, zone, accuracy, snap length, link type.
+fn empty_capture(link: LinkType) -> Vec<u8> {
+    let [version, none] = [[2u16.to_ne_bytes(), 4u16.to_ne_bytes()].concat(), vec![0; 8]];
+    let fields = [SNAPLEN, u32::from(link.0)].map(u32::to_ne_bytes).concat();
+    [0xa1b2_c3d4_u32.to_ne_bytes().to_vec(), version, none, fields].concat()
 }
 
 /// The number that libpcap has in memory (`DLT_`) for a link type of files (`LINKTYPE_`): the same but for those whose

@@ -291,3 +291,42 @@ fn address_families_of_either_byte_order() {
     assert!(!filter.matches(LinkType::NULL, 24, &[&[0, 2, 0, 0][..], &packet].concat()));
     assert!(!filter.matches(LinkType::NULL, 3, &[2, 0, 0]));
 }
+
+/// Linux's own family of IPv6 is none of them.
+#[cfg(unix)]
+#[test]
+fn ipv6_has_the_numbers_of_all_bsds() {
+    if skip() {
+        return;
+    }
+    let (mut filter, mut not) = (Filter::new("ip6").unwrap(), Filter::new("not ip6").unwrap());
+    let packet = [&[0x60, 0, 0, 0, 0, 0, 59, 1][..], &[0; 32]].concat();
+    for (family, wanted) in [(24u32, true), (28, true), (30, true), (2, false), (10, false)] {
+        let mut both = |link, family: [u8; 4]| {
+            let frame = [&family[..], &packet].concat();
+            assert_eq!([&mut filter, &mut not].map(|f| f.matches(link, 44, &frame)), [wanted, !wanted], "{link} {family:?}");
+        };
+        both(LinkType::NULL, family.to_le_bytes());
+        both(LinkType::NULL, family.to_be_bytes());
+        both(LinkType::LOOP, family.to_be_bytes());
+    }
+}
+
+/// As tcpdump has it where it reads a file.
+#[cfg(unix)]
+#[test]
+fn what_no_file_says_is_refused() {
+    if skip() {
+        return;
+    }
+    let ethernet = |expression: &str| Filter::new(expression).and_then(|f| f.program(LinkType::ETHERNET));
+    for expression in ["inbound", "tcp or outbound"] {
+        assert!(matches!(ethernet(expression), Err(FilterError::Expression { .. })), "{expression}");
+    }
+    let program = ethernet("ip broadcast").unwrap();
+    let frame = |last: u8| {
+        let ip = [&[0x45, 0, 0, 20, 0, 0, 0, 0, 1, 17, 0, 0, 192, 0, 2, 1, 255, 255, 255][..], &[last]].concat();
+        [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1, 8, 0], &ip].concat()
+    };
+    assert!(program.matches(&frame(255), 34) && !program.matches(&frame(7), 34));
+}
