@@ -304,7 +304,11 @@ fn ipv6_has_the_numbers_of_all_bsds() {
     for (family, wanted) in [(24u32, true), (28, true), (30, true), (2, false), (10, false)] {
         let mut both = |link, family: [u8; 4]| {
             let frame = [&family[..], &packet].concat();
-            assert_eq!([&mut filter, &mut not].map(|f| f.matches(link, 44, &frame)), [wanted, !wanted], "{link} {family:?}");
+            assert_eq!(
+                [&mut filter, &mut not].map(|f| f.matches(link, 44, &frame)),
+                [wanted, !wanted],
+                "{link} {family:?}"
+            );
         };
         both(LinkType::NULL, family.to_le_bytes());
         both(LinkType::NULL, family.to_be_bytes());

@@ -17,12 +17,18 @@ const MAX_EMPTY_LINES: u8 = 4;
 
 /// What a request asks for that decides how its response ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Other,
+struct Asked {
+    method: Method,
+    /// To go on in HTTP/2, whatever the method.
+    h2c: bool,
+}
+
+/// Methods whose responses have rules of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
     Head,
     Connect,
-    /// To go on in HTTP/2.
-    H2c,
+    Other,
 }
 
 /// The first request.
@@ -113,6 +119,7 @@ fn append(to: &mut Vec<u8>, parts: &[&[u8]]) -> bool {
 struct Head {
     /// None: a request.
     status: Option<u16>,
+    /// Of the request; of a response, of the one that it answers.
     asked: Option<Asked>,
     /// Whether its fields are wanted as facts.
     wanted: bool,
@@ -125,7 +132,6 @@ struct Head {
     bad_length: bool,
     /// Transfer-Encoding: whether its last coding is chunked.
     chunked: Option<bool>,
-    h2c: bool,
 }
 
 /// What comes next in a direction.
@@ -165,6 +171,8 @@ pub struct Session {
     sides: [State; 2],
     /// Requests that wait for their response, with their sender.
     pending: [VecDeque<Asked>; 2],
+    /// The client whose body, which is not at its end, has frames of HTTP/2 behind it.
+    then_http2: Option<Side>,
     /// Values are those of an earlier connection: only counts go on.
     frozen: bool,
     /// Whether all fields of the first request are wanted.
@@ -180,7 +188,7 @@ impl Session {
     /// Most bytes on the heap: text of lines of which every byte may be wrong (three bytes for one), once as facts, once as
     /// what is being read for each direction.
     pub const MAX_HEAP: usize = 3 * 3 * 3 * MAX_LINE
-        + 2 * 2 * MAX_PENDING
+        + 2 * 2 * MAX_PENDING * size_of::<Asked>()
         // Names and cookies of one request, in vectors that grow by doubling.
         + size_of::<Fields>()
         + 2 * 2 * MAX_FIELDS
@@ -200,10 +208,16 @@ impl Session {
         self.response.as_ref().map(|r| r.minor).or(self.request.as_ref().map(|r| r.minor))
     }
 
+    /// Whether a direction has come to frames of HTTP/2.
+    pub fn is_http2(&self, side: Side) -> bool {
+        self.sides[side as usize] == State::Http2
+    }
+
     /// The flow has ended: frees what only further bytes would need.
     pub fn end(&mut self) {
         self.sides = Default::default();
         self.pending = Default::default();
+        self.then_http2 = None;
     }
 
     /// A message begins.
@@ -212,11 +226,12 @@ impl Session {
         match start.kind {
             Kind::Request { method, target } => {
                 self.requests += 1;
-                head.asked = Some(match method {
-                    b"HEAD" => Asked::Head,
-                    b"CONNECT" => Asked::Connect,
-                    _ => Asked::Other,
-                });
+                let method_of = |name: &[u8]| match name {
+                    b"HEAD" => Method::Head,
+                    b"CONNECT" => Method::Connect,
+                    _ => Method::Other,
+                };
+                head.asked = Some(Asked { method: method_of(method), h2c: false });
                 let path = target.split(|b| *b == b'?').next().unwrap_or_default();
                 self.dns_query |= path.windows(10).any(|w| w == b"/dns-query");
                 if self.request.is_none() && !self.frozen {
@@ -259,17 +274,16 @@ impl Session {
                 }
             }
         }
+        let method = head.asked.map_or(Method::Other, |asked| asked.method);
         match head.status {
             None => {
-                let asked = head.asked.unwrap_or(Asked::Other);
-                let asked = if head.h2c && asked == Asked::Other { Asked::H2c } else { asked };
                 let pending = &mut self.pending[side as usize];
                 if pending.len() >= MAX_PENDING {
                     pending.pop_front();
                 }
-                pending.push_back(asked);
+                pending.extend(head.asked);
                 match (head.chunked, head.length) {
-                    _ if asked == Asked::Connect => (State::Tunnel, 0),
+                    _ if method == Method::Connect => (State::Tunnel, 0),
                     (Some(true), _) => (State::ChunkSize, 0),
                     // A request cannot end with the connection (RFC 9112 section 6.3).
                     (Some(false), _) => (State::Done, 0),
@@ -277,10 +291,10 @@ impl Session {
                     (None, length) => (State::Start, length.unwrap_or(0)),
                 }
             }
-            Some(101) => self.switch(side, head.asked == Some(Asked::H2c)),
+            Some(101) => self.switch(side, head.asked.is_some_and(|asked| asked.h2c)),
             Some(status) => {
                 let client = &mut self.sides[side.other() as usize];
-                if head.asked == Some(Asked::Connect) {
+                if method == Method::Connect {
                     let open = (200..300).contains(&status);
                     if *client == State::Tunnel {
                         *client = if open { State::Done } else { State::Start };
@@ -289,7 +303,7 @@ impl Session {
                         return (State::Done, 0);
                     }
                 }
-                let bodiless = status < 200 || status == 204 || status == 304 || head.asked == Some(Asked::Head);
+                let bodiless = status < 200 || status == 204 || status == 304 || method == Method::Head;
                 match (head.chunked, head.length) {
                     _ if bodiless => (State::Start, 0),
                     (Some(true), _) => (State::ChunkSize, 0),
@@ -308,7 +322,13 @@ impl Session {
             *client = State::Done;
             return (State::Done, 0);
         }
-        *client = State::Http2;
+        match client {
+            // Its body is not at its end yet.
+            State::ChunkSize | State::ChunkEnd | State::Trailers | State::LongLine(None) => {
+                self.then_http2 = Some(server.other());
+            }
+            _ => *client = State::Http2,
+        }
         self.http2.get_or_insert_default().begins_with_preface(server.other());
         (State::Http2, 0)
     }
@@ -355,6 +375,7 @@ impl Session {
                 _ => (State::Done, Probe::NotThis),
             },
             State::Trailers => match line(bytes) {
+                Probe::Certain((b"", n)) if self.then_http2 == Some(side) => (State::Http2, Probe::Certain(n as u64)),
                 Probe::Certain((b"", n)) => (State::Start, Probe::Certain(n as u64)),
                 Probe::Certain((_, n)) => (State::Trailers, Probe::Certain(n as u64)),
                 Probe::NeedMore => (State::Trailers, Probe::NeedMore),
@@ -390,7 +411,7 @@ impl Session {
             Probe::NeedMore => (again, Probe::NeedMore),
             // Frames may come before the response that says 101.
             Probe::NotThis
-                if self.pending[side as usize].back() == Some(&Asked::H2c)
+                if self.pending[side as usize].back().is_some_and(|asked| asked.h2c)
                     && http2::preface(bytes) != Probe::NotThis =>
             {
                 (again, Probe::NeedMore)
@@ -405,7 +426,7 @@ impl StreamSession for Session {
         let mut at = 0u64;
         loop {
             let rest = usize::try_from(at).ok().and_then(|at| shown.bytes.get(at..)).unwrap_or_default();
-            if self.sides[side as usize] == State::Http2 {
+            if self.is_http2(side) {
                 let Some(http2) = &mut self.http2 else { return Taken::DONE };
                 let shown = Shown { offset: shown.offset.saturating_add(at), bytes: rest, segment: shown.segment };
                 let mut taken = http2.read(side, &shown, scratch);
@@ -478,7 +499,10 @@ impl Head {
             let last = value.rsplit(|b| *b == b',').next().map(trim).unwrap_or_default();
             self.chunked = Some(last.eq_ignore_ascii_case(b"chunked"));
         } else if is(b"upgrade") {
-            self.h2c |= value.split(|b| *b == b',').map(trim).any(|p| p.eq_ignore_ascii_case(b"h2c"));
+            let asks = value.split(|b| *b == b',').map(trim).any(|p| p.eq_ignore_ascii_case(b"h2c"));
+            if let Some(asked) = self.asked.as_mut().filter(|_| request) {
+                asked.h2c |= asks;
+            }
         }
         false
     }
@@ -670,6 +694,25 @@ mod tests {
         assert_eq!((refused.http2, refused.requests), (None, 2));
         let websocket = talk(&[(A, &ask.replace("h2c", "websocket")), (B, answer), (A, ask)]);
         assert_eq!((websocket.http2, websocket.requests), (None, 1));
+    }
+
+    #[test]
+    fn any_method_may_ask_for_http2() {
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        let frames = |s: Session| s.http2.map(|h| (h.preface_seen, h.frames));
+        let head = "HEAD / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n";
+        assert_eq!(frames(talk(&[(A, head), (B, answer), (A, preface)])), Some((true, 2)));
+        // One that is refused is a HEAD still.
+        let refused = "HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\nHTTP/1.1 200 OK\r\n";
+        assert_eq!(talk(&[(A, head), (A, head), (B, refused)]).responses, 2);
+        // The body of a request may go on behind the answer.
+        let post = "POST / HTTP/1.1\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na";
+        let rest = format!("bc\r\n0\r\nExpires: 0\r\n\r\n{preface}");
+        for cut in [0, 2, 4, 7, 12, rest.len() - 1] {
+            let s = talk(&[(A, post), (B, answer), (A, &rest[..cut]), (A, &rest[cut..])]);
+            assert_eq!(frames(s), Some((true, 2)), "{cut}");
+        }
     }
 
     #[test]

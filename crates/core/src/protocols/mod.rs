@@ -68,22 +68,24 @@ pub struct Taken {
     pub done: bool,
     /// Whether what was shown breaks the rules of the protocol. Counted.
     pub malformed: bool,
+    /// Whether the other direction may go on now. It is shown again what it has not taken.
+    pub wakes: bool,
 }
 
 impl Taken {
     /// Nothing: what was shown is too short. It is shown again with more behind it.
-    pub const NOTHING: Self = Self { bytes: 0, done: false, malformed: false };
+    pub const NOTHING: Self = Self { bytes: 0, done: false, malformed: false, wakes: false };
 
     /// So many bytes, and the session goes on.
     pub const fn bytes(bytes: u64) -> Self {
-        Self { bytes, done: false, malformed: false }
+        Self { bytes, ..Self::NOTHING }
     }
 
     /// No more of this direction.
-    pub const DONE: Self = Self { bytes: u64::MAX, done: true, malformed: false };
+    pub const DONE: Self = Self { bytes: u64::MAX, done: true, ..Self::NOTHING };
 
     /// No more of this direction: it does not keep to the rules of the protocol.
-    pub const MALFORMED: Self = Self { bytes: u64::MAX, done: true, malformed: true };
+    pub const MALFORMED: Self = Self { malformed: true, ..Self::DONE };
 }
 
 /// A packet of a connection that brought bytes not seen before, or a part of one: bytes that came earlier may lie

@@ -33,16 +33,31 @@ impl<S: Session> Wire<S> {
         let start = d.stream.len() as u64;
         d.stream.extend(bytes);
         let end = d.stream.len() as u64;
-        if !d.done && end > start {
-            let segment = Segment { number: self.number, start, end, first: true, at: self.number as i64 };
-            let offset = d.keep_from;
-            let bytes = usize::try_from(offset).ok().and_then(|from| d.stream.get(from..)).unwrap_or_default();
-            let taken: Taken = self.session.read(side, &Shown { offset, bytes, segment }, &mut Vec::new());
-            d.keep_from = offset.saturating_add(taken.bytes);
-            d.done = taken.done;
+        if end > start
+            && self.show(side, Segment { number: self.number, start, end, first: true, at: self.number as i64 })
+        {
+            let other = side.other();
+            let end = self.sides[other as usize].stream.len() as u64;
+            if self.held(other) > 0 {
+                self.show(other, Segment { number: self.number, start: end, end, first: true, at: self.number as i64 });
+            }
         }
         self.number += 1;
         self
+    }
+
+    /// Shows what was not taken, up to the end of a segment. Whether the other direction may go on.
+    fn show(&mut self, side: Side, segment: Segment) -> bool {
+        let d = &mut self.sides[side as usize];
+        if d.done {
+            return false;
+        }
+        let offset = d.keep_from;
+        let bytes = usize::try_from(offset).ok().and_then(|from| d.stream.get(from..)).unwrap_or_default();
+        let taken: Taken = self.session.read(side, &Shown { offset, bytes, segment }, &mut Vec::new());
+        d.keep_from = offset.saturating_add(taken.bytes);
+        d.done = taken.done;
+        taken.wakes
     }
 
     /// The same bytes in segments that end at `cuts` (in any order, also beyond the end).

@@ -200,6 +200,15 @@ impl Assembler {
         }
     }
 
+    /// Shows the reader once more what it has not taken.
+    pub fn show_again(&mut self, side: Side, reader: &mut impl Reader) {
+        if !self.ready.is_empty() {
+            let bytes = self.buffer.get(self.front..).unwrap_or_default();
+            let progress = reader.read_again(side, &Run { offset: self.keep_from, bytes, segments: &self.ready });
+            self.advance(progress);
+        }
+    }
+
     /// Bytes in the buffer.
     fn held(&self) -> usize {
         self.buffer.len() - self.front

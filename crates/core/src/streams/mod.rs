@@ -48,6 +48,16 @@ pub trait Reader {
     /// A segment has made a run of bytes longer.
     fn read(&mut self, side: Side, run: &Run<'_>) -> Progress;
 
+    /// The direction, if any, that may go on with what it was shown and did not take: it is shown once more.
+    fn woken(&mut self) -> Option<Side> {
+        None
+    }
+
+    /// A direction is shown once more.
+    fn read_again(&mut self, _side: Side, run: &Run<'_>) -> Progress {
+        Progress { keep_from: run.offset, done: false }
+    }
+
     /// The direction cannot be read on: its bound was reached with bytes missing or none taken.
     fn lost(&mut self, side: Side);
 
@@ -117,6 +127,11 @@ impl Streams {
             && assembler.push(&arrival, side, reader)
         {
             self.segments += 1;
+        }
+        if let Some(side) = reader.woken()
+            && let Some(assembler) = self.sides.get_mut(side as usize)
+        {
+            assembler.show_again(side, reader);
         }
     }
 

@@ -294,7 +294,8 @@ fn a_fragment_that_waited_has_its_headers_and_nothing_else() {
 /// What mirrors a link may cut packets, and put them into whole ones of its own.
 #[test]
 fn a_packet_that_was_cut_before_it_was_tunnelled_is_of_its_own_flow() {
-    let (mut four, six) = (ip4_between([192, 0, 2, 1], [192, 0, 2, 2], TCP, &tcp(&[7; 900])), ip6(TCP, &tcp(&[7; 900])));
+    let (mut four, six) =
+        (ip4_between([192, 0, 2, 1], [192, 0, 2, 2], TCP, &tcp(&[7; 900])), ip6(TCP, &tcp(&[7; 900])));
     let outer = |protocol, inner: &[u8]| eth(0x800, &ip4(protocol, inner));
     let vxlan = |inner: &[u8]| in_udp(4789, &[8, 0, 0, 0, 0, 0, 7, 0], inner);
     for (ether_type, protocol, whole) in [(0x800u16, 4, &four), (0x86dd, 41, &six)] {

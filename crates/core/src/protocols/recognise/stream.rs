@@ -134,6 +134,15 @@ impl Stream {
         self.openvpn.take_if(|o| o.messages.evidence().is_none());
     }
 
+    /// Whether a direction has come to frames of HTTP/2.
+    fn is_http2(&self, side: Side) -> bool {
+        match self.sides[side as usize].reader {
+            Reader::Http2 => true,
+            Reader::Http1 => self.http1.as_ref().is_some_and(|http1| http1.is_http2(side)),
+            _ => false,
+        }
+    }
+
     /// The start of a direction has come.
     fn start(&mut self, side: Side, shown: &Shown<'_>) -> Probe<Reader> {
         let bytes = shown.bytes;
@@ -250,27 +259,8 @@ impl Stream {
             _ => Probe::NotThis,
         }
     }
-}
 
-/// The commands that a line begins with.
-fn commands(line: &[u8]) -> u8 {
-    let word = line.split(|b| !b.is_ascii_alphabetic()).next().unwrap_or_default();
-    let mut upper = [0; 4];
-    let Some(letters) = upper.get_mut(..word.len()) else { return 0 };
-    letters.copy_from_slice(word);
-    upper.make_ascii_uppercase();
-    match &upper {
-        b"EHLO" | b"HELO" => command::SMTP,
-        b"USER" => command::FTP | command::POP3,
-        b"AUTH" => command::FTP | command::POP3,
-        b"FEAT" | b"SYST" => command::FTP,
-        b"CAPA" | b"APOP" | b"STLS" | b"QUIT" => command::POP3,
-        _ => 0,
-    }
-}
-
-impl StreamSession for Stream {
-    fn read(&mut self, side: Side, shown: &Shown<'_>, scratch: &mut Vec<u8>) -> Taken {
+    fn read_on(&mut self, side: Side, shown: &Shown<'_>, scratch: &mut Vec<u8>) -> Taken {
         let mut at = 0usize;
         loop {
             let rest = Shown {
@@ -308,6 +298,32 @@ impl StreamSession for Stream {
             taken.bytes = taken.bytes.saturating_add(at as u64);
             return taken;
         }
+    }
+}
+
+/// The commands that a line begins with.
+fn commands(line: &[u8]) -> u8 {
+    let word = line.split(|b| !b.is_ascii_alphabetic()).next().unwrap_or_default();
+    let mut upper = [0; 4];
+    let Some(letters) = upper.get_mut(..word.len()) else { return 0 };
+    letters.copy_from_slice(word);
+    upper.make_ascii_uppercase();
+    match &upper {
+        b"EHLO" | b"HELO" => command::SMTP,
+        b"USER" => command::FTP | command::POP3,
+        b"AUTH" => command::FTP | command::POP3,
+        b"FEAT" | b"SYST" => command::FTP,
+        b"CAPA" | b"APOP" | b"STLS" | b"QUIT" => command::POP3,
+        _ => 0,
+    }
+}
+
+impl StreamSession for Stream {
+    fn read(&mut self, side: Side, shown: &Shown<'_>, scratch: &mut Vec<u8>) -> Taken {
+        let before = self.is_http2(side);
+        let taken = self.read_on(side, shown, scratch);
+        // Frames of the other direction may have come before the preface, or before the answer to `Upgrade: h2c`.
+        Taken { wakes: !before && self.is_http2(side), ..taken }
     }
 
     fn lost(&mut self, side: Side) {
@@ -407,8 +423,13 @@ mod tests {
         let (client, server) = ([http2::PREFACE, &[0; 3], &[4, 0, 0, 0, 0, 0]].concat(), [0, 0, 0, 4, 0, 0, 0, 0, 0]);
         let w = wire(&[(A, &client), (B, &server)]);
         assert_eq!(w.session.http2().map(|h| (h.preface_seen, h.frames)), Some((true, 2)));
-        let w = wire(&[(B, &server), (A, &client), (B, &server)]);
-        assert_eq!(w.session.http2().map(|h| h.frames), Some(3));
+        let w = wire(&[(B, &server), (A, &client)]);
+        assert_eq!(w.session.http2().map(|h| h.frames), Some(2));
+        // In a connection behind it, too.
+        let mut again = wire(&[(B, &server), (A, &client), (B, &server)]);
+        again.restart();
+        again.send(B, &server).send(A, &client);
+        assert_eq!(again.session.http2().map(|h| h.frames), Some(5));
         assert!(wire(&[(B, &server), (A, b"\x7f"), (B, &server)]).session.http2().is_none());
     }
 

@@ -58,14 +58,14 @@ impl Connection {
 
     /// Takes in a packet. Whether nothing more is wanted.
     pub fn take(&mut self, packet: &Packet<'_>, side: Side, found: &mut Found, scratch: &mut Vec<u8>) -> bool {
-        let mut reader = ConnectionReader { readers: &mut self.readers, found, scratch };
+        let mut reader = ConnectionReader { readers: &mut self.readers, found, scratch, woken: None };
         self.streams.push(packet, side, &mut reader);
         [Side::A, Side::B].into_iter().all(|s| self.readers.keep_from(s).is_none())
     }
 
     /// Memory is short: drops what is kept. How many directions are given up by it.
     pub fn drop_buffers(&mut self, found: &mut Found) -> u64 {
-        let mut reader = ConnectionReader { readers: &mut self.readers, found, scratch: &mut Vec::new() };
+        let mut reader = ConnectionReader { readers: &mut self.readers, found, scratch: &mut Vec::new(), woken: None };
         self.streams.drop_buffers(&mut reader)
     }
 
@@ -102,28 +102,58 @@ struct ConnectionReader<'a> {
     readers: &'a mut Readers,
     found: &'a mut Found,
     scratch: &'a mut Vec<u8>,
+    /// The direction that may go on.
+    woken: Option<Side>,
+}
+
+impl ConnectionReader<'_> {
+    /// Shows a direction to the session that follows what it begins with.
+    fn follow(&mut self, side: Side, run: &Run<'_>, again: bool) -> bool {
+        let Self { readers, found, scratch, woken } = self;
+        let Some(cursor) = &mut readers.stream else { return false };
+        let session = found.stream.get_or_insert_with(|| Box::new(Stream::new(readers.follow)));
+        let told = match again {
+            false => cursor.show(session.as_mut(), side, run, scratch),
+            true => cursor.show_again(session.as_mut(), side, run, scratch),
+        };
+        if told.wakes {
+            *woken = Some(side.other());
+        }
+        told.malformed
+    }
+
+    fn progress(&self, side: Side) -> Progress {
+        match self.readers.keep_from(side) {
+            Some(keep_from) => Progress { keep_from, done: false },
+            None => Progress { keep_from: u64::MAX, done: true },
+        }
+    }
 }
 
 impl Reader for ConnectionReader<'_> {
     fn read(&mut self, side: Side, run: &Run<'_>) -> Progress {
-        let Self { readers, found, scratch } = self;
+        let Self { readers, found, scratch, .. } = self;
         let mut malformed = false;
         if let Some(tls) = &mut readers.tls {
             malformed |= tls.read(side, run, &mut found.tls, scratch);
         }
         if let Some(cursor) = &mut readers.dns {
             let session = found.dns.get_or_insert_default();
-            malformed |= cursor.show(session.as_mut(), side, run, scratch);
+            malformed |= cursor.show(session.as_mut(), side, run, scratch).malformed;
         }
-        if let Some(cursor) = &mut readers.stream {
-            let session = found.stream.get_or_insert_with(|| Box::new(Stream::new(readers.follow)));
-            malformed |= cursor.show(session.as_mut(), side, run, scratch);
-        }
-        found.malformed += u64::from(malformed);
-        match readers.keep_from(side) {
-            Some(keep_from) => Progress { keep_from, done: false },
-            None => Progress { keep_from: u64::MAX, done: true },
-        }
+        malformed |= self.follow(side, run, false);
+        self.found.malformed += u64::from(malformed);
+        self.progress(side)
+    }
+
+    fn woken(&mut self) -> Option<Side> {
+        self.woken.take()
+    }
+
+    fn read_again(&mut self, side: Side, run: &Run<'_>) -> Progress {
+        let malformed = self.follow(side, run, true);
+        self.found.malformed += u64::from(malformed);
+        self.progress(side)
     }
 
     fn lost(&mut self, side: Side) {
@@ -175,7 +205,7 @@ impl TlsReader {
             }
         }
         let session = session.get_or_insert_with(|| Box::new(TlsSession::new(self.to_end)));
-        self.cursor.show(session.as_mut(), side, run, scratch)
+        self.cursor.show(session.as_mut(), side, run, scratch).malformed
     }
 }
 

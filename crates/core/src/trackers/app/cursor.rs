@@ -1,13 +1,22 @@
 //! How far one session has read the two directions of a connection.
 
 use crate::packet::Side;
-use crate::protocols::{Session, Shown};
+use crate::protocols::{Segment, Session, Shown, Taken};
 use crate::streams::Run;
 
 /// A place in each direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cursor {
     sides: [Place; 2],
+}
+
+/// What a session said of what it was shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// It breaks the rules of its protocol.
+    pub malformed: bool,
+    /// The other direction may go on.
+    pub wakes: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,26 +28,54 @@ struct Place {
     done: bool,
 }
 
+impl Place {
+    fn show(
+        &mut self,
+        session: &mut impl Session,
+        side: Side,
+        run: &Run<'_>,
+        segment: Segment,
+        scratch: &mut Vec<u8>,
+    ) -> Taken {
+        let bytes = run.range(self.taken, segment.end);
+        scratch.clear();
+        let taken = session.read(side, &Shown { offset: self.taken, bytes, segment }, scratch);
+        self.taken = self.taken.saturating_add(taken.bytes);
+        self.seen = segment.end;
+        self.done = taken.done;
+        taken
+    }
+}
+
 impl Cursor {
-    /// Shows a session the segments of a run that it has not seen. Whether it broke the rules of its protocol.
-    pub fn show(&mut self, session: &mut impl Session, side: Side, run: &Run<'_>, scratch: &mut Vec<u8>) -> bool {
-        let [a, b] = &mut self.sides;
-        let place = if side == Side::A { a } else { b };
+    /// Shows a session the segments of a run that it has not seen.
+    pub fn show(&mut self, session: &mut impl Session, side: Side, run: &Run<'_>, scratch: &mut Vec<u8>) -> Told {
+        let mut told = Told::default();
         for segment in run.segments {
+            let place = self.of(side);
             if place.done || segment.end <= place.seen {
                 continue;
             }
-            let bytes = run.range(place.taken, segment.end);
-            scratch.clear();
-            let taken = session.read(side, &Shown { offset: place.taken, bytes, segment: *segment }, scratch);
-            place.taken = place.taken.saturating_add(taken.bytes);
-            place.seen = segment.end;
-            place.done = taken.done;
+            let taken = place.show(session, side, run, *segment, scratch);
+            told.wakes |= taken.wakes;
             if taken.malformed {
-                return true;
+                return Told { malformed: true, ..told };
             }
         }
-        false
+        told
+    }
+
+    /// Shows a session what it has seen and not taken, as the other direction lets it go on.
+    pub fn show_again(&mut self, session: &mut impl Session, side: Side, run: &Run<'_>, scratch: &mut Vec<u8>) -> Told {
+        let place = self.of(side);
+        let waits = |segment: &&Segment| !place.done && place.taken < segment.end && segment.end <= place.seen;
+        match run.segments.iter().rfind(waits) {
+            Some(segment) => {
+                let Taken { malformed, wakes, .. } = place.show(session, side, run, *segment, scratch);
+                Told { malformed, wakes }
+            }
+            None => Told::default(),
+        }
     }
 
     /// Steps over the bytes before this offset, unseen.
