@@ -150,6 +150,8 @@ enum State {
     /// A request to CONNECT was sent: what comes next depends on the response.
     Tunnel,
     Http2,
+    /// What a response to CONNECT has opened begins here.
+    Opened,
     Done,
 }
 
@@ -211,6 +213,11 @@ impl Session {
     /// Whether a direction has come to frames of HTTP/2.
     pub fn is_http2(&self, side: Side) -> bool {
         self.sides[side as usize] == State::Http2
+    }
+
+    /// Whether a direction has come to what a response to CONNECT has opened.
+    pub fn is_opened(&self, side: Side) -> bool {
+        self.sides[side as usize] == State::Opened
     }
 
     /// The flow has ended: frees what only further bytes would need.
@@ -300,7 +307,7 @@ impl Session {
                         *client = if open { State::Done } else { State::Start };
                     }
                     if open {
-                        return (State::Done, 0);
+                        return (State::Opened, 0);
                     }
                 }
                 let bodiless = status < 200 || status == 204 || status == 304 || method == Method::Head;
@@ -387,6 +394,7 @@ impl Session {
                 _ => (State::Tunnel, Probe::NeedMore),
             },
             State::Http2 => (State::Http2, Probe::NeedMore),
+            State::Opened => (State::Opened, Probe::NeedMore),
             State::Done => (State::Done, Probe::NotThis),
         };
         self.sides[side as usize] = next;

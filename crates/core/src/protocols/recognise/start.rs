@@ -77,11 +77,28 @@ impl Start {
             // All that the rules above have refused, so that they are not kept waiting.
             (Probe::NotThis, _) => match OpenVpnStream::may_begin(bytes) {
                 Some(true) => Probe::Certain(Self::OpenVpn),
-                Some(false) => Probe::NotThis,
+                Some(false) => other_text(bytes),
                 None => Probe::NeedMore,
             },
             _ => found,
         }
+    }
+}
+
+/// Text that begins with a tab, an escape sequence or a character beyond ASCII in UTF-8 (RFC 4253 section 4.2).
+fn other_text(bytes: &[u8]) -> Probe<Start> {
+    let len = match bytes.first() {
+        Some(b'\t' | b'\x1b') => 1,
+        Some(0xc2..=0xdf) => 2,
+        Some(0xe0..=0xef) => 3,
+        Some(0xf0..=0xf4) => 4,
+        _ => return Probe::NotThis,
+    };
+    let first = bytes.get(..len).unwrap_or(bytes);
+    match std::str::from_utf8(first) {
+        Ok(_) => Probe::Certain(Start::Text),
+        Err(problem) if problem.error_len().is_none() => Probe::NeedMore,
+        Err(_) => Probe::NotThis,
     }
 }
 

@@ -189,7 +189,7 @@ impl Stream {
                 }
                 reader(follow.openvpn, Reader::OpenVpn)
             }
-            Some(Start::Text) => Reader::Lines(0),
+            Some(Start::Text | Start::Greeting220 | Start::GreetingPop3 | Start::GreetingImap) => Reader::Lines(0),
             Some(Start::Socks5) => {
                 let methods = bytes.get(2..2 + usize::from(bytes.get(1).copied().unwrap_or(0)));
                 if let (Some((_, kept)), Some(methods)) = (&mut self.sides[side as usize].socks, methods) {
@@ -289,7 +289,16 @@ impl Stream {
                     continue;
                 }
                 Reader::Ssh => self.ssh.as_mut().map(|s| s.read(side, &rest, scratch)),
-                Reader::Http1 => self.http1.as_mut().map(|s| s.read(side, &rest, scratch)),
+                Reader::Http1 => {
+                    let taken = self.http1.as_mut().map(|s| s.read(side, &rest, scratch));
+                    if self.http1.as_ref().is_some_and(|s| s.is_opened(side)) {
+                        // The response was lines that a server may send before its identification string.
+                        at += taken.map_or(0, |taken| taken.bytes as usize);
+                        self.sides[side as usize].reader = Reader::Lines(1);
+                        continue;
+                    }
+                    taken
+                }
                 Reader::Http2 => self.http2.as_mut().map(|s| s.read(side, &rest, scratch)),
                 Reader::OpenVpn => self.openvpn.as_mut().map(|s| s.read(side, &rest, scratch)),
                 Reader::Done => None,
@@ -392,6 +401,27 @@ mod tests {
         assert!(wire(&[(B, &lines(64))]).session.ssh().is_some());
         assert!(wire(&[(B, &lines(65))]).session.ssh().is_none());
         assert!(wire(&[(B, b"x\0\nSSH-2.0-x\n")]).session.ssh().is_none());
+        for first in ["\u{2554}\u{2550} hello", "\thello", "\x1b[1mhello", "220 hello", "* OK hello", "", " "] {
+            let text = format!("{first}\r\nSSH-2.0-x\r\n");
+            let bytes = text.as_bytes();
+            for cut in 0..bytes.len() {
+                let w = wire(&[(B, &bytes[..cut]), (B, &bytes[cut..])]);
+                assert!(w.session.ssh().is_some_and(|s| s.side(B).banner.is_some()), "{text:?} cut at {cut}");
+            }
+        }
+        assert!(wire(&[(B, b"\xc3\xff\nSSH-2.0-x\n")]).session.ssh().is_none());
+    }
+
+    #[test]
+    fn an_identification_string_behind_a_proxy() {
+        let (ask, answer) = (&b"CONNECT a:22 HTTP/1.1\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\nVia: b\r\n\r\nSSH-2.0-x\r\n");
+        for cut in 0..answer.len() {
+            let w = wire(&[(A, ask), (B, &answer[..cut]), (B, &answer[cut..])]);
+            assert!(w.session.ssh().is_some_and(|s| s.side(B).banner.is_some()), "{cut}");
+            assert_eq!(w.session.http1().map(|h| (h.requests, h.responses)), Some((1, 1)));
+        }
+        let w = wire(&[(A, b"GET / HTTP/1.1\r\n\r\n"), (B, answer)]);
+        assert!(w.session.ssh().is_none());
     }
 
     #[test]
@@ -453,12 +483,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_gives_the_same_facts(
-            script in prop::collection::vec((any::<bool>(), 0usize..12, prop::collection::vec(0usize..60, 0..3)), 0..8),
+            script in prop::collection::vec((any::<bool>(), 0usize..14, prop::collection::vec(0usize..60, 0..3)), 0..8),
         ) {
-            let parts: [&[u8]; 12] = [
+            let parts: [&[u8]; 14] = [
                 b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"SSH-2.0-x\r\n",
                 b"hello\n", b"220 hi\r\n", b"EHLO x\r\nUSER y\r\n", http2::PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0],
                 &[5, 2, 0, 1], &[5, 1], &[0, 14, 0x38, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0], &[0x16, 3, 1, 0, 40, 1, 0, 0, 38, 3, 3],
+                b"CONNECT a HTTP/1.1\r\n\r\n", "\u{e9}t\u{e9}\n".as_bytes(),
             ];
             let (mut at_once, mut cut) = (Wire::new(Stream::new(ALL)), Wire::new(Stream::new(ALL)));
             for (a, part, cuts) in script {
