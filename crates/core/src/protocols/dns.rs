@@ -15,9 +15,9 @@ use crate::wire::Reader;
 /// Longest name in octets, lengths of labels and root included (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 255;
 
-/// Most compression pointers in one name. A name of 255 octets has at most 127 labels; a chain of pointers without a
-/// label between them says nothing, and would cost the length of the message for each record.
-const MAX_POINTERS: usize = 128;
+/// Most compression pointers that are followed in a message: a name may lead over all before it, which would cost the square of their
+/// number.
+const MAX_POINTERS: usize = 1 << 16;
 
 /// Most open queries, and most different names, that a flow's session knows.
 const MAX_DISTINCT: usize = 1024;
@@ -33,10 +33,10 @@ struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// Steps over a name that begins at `start`: where it ends. None unless it is sound.
-    fn end(message: &[u8], start: usize) -> Option<usize> {
+    /// Steps over a name that begins at `start`: where it ends. None unless it is sound. So many `pointers` may still be followed.
+    fn end(message: &[u8], start: usize, pointers: &mut usize) -> Option<usize> {
         let (mut at, mut run, mut end) = (start, start, None);
-        let (mut length, mut pointers) = (1, 0);
+        let mut length = 1;
         loop {
             let n = usize::from(*message.get(at)?);
             match n {
@@ -51,9 +51,9 @@ impl<'a> Name<'a> {
                 0xc0.. => {
                     let target = pointer(message, at)?;
                     end = end.or(Some(at + 2));
-                    pointers += 1;
+                    *pointers = pointers.checked_sub(1)?;
                     // Strictly before the labels that led here: a chain of pointers comes to an end.
-                    if target >= run || pointers > MAX_POINTERS {
+                    if target >= run {
                         return None;
                     }
                     (at, run) = (target, target);
@@ -183,10 +183,10 @@ impl<'a> Message<'a> {
         let questions = r.u16()?;
         let counts = [r.u16()?, r.u16()?, r.u16()?];
         let mut message = Self { id, flags, counts, question: None, extended: 0, ttls: None };
-        let mut has_opt = false;
+        let (mut has_opt, mut pointers) = (false, MAX_POINTERS);
         for i in 0..questions {
             let start = r.position();
-            r.take(Name::end(bytes, start)? - start)?;
+            r.take(Name::end(bytes, start, &mut pointers)? - start)?;
             let kind = r.u16()?;
             r.u16()?;
             if i == 0 {
@@ -196,7 +196,7 @@ impl<'a> Message<'a> {
         for (section, &count) in counts.iter().enumerate() {
             for _ in 0..count {
                 let start = r.position();
-                r.take(Name::end(bytes, start)? - start)?;
+                r.take(Name::end(bytes, start, &mut pointers)? - start)?;
                 let (kind, _class, ttl, length) = (r.u16()?, r.u16()?, r.u32()?, r.u16()?);
                 r.take(length.into())?;
                 if section == 0 {
@@ -283,6 +283,8 @@ pub struct Session {
     others: VecDeque<(u16, Side)>,
     names: Names,
     failures: [u8; 2],
+    /// The latest time of the segments of each direction of a stream.
+    latest: [Option<TimeNs>; 2],
 }
 
 /// Hashes of the different names asked for, [`MAX_DISTINCT`] at most. The first takes no memory of its own, as most flows have one.
@@ -456,8 +458,11 @@ impl DatagramSession for Session {
 impl StreamSession for Session {
     fn read(&mut self, side: Side, shown: &Shown<'_>, _scratch: &mut Vec<u8>) -> Taken {
         let mut r = Reader::new(shown.bytes);
+        // A message is there with the last of its segments to come, not with the one that has its last byte.
+        let latest = self.latest[side as usize].map_or(shown.segment.at, |latest| latest.max(shown.segment.at));
+        self.latest[side as usize] = Some(latest);
         while let Some(message) = r.vec16() {
-            let sound = self.read_message(side, message.rest(), shown.segment.at);
+            let sound = self.read_message(side, message.rest(), latest);
             let failures = &mut self.failures[side as usize];
             *failures = if sound { 0 } else { failures.saturating_add(1) };
             if *failures >= MAX_FAILURES {
@@ -469,6 +474,7 @@ impl StreamSession for Session {
 
     fn restart(&mut self) {
         self.failures = [0; 2];
+        self.latest = [None; 2];
         self.waiting = None;
         self.others.clear();
     }
@@ -531,6 +537,7 @@ static TYPES: &[(u16, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocols::Segment;
     use crate::protocols::testing::read_cut;
     use proptest::prelude::*;
 
@@ -538,7 +545,7 @@ mod tests {
         fn without_times(mut self) -> Self {
             self.query.iter_mut().for_each(|q| q.ts = 0);
             self.response.iter_mut().for_each(|r| r.ts = 0);
-            self
+            Self { latest: [None; 2], ..self }
         }
     }
 
@@ -611,6 +618,41 @@ mod tests {
         };
         assert!(Message::parse(&message(1, 0, &long(13), 1, &[])).is_some());
         assert!(Message::parse(&message(1, 0, &long(14), 1, &[])).is_none());
+    }
+
+    /// As of an encoder that points at where it has written a name last.
+    #[test]
+    fn a_chain_of_pointers_may_be_long_but_not_without_bounds() {
+        let chain = |records: u16| {
+            let answer = |i: u16| {
+                // The question ends at 12 + 18 + 4, and each record has 16 bytes.
+                let target = if i == 0 { 12 } else { 34 + 16 * (i - 1) };
+                [&(0xc000 | target).to_be_bytes()[..], &ANSWER[2..]].concat()
+            };
+            let records: Vec<_> = (0..records).map(answer).collect();
+            let records: Vec<_> = records.iter().map(Vec::as_slice).collect();
+            Message::parse(&message(1, 0x8000, NAME, 1, &records)).is_some()
+        };
+        assert!(chain(129) && chain(300) && !chain(1000));
+    }
+
+    #[test]
+    fn a_message_comes_with_the_last_of_its_segments() {
+        let whole = |flags| {
+            let m = message(1, flags, NAME, 1, &[]);
+            [&(m.len() as u16).to_be_bytes()[..], &m].concat()
+        };
+        let mut session = Session::default();
+        let mut show = |side, bytes: &[u8], start: u64, at: TimeNs| {
+            let segment = Segment { number: 0, start, end: bytes.len() as u64, first: true, at };
+            StreamSession::read(&mut session, side, &Shown { offset: 0, bytes, segment }, &mut Vec::new());
+        };
+        show(Side::A, &whole(0), 0, 100);
+        // The second half came first.
+        let response = whole(0x8000);
+        show(Side::B, &response[..20], 0, 147);
+        show(Side::B, &response, 20, 107);
+        assert_eq!(session.response_time(), Some(47));
     }
 
     #[test]

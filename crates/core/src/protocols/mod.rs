@@ -183,7 +183,7 @@ pub trait DatagramSession {
 pub struct SegmentCount {
     /// How many segments were counted.
     pub count: u64,
-    /// Numbers of the last ones, plus one. A segment with more parts than this between two of its own is counted twice.
+    /// Numbers of the last different ones, plus one, the latest first. One that comes again behind more others than this is counted twice.
     recent: [u64; 4],
 }
 
@@ -191,10 +191,27 @@ impl SegmentCount {
     /// Counts this segment.
     pub fn add(&mut self, segment: &Segment) {
         let mark = segment.number.saturating_add(1);
-        if !self.recent.contains(&mark) {
-            self.count += 1;
-            self.recent.rotate_right(1);
-            self.recent[0] = mark;
+        let known = self.recent.iter().position(|of| *of == mark);
+        self.count += u64::from(known.is_none());
+        let last = known.unwrap_or(self.recent.len() - 1);
+        self.recent[..=last].rotate_right(1);
+        self.recent[0] = mark;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A segment that fills gaps before segments that came early.
+    #[test]
+    fn a_segment_counts_once_however_many_gaps_it_fills() {
+        let mut count = SegmentCount::default();
+        for early in 0..20 {
+            for number in [100, early] {
+                count.add(&Segment { number, start: 0, end: 1, first: false, at: 0 });
+            }
         }
+        assert_eq!(count.count, 21);
     }
 }
