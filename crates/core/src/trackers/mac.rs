@@ -53,17 +53,21 @@ impl Mac {
             self.ends[side as usize].insert(number(source), &mut context.memory);
             self.ends[side.other() as usize].insert(number(destination), &mut context.memory);
         }
-        // Tags follow each other: the type before a tag says that it is one.
-        let (mut kind, mut rest) = (ether_type, tags);
-        while is_tag(kind)
-            && let Some((&[a, b, c, d], after)) = rest.split_first_chunk()
-        {
-            let id = u16::from_be_bytes([a, b]) & 0xfff;
+        for id in tags_of(header, tags) {
             self.vlan.get_or_insert(id);
             self.vlans.insert(id.into(), &mut context.memory);
-            (kind, rest) = (u16::from_be_bytes([c, d]), after);
         }
     }
+}
+
+/// Identifiers of the tags behind an Ethernet header. They follow each other: the type before a tag says that it is one.
+fn tags_of(header: &[u8; 14], mut rest: &[u8]) -> impl Iterator<Item = u16> {
+    let mut kind = u16::from_be_bytes([header[12], header[13]]);
+    std::iter::from_fn(move || {
+        let (&[a, b, c, d], after) = rest.split_first_chunk().filter(|_| is_tag(kind))?;
+        (kind, rest) = (u16::from_be_bytes([c, d]), after);
+        Some(u16::from_be_bytes([a, b]) & 0xfff)
+    })
 }
 
 /// An address as a number.
@@ -85,16 +89,21 @@ impl Tracker for Mac {
     }
 
     fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
-        if let Some((header, tags)) = packet.ethernet() {
+        // Tags may stand behind another header than Ethernet, and around a tunnel with an Ethernet header of its own: then they come first.
+        let scope = packet.info.key.scope().vlan;
+        let ids = [scope & 0xffff, scope >> 16].map(|id| id.checked_sub(1));
+        let ethernet = packet.ethernet();
+        if let [Some(outermost), _] = ids
+            && self.vlan.is_none()
+            && !ethernet.is_some_and(|(header, tags)| tags_of(header, tags).any(|id| u32::from(id) == outermost))
+        {
+            self.vlan = Some(outermost as u16);
+        }
+        if let Some((header, tags)) = ethernet {
             self.header(header, tags, side, context);
         }
-        // A tag may stand behind another header than Ethernet, too.
-        let scope = packet.info.key.scope().vlan;
-        for id in [scope & 0xffff, scope >> 16] {
-            if let Some(id) = id.checked_sub(1) {
-                self.vlan.get_or_insert(id as u16);
-                self.vlans.insert(id.into(), &mut context.memory);
-            }
+        for id in ids.into_iter().flatten() {
+            self.vlans.insert(id.into(), &mut context.memory);
         }
         Wants::More
     }
@@ -158,5 +167,11 @@ mod tests {
         // 0 is a priority tag (IEEE 802.1Q clause 9.6): no VLAN, but a tag.
         let priority = feed(&[&eth(0x8100, &[&[0xe0, 0, 8, 0][..], &inner].concat())]);
         assert_eq!((priority.vlan, priority.vlans.count()), (Some(0), 1));
+        // Around a tunnel and inside it.
+        let inside = eth(0x8100, &[&[0, 5, 8, 0][..], &inner].concat());
+        let vxlan = ip4(17, &udp(1, 4789, &[&[8, 0, 0, 0, 0, 0, 7, 0][..], &inside].concat()));
+        let around = feed(&[&eth(0x8100, &[&[0, 100, 8, 0][..], &vxlan].concat())]);
+        assert_eq!((around.vlan, around.vlans.count()), (Some(100), 2));
+        assert_eq!(feed(&[&eth(0x800, &vxlan)]).vlan, Some(5));
     }
 }
