@@ -172,10 +172,13 @@ impl Stream {
                 reader(follow.ssh, Reader::Ssh)
             }
             Some(Start::HttpRequest | Start::HttpResponse) => {
-                if follow.http1 {
+                // SSH may come behind the answer to CONNECT.
+                let proxied = follow.ssh && (bytes.starts_with(b"CONNECT ") || self.http1.is_some());
+                let wanted = follow.http1 || proxied;
+                if wanted {
                     self.http1.get_or_insert_with(|| Box::new(http1::Session::new(follow.http1_fields)));
                 }
-                reader(follow.http1, Reader::Http1)
+                reader(wanted, Reader::Http1)
             }
             Some(Start::Http2Preface) => {
                 if follow.http2 {
@@ -422,6 +425,9 @@ mod tests {
         }
         let w = wire(&[(A, b"GET / HTTP/1.1\r\n\r\n"), (B, answer)]);
         assert!(w.session.ssh().is_none());
+        let mut w = Wire::new(Stream::new(Follow { ssh: true, ..Follow::default() }));
+        w.send(A, ask).send(B, answer);
+        assert!(w.session.ssh().is_some());
     }
 
     #[test]
