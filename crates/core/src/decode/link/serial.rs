@@ -28,9 +28,25 @@ pub(in crate::decode) fn ppp(w: &mut Walk<'_>) -> Next {
         0x0021 => Ok(Step::Ip4),
         0x0057 => Ok(Step::Ip6),
         0x0281 | 0x0283 => Ok(Step::Mpls),
+        0x0031 => bridged(w),
         0x003d => multilink(w),
         _ => Err(SkipReason::NonIp),
     }
+}
+
+/// A frame of a LAN that is bridged over PPP (RFC 3518 section 4.1): flags, the type of the LAN, its number where a flag says so.
+fn bridged(w: &mut Walk<'_>) -> Next {
+    const HAS_CHECKSUM: u8 = 0x80;
+    const HAS_LAN_ID: u8 = 0x40;
+    const ETHERNET: u8 = 1;
+    let [flags, lan] = *w.take::<2>()?;
+    if flags & HAS_LAN_ID != 0 {
+        w.at += 4;
+    }
+    if flags & HAS_CHECKSUM != 0 {
+        w.drop_trailer(4);
+    }
+    if lan == ETHERNET { Ok(Step::Ethernet) } else { Err(SkipReason::NonIp) }
 }
 
 /// Multilink PPP (RFC 1990 section 3) with long sequence numbers, the default: a packet that was not cut into fragments.
