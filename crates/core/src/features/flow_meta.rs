@@ -163,7 +163,7 @@ pub static GROUP: Group<View> = Group {
         always(i64("num_hdrs", Count, Core, &|v: &View| Some(headers(v.layers).count() as i64), "Headers in hdr_desc.",
             formula("count(headers in hdr_desc)").source("own definition"))),
         str("hdr_desc", Core, |v, o| describe(v.layers, v.protocol, o), "Headers of the first packet from the outside in, joined by '-'.",
-            formula("headers of the first packet, outermost first, joined by \"-\"").null("no header of the first packet has a name").source("own definition").text("names of headers, such as ETH-VLAN-IP-TCP")),
+            formula("the outermost 12 headers of the first packet, the outermost first, joined by \"-\"").null("no header of the first packet has a name").source("own definition").text("names of headers, such as ETH-VLAN-IP-TCP")),
         always(str("end_reason", Extended, |v, o| put(o, v.end.name()), "Why the flow ended: fin, rst, idle, active, reused, end_of_input, evicted.",
             formula("what ended the flow").source("IANA IPFIX flowEndReason").one_of(&["fin", "rst", "idle", "active", "reused", "end_of_input", "evicted"]).since("0.2.0"))),
         always(str("initiator_by", Extended, |v, o| put(o, v.initiator_by.name()), "What the direction rests on: syn, synack, echo (ICMP), port (of a service, where asked for), first (packet in time).",

@@ -45,8 +45,8 @@ pub static GROUP: Group<View> = Group {
             formula("VID of the outermost tag but priority tags, whose VID is 0").null("no VLAN tag but priority tags, or flow_key_vlan is false").source("IEEE 802.1Q clause 9.6").range(1, 4095))),
         split(Split::Both, i64("vlan_inner_id", NoUnit, Extended, &|v: &View| tag(v.scope.vlan >> 16), "Inner VLAN of QinQ (IEEE 802.1ad).",
             formula("VID of the second tag but priority tags, whose VID is 0").null("fewer than two VLAN tags but priority tags, or flow_key_vlan is false").source("IEEE 802.1ad").range(1, 4095))),
-        str("tunnel_type", Extended, |v, o| put(o, kind(v.layers)?), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, tzsp, capwap, lisp, gue, fou, amt, ipip.",
-            formula("innermost tunnel header of the first packet").null("the flow is in no tunnel").source("RFC 2784, RFC 7348, RFC 8926, 3GPP TS 29.281, RFC 4380, RFC 3378, RFC 2661, RFC 5415, RFC 9300").one_of(&["gre", "vxlan", "geneve", "gtp", "erspan", "teredo", "etherip", "l2tp", "tzsp", "capwap", "lisp", "gue", "fou", "amt", "ipip"])),
+        str("tunnel_type", Extended, |v, o| put(o, kind(v.layers)?), "Innermost tunnel: gre, vxlan, geneve, gtp, erspan, teredo, etherip, l2tp, tzsp, capwap, lisp, gue, fou, amt, ipip, ethernet (in IP), mpls (in IP or UDP).",
+            formula("innermost tunnel header of the first packet").null("the flow is in no tunnel").source("RFC 2784, RFC 7348, RFC 8926, 3GPP TS 29.281, RFC 4380, RFC 3378, RFC 2661, RFC 5415, RFC 9300, RFC 8986, RFC 7510").one_of(&["gre", "vxlan", "geneve", "gtp", "erspan", "teredo", "etherip", "l2tp", "tzsp", "capwap", "lisp", "gue", "fou", "amt", "ipip", "ethernet", "mpls"])),
         split(Split::Both, i64("tunnel_id", NoUnit, Extended, &|v: &View| (v.scope.tunnel_kind != 0).then(|| v.scope.tunnel_id.into()), "Identifier of the tunnel where both directions share it (VNI).",
             formula("VNI of VXLAN or Geneve, VSID of NVGRE").null("no such tunnel, or flow_key_tunnel is false").source("RFC 7348 section 5, RFC 8926 section 3.4, RFC 7637 section 3.2").range(0, 4_294_967_295))),
         split(Split::As(["outer_src_ip", "outer_dst_ip"]), private(Address, str("outer_src_ip", Extended, |v, o| address(v.src?, o), "Outermost address on the initiator's side of a tunnel.",
@@ -63,13 +63,17 @@ fn tag(held: u32) -> Option<i64> {
 
 fn kind(layers: Layers) -> Option<&'static str> {
     let mut found = None;
-    let mut before: Option<Layer> = None;
+    let (mut before, mut inside): (Option<Layer>, bool) = (None, false);
     for layer in layers.iter() {
-        if layer.tunnel().is_some() {
-            found = layer.tunnel();
-        } else if layer.is_ip() && before.is_some_and(Layer::is_ip) {
-            found = Some("ipip");
-        }
+        let behind_ip = before.is_some_and(Layer::is_ip);
+        found = match layer {
+            _ if layer.tunnel().is_some() => layer.tunnel(),
+            Layer::Ip | Layer::Ip6 if behind_ip => Some("ipip"),
+            Layer::Eth if behind_ip => Some("ethernet"),
+            Layer::Mpls if inside => Some("mpls"),
+            _ => found,
+        };
+        inside |= layer.is_ip();
         before = Some(layer);
     }
     found
@@ -86,6 +90,9 @@ mod tests {
         assert_eq!(kind_of(&[Eth, Ip, Tcp]), None);
         assert_eq!(kind_of(&[Eth, Ip, Ip6, Tcp]), Some("ipip"));
         assert_eq!(kind_of(&[Eth, Ip, Gre, Ip, Tcp]), Some("gre"));
+        assert_eq!(kind_of(&[Eth, Mpls, Ip, Tcp]), None);
+        assert_eq!(kind_of(&[Eth, Ip, Udp, Mpls, Mpls, Ip, Tcp]), Some("mpls"));
+        assert_eq!(kind_of(&[Eth, Ip, Eth, Vlan, Ip, Tcp]), Some("ethernet"));
         assert_eq!(kind_of(&[Eth, Ip, Gre, Erspan, Eth, Ip, Udp, Vxlan, Eth, Ip, Tcp]), Some("vxlan"));
     }
 
