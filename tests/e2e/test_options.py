@@ -202,3 +202,31 @@ def test_missing_takes_the_word_null_in_every_form(jj, tmp_path):
     config.write_text('{"missing": null}')
     for arguments in (["--set", "missing=null"], ["-c", config]):
         jj("extract", DATA / "few.pcap", "-f", "csv", "-o", "-", *arguments)
+
+
+def test_labels_of_flows_come_from_a_file(jj, rows, tmp_path):
+    plain = rows(DEMO)
+    web = [r for r in plain if 80 in (r["src_port"], r["dst_port"])]
+    one, last = web[0], plain[-1]
+    lines = [
+        "Source IP,Source Port,Destination IP,Destination Port,Protocol,start_time,Label",
+        # Of one connection, with its ends the other way around.
+        f"{one['dst_ip']},{one['dst_port']},{one['src_ip']},{one['src_port']},tcp,{one['start_time']},\"this, one\"",
+        ",,,80,6,,web",
+        f"{last['src_ip']},{last['src_port'] or ''},{last['dst_ip']},{last['dst_port'] or ''},,,last",
+    ]
+    file = tmp_path / "labels.csv"
+    file.write_text("\n".join(lines) + "\n")
+    found = rows(DEMO, "--labels", file)
+    assert list(found[0])[-1] == "label"
+    assert [{k: v for k, v in r.items() if k != "label"} for r in found] == plain
+    of = [r["label"] for r in found]
+    assert of[plain.index(one)] == "this, one" and of[-1] == ("web" if last in web else "last")
+    assert len(web) > 1 and {of[plain.index(r)] for r in web[1:]} == {"web"}
+    assert None in of
+    file.write_text("dst_port,start_time,label\n443,7/7/2017 1:56,x\n")
+    failed = jj("extract", DEMO, "--labels", file, "-o", "-", ok=False)
+    assert failed.returncode == 2 and f"{file}: line 2: '7/7/2017 1:56' is no time" in failed.err
+    failed = jj("extract", DEMO, "--labels", tmp_path / "none.csv", "-o", "-", ok=False)
+    assert failed.returncode == 2 and f"{tmp_path / 'none.csv'}: No such file" in failed.err
+    assert "label is null" in jj("extract", DEMO, "--features", "labels", "-f", "csv", "-o", "-").err

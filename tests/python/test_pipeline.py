@@ -660,3 +660,18 @@ def test_the_shipped_dashboard_is_the_one_of_the_module():
 def test_types_are_shipped():
     package = pathlib.Path(joyfuljay.__file__).parent
     assert (package / "py.typed").exists() and (package / "_native.pyi").exists()
+
+
+def test_labels_of_flows_come_from_a_file(capture, tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("src_port,label\n53,dns\n")
+    frame = joyfuljay.extract(capture, labels=file)
+    asked = (frame["src_port"] == 53) | (frame["dst_port"] == 53)
+    assert asked.any() and frame["label"].notna().equals(asked) and set(frame["label"].dropna()) == {"dns"}
+    pipeline = Pipeline(Config(labels=file))
+    assert [pipeline.extract_features(flow)["label"] for flow in pipeline.iter_flows(capture)] == [label if label == "dns" else None for label in frame["label"]]
+    with pytest.raises(FileNotFoundError):
+        joyfuljay.extract(capture, labels=tmp_path / "none.csv")
+    file.write_text("src_port,label\nhttp,web\n")
+    with pytest.raises(ValueError, match="line 2: 'http' is no port"):
+        joyfuljay.extract(capture, labels=str(file))

@@ -112,6 +112,7 @@ impl From<joyfuljay::Error> for CliError {
             joyfuljay::Error::Source(e) => e.into(),
             joyfuljay::Error::Sink(e) => e.into(),
             joyfuljay::Error::Filter(e) => Self::Usage(e.to_string()),
+            joyfuljay::Error::Labels(e) => Self::Usage(e.to_string()),
             joyfuljay::Error::Save(e) => e.into(),
             other => Self::Failed(other.to_string()),
         }

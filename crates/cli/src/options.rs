@@ -60,6 +60,8 @@ pub struct FeatureArgs {
     pub include_raw_sequences: bool,
     #[arg(long = "splt", help = help("include_splt"))]
     pub include_splt: bool,
+    #[arg(long, value_name = "FILE", help = help("labels"))]
+    pub labels: Option<String>,
     #[arg(long = "max-sequence-length", value_parser = whole(0, u32::MAX), value_name = "PACKETS", help = help("max_sequence_length"))]
     pub max_sequence_length: Option<u32>,
     #[arg(long = "bidir-split", help = help("bidirectional_split"))]
@@ -252,6 +254,7 @@ impl FeatureArgs {
         c.include_flow_id |= self.include_flow_id;
         c.include_raw_sequences |= self.include_raw_sequences;
         c.include_splt |= self.include_splt;
+        set_some(&mut c.labels, &self.labels);
         set(&mut c.max_sequence_length, &self.max_sequence_length);
         c.bidirectional_split |= self.bidirectional_split;
         set(&mut c.missing, &self.missing);

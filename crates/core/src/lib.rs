@@ -16,6 +16,7 @@ pub mod features;
 pub mod flow;
 pub mod frame;
 mod hash;
+pub mod labels;
 pub mod link_type;
 pub mod metrics;
 pub mod nearest;

@@ -26,6 +26,9 @@ pub enum Error {
     /// The filter is one, but not for any frame of the input.
     #[error("{0}; no frame of the input is of another type")]
     FilterUseless(String),
+    /// The labels of flows cannot be had.
+    #[error(transparent)]
+    Labels(#[from] crate::labels::LabelsError),
     /// Frames cannot be saved.
     #[error(transparent)]
     Save(#[from] SaveError),
@@ -55,6 +58,7 @@ impl Error {
             Self::Config(_)
             | Self::Filter(_)
             | Self::FilterUseless(_)
+            | Self::Labels(_)
             | Self::Slices(_)
             | Self::Rows(_)
             | Self::Thread(_)

@@ -8,6 +8,7 @@ use joyfuljay_capture::filter::Filter;
 use joyfuljay_core::Config;
 use joyfuljay_core::engine::{EngineSettings, Share};
 use joyfuljay_core::frame::FrameFilter;
+use joyfuljay_core::labels::Labels;
 use joyfuljay_core::metrics::{MetricsSink, Mode, NoMetrics, RunResult};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_core::trackers::TrackerMask;
@@ -16,6 +17,7 @@ use joyfuljay_io::sink::RowSink;
 use joyfuljay_io::source::{PacketSource, Position};
 
 use crate::drive::Drive;
+use crate::labels::labels;
 use crate::memory::default_max_memory;
 use crate::progress::{Listener, Reporter};
 use crate::recorder::Recorder;
@@ -27,6 +29,7 @@ use crate::{Error, Progress, RunControl, Summary, parallel, separate, serial, wa
 pub struct Pipeline {
     config: Config,
     plan: RowPlan,
+    labels: Option<Arc<Labels>>,
     settings: EngineSettings,
     filter: Option<Filter>,
     saving: Option<Saving>,
@@ -49,6 +52,8 @@ impl Pipeline {
     /// the way out.
     pub fn new(config: Config) -> Result<Self, Error> {
         let plan = RowPlan::new(&config)?;
+        let labels = labels(&config)?;
+        let plan = plan.with_labels(labels.clone());
         let filter = match config.bpf_filter.as_deref() {
             // As for tcpdump, no expression is every frame; that needs no compiler.
             None => None,
@@ -62,6 +67,7 @@ impl Pipeline {
         Ok(Self {
             config,
             plan,
+            labels,
             settings,
             filter,
             saving: None,
@@ -101,7 +107,7 @@ impl Pipeline {
     /// When that group was named, without a window.
     pub fn turn_to_stream(&mut self) -> Result<(), Error> {
         // The group reads no trackers: theirs are as they were.
-        self.plan = RowPlan::for_stream(&self.config)?;
+        self.plan = RowPlan::for_stream(&self.config)?.with_labels(self.labels.clone());
         self.settings = self.settings.with_connections(self.plan.connections());
         Ok(())
     }
@@ -117,7 +123,7 @@ impl Pipeline {
     /// # Errors
     /// When that group was named.
     pub fn turn_to_slice(&mut self) -> Result<(), Error> {
-        self.plan = RowPlan::for_slice(&self.config)?;
+        self.plan = RowPlan::for_slice(&self.config)?.with_labels(self.labels.clone());
         self.settings = self.settings.with_connections(None);
         Ok(())
     }
@@ -128,7 +134,7 @@ impl Pipeline {
     /// # Errors
     /// When that group was named.
     pub fn turn_to_separate(&mut self) -> Result<(), Error> {
-        self.plan = RowPlan::for_separate(&self.config)?;
+        self.plan = RowPlan::for_separate(&self.config)?.with_labels(self.labels.clone());
         self.settings = self.settings.with_connections(None);
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::io;
 
 use joyfuljay::filter::FilterError;
-use joyfuljay::{ConfigError, Error, without_codes};
+use joyfuljay::{ConfigError, Error, LabelsError, without_codes};
 use joyfuljay_io::sink::SinkError;
 use joyfuljay_io::source::SourceError;
 use pyo3::exceptions::{
@@ -23,6 +23,8 @@ pub fn run_error(error: Error) -> PyErr {
         Error::Config(e) => config_error(&e),
         Error::Source(e) => source_error(e),
         Error::Sink(e) => sink_error(e),
+        Error::Labels(LabelsError::Read { path, error }) if error.raw_os_error().is_some() => os_error(&error, path),
+        Error::Labels(e) => PyValueError::new_err(e.to_string()),
         Error::Filter(e @ FilterError::Expression { .. }) => PyValueError::new_err(e.to_string()),
         other => PyRuntimeError::new_err(without_codes(&other.to_string())),
     }

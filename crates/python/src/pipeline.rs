@@ -140,8 +140,9 @@ impl Engine {
     fn new(config: &str, metrics: Option<Bound<'_, PyAny>>, native: bool) -> PyResult<Self> {
         let config = crate::config::read(config)?;
         let one_row = Config { bidirectional_split: false, ..config.clone() };
-        let plan = RowPlan::new(&config).map_err(|e| config_error(&e))?;
-        let single = RowPlan::new(&one_row).map_err(|e| config_error(&e))?;
+        let labels = joyfuljay::labels(&config).map_err(|e| run_error(e.into()))?;
+        let plan = RowPlan::new(&config).map_err(|e| config_error(&e))?.with_labels(labels.clone());
+        let single = RowPlan::new(&one_row).map_err(|e| config_error(&e))?.with_labels(labels);
         let (trackers, settings) = (single.trackers(), single.tracker_settings());
         let metrics = match metrics {
             None => Metrics::None,

@@ -35,6 +35,7 @@ class FeatureGroup(str, Enum):
     SEQUENCES = "sequences"
     SPLT = "splt"
     TIMESTAMPS = "timestamps"
+    LABELS = "labels"
     APP = "app"
     HTTP = "http"
     CONNECTION = "connection"
@@ -105,6 +106,8 @@ class Config:
     include_raw_sequences: bool = False
     include_splt: bool = False
     max_sequence_length: int = 50
+    #: A CSV file; adds the column ``label``.
+    labels: str | os.PathLike[str] | None = None
     bpf_filter: str | None = None
     include_ip_addresses: bool = True
     include_ports: bool = True
@@ -132,6 +135,8 @@ class Config:
             self.features = [name.strip() for name in str(self.features).split(",")]
         if isinstance(self.specific_features, str):
             self.specific_features = [name.strip() for name in self.specific_features.split(",")]
+        if self.labels is not None:
+            self.labels = os.fspath(self.labels)
         # Older versions wrote 0 for "as many as there is room for".
         if self.max_concurrent_flows == 0:
             self.max_concurrent_flows = Config.max_concurrent_flows

@@ -137,6 +137,10 @@ config! {
     include_splt: bool = false;
     /// How many packets of a flow the sequences hold, 1 to 65535.
     max_sequence_length: u32 = 50;
+    /// A CSV file of labels for flows, which adds the column label. Its first line names its columns: label, and any of src_ip, dst_ip (an
+    /// address, or a network as 10.0.0.0/8), src_port, dst_port, protocol, start_time and end_time (Unix seconds, or as
+    /// 2017-07-07T13:56:00Z). What a line leaves empty may be anything; it fits both directions of a flow.
+    labels: Option<String> = None;
     /// A filter in the language of tcpdump: only frames that match become packets of flows. It is compiled by libpcap.
     bpf_filter: Option<String> = None;
     /// Whether rows have addresses.

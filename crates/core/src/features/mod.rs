@@ -19,6 +19,7 @@ mod ja4_lists;
 #[cfg(feature = "ja4plus")]
 mod ja4plus;
 mod kept;
+pub mod labels;
 mod leaves;
 mod mac;
 mod padding;
@@ -86,6 +87,7 @@ pub static GROUPS: &[&dyn AnyGroup] = &[
     &sequences::RAW,
     &sequences::SPLT,
     &timestamps::GROUP,
+    &labels::GROUP,
     #[cfg(feature = "ja4plus")]
     &ja4plus::GROUP,
 ];

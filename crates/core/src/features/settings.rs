@@ -1,11 +1,13 @@
 //! What views of flows depend on besides the flow, and the memory that they share.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::entropy::Logs;
 use super::ja4_lists::Ja4Lists;
 use super::leaves::Leaves;
 use crate::flow::{FlowBase, FlowRef};
+use crate::labels::Labels;
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{GapSummary, LengthSummary, LogScratch, TrackerSettings};
 
@@ -18,6 +20,8 @@ pub struct RowSettings {
     pub secret: Option<Pseudonyms>,
     /// Classes of columns whose text is replaced by pseudonyms.
     pub replaced: Vec<Privacy>,
+    /// What is known of flows from elsewhere.
+    pub labels: Option<Arc<Labels>>,
 }
 
 /// Memory that views use, reused from flow to flow, and the summaries that several groups read: each is made once for

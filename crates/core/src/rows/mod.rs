@@ -24,9 +24,10 @@ use crate::columns::{Block, Column, Direction, Dtype};
 use crate::config::{Config, Missing};
 use crate::error::ConfigError;
 use crate::features::{
-    AnyGroup, DIRECTION, FLOW_ID, FeatureInfo, GROUPS, JA4PLUS, Need, OWN_COLUMNS, RowSettings, connection,
+    AnyGroup, DIRECTION, FLOW_ID, FeatureInfo, GROUPS, JA4PLUS, Need, OWN_COLUMNS, RowSettings, connection, labels,
 };
 use crate::flow::FlowRef;
+use crate::labels::Labels;
 use crate::privacy::{Privacy, Pseudonyms};
 use crate::trackers::{AppWants, TrackerMask, TrackerSettings};
 
@@ -103,6 +104,7 @@ impl RowPlan {
             },
             secret: config.anonymization_salt.as_deref().filter(|s| !s.is_empty()).map(Pseudonyms::new),
             replaced: Privacy::ALL.into_iter().filter(|class| class.is_replaced(config)).collect(),
+            labels: None,
         };
         let mut notes = notes(config, &features);
         notes.extend(more_notes);
@@ -111,6 +113,13 @@ impl RowPlan {
         let (flow_id, split) = (config.include_flow_id, config.bidirectional_split);
         let schema = schema(&features, flow_id, split);
         Ok(Self { features, groups, schema, settings, flow_id, split, missing: config.missing, connections, notes })
+    }
+
+    /// Takes the labels of flows, for the column `label`: what is in the file of the key `labels` is for the caller to read.
+    #[must_use]
+    pub fn with_labels(mut self, labels: Option<Arc<Labels>>) -> Self {
+        self.settings.labels = labels;
+        self
     }
 
     /// The trackers that the selected columns read.
@@ -271,6 +280,9 @@ fn notes(config: &Config, features: &[FeatureInfo]) -> Vec<String> {
         notes.push(format!(
             "anonymize_ips replaces IP addresses only; in clear stay {names} (anonymize replaces them too)"
         ));
+    }
+    if config.labels.is_none() && features.iter().any(|f| f.group == labels::ID) {
+        notes.push("label is null: no file says what it is (labels; on the command line: --labels FILE)".to_owned());
     }
     if features.iter().any(|f| f.group == JA4PLUS.0) {
         notes.push("JA4+ is under the FoxIO License 1.1: for non-commercial purposes only (see NOTICE)".to_owned());

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::ConfigError;
-use crate::features::{FeatureInfo, GROUPS, Profile, connection, feature, groups};
+use crate::features::{FeatureInfo, GROUPS, Profile, connection, feature, groups, labels};
 use crate::nearest::same;
 
 /// The names of the profiles, from the smallest to the largest.
@@ -73,8 +73,9 @@ pub(super) fn select(config: &Config) -> Result<Vec<FeatureInfo>, ConfigError> {
         let profile = Profile::find(name)?;
         features.retain(|f| f.profile <= profile);
     }
-    // Sequences have options of their own, which no profile takes back.
-    for (wanted, id) in [(config.include_raw_sequences, "sequences"), (config.include_splt, "splt")] {
+    // These have options of their own, which no profile takes back.
+    let sequences = [(config.include_raw_sequences, "sequences"), (config.include_splt, "splt")];
+    for (wanted, id) in sequences.into_iter().chain([(config.labels.is_some(), labels::ID)]) {
         if wanted {
             let more = GROUPS.iter().filter(|g| g.id() == id).flat_map(|g| g.features());
             let more: Vec<_> = more.filter(|f| !features.contains(f)).collect();

@@ -30,7 +30,7 @@ macro_rules! oracles {
 
 oracles! {
     flow_meta timing size tcp tls quic ssh dns entropy padding fingerprint connection mac ip_extended ipv6_options icmp tcp_sequence
-    tcp_window tcp_options tcp_mptcp tcp_rtt tcp_fingerprint http2 http app tunnel sequences splt timestamps
+    tcp_window tcp_options tcp_mptcp tcp_rtt tcp_fingerprint http2 http app tunnel sequences splt timestamps labels
     #[cfg(feature = "ja4plus")] ja4plus
 }
 
