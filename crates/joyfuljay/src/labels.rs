@@ -87,16 +87,18 @@ const PROTOCOLS: &[(&str, u8)] =
 
 fn read(path: &str, input: impl Read) -> Result<Labels, LabelsError> {
     let columns_error = |problem: String| LabelsError::Columns { path: path.to_owned(), problem };
-    let mut reader = ReaderBuilder::new().trim(Trim::All).flexible(true).from_reader(input);
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(input);
     let csv_error = |error: csv::Error| {
         let line = error.position().map_or(0, csv::Position::line);
-        match error.into_kind() {
-            csv::ErrorKind::Io(error) => LabelsError::Read { path: path.to_owned(), error },
-            csv::ErrorKind::Utf8 { .. } => {
-                LabelsError::Line { path: path.to_owned(), line, problem: "is no UTF-8 text".to_owned() }
+        let problem = match error.into_kind() {
+            csv::ErrorKind::Io(error) => return LabelsError::Read { path: path.to_owned(), error },
+            csv::ErrorKind::Utf8 { .. } => "is no UTF-8 text".to_owned(),
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("has {len} columns where the first line has {expected_len}; is a quotation mark open?")
             }
-            other => columns_error(format!("is no CSV file: {other:?}")),
-        }
+            other => format!("is no CSV: {other:?}"),
+        };
+        LabelsError::Line { path: path.to_owned(), line, problem }
     };
     let header = reader.headers().map_err(csv_error)?.clone();
     let columns = columns(&header).map_err(columns_error)?;
@@ -249,6 +251,10 @@ mod tests {
             ("proto,label\nquic,a\n", "line 2: 'quic' is no protocol"),
             ("start,label\n7/7/2017 1:56,a\n", "line 2: '7/7/2017 1:56' is no time"),
             ("start,end,label\n2,1,a\n", "line 2: ends before it starts"),
+            (
+                "label,dport\nx,1\n\"y,2\nz,3\n",
+                "line 3: has 1 columns where the first line has 2; is a quotation mark open?",
+            ),
         ] {
             let error = rules(text).unwrap_err();
             assert!(error.contains(want), "{error}");
