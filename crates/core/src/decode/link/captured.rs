@@ -27,7 +27,7 @@ fn cooked(hardware: u16, protocol: u16) -> Next {
         // ARPHRD_IEEE80211, ARPHRD_IEEE80211_RADIOTAP.
         (801, p) if p < 0x600 => Ok(Step::Wifi),
         (803, p) if p < 0x600 => Ok(Step::Radiotap),
-        // The numbers below 0x600 that Linux has for what has no type: Ethernet, 802.2, and below PPP.
+        // Linux's own numbers: a frame of Ethernet, of 802.2, of PPP in HDLC's framing.
         (_, 3) => Ok(Step::Ethernet),
         (_, 4) => Ok(Step::Llc),
         (_, 7) => Ok(Step::PppHdlc),
