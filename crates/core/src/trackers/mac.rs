@@ -36,6 +36,25 @@ pub struct FirstFrame {
 }
 
 impl Mac {
+    /// Tags that are part of the flow's identity. They may stand behind another header than Ethernet, and around a tunnel with an Ethernet header
+    /// of its own: then they come first.
+    #[cold]
+    fn tagged(&mut self, scope: u32, packet: &Packet<'_>, context: &mut Context) {
+        let ids = [scope & 0xffff, scope >> 16].map(|id| id.checked_sub(1));
+        let inside = |outermost| {
+            packet.ethernet().is_some_and(|(header, tags)| tags_of(header, tags).any(|id| u32::from(id) == outermost))
+        };
+        if let [Some(outermost), _] = ids
+            && self.vlan.is_none()
+            && !inside(outermost)
+        {
+            self.vlan = Some(outermost as u16);
+        }
+        for id in ids.into_iter().flatten() {
+            self.vlans.insert(id.into(), &mut context.memory);
+        }
+    }
+
     fn header(&mut self, header: &[u8; 14], tags: &[u8], side: Side, context: &mut Context) {
         let &[d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = header;
         let (destination, source) = ([d0, d1, d2, d3, d4, d5], [s0, s1, s2, s3, s4, s5]);
@@ -89,21 +108,12 @@ impl Tracker for Mac {
     }
 
     fn update(&mut self, packet: &Packet<'_>, side: Side, context: &mut Context) -> Wants {
-        // Tags may stand behind another header than Ethernet, and around a tunnel with an Ethernet header of its own: then they come first.
         let scope = packet.info.key.scope().vlan;
-        let ids = [scope & 0xffff, scope >> 16].map(|id| id.checked_sub(1));
-        let ethernet = packet.ethernet();
-        if let [Some(outermost), _] = ids
-            && self.vlan.is_none()
-            && !ethernet.is_some_and(|(header, tags)| tags_of(header, tags).any(|id| u32::from(id) == outermost))
-        {
-            self.vlan = Some(outermost as u16);
+        if scope != 0 {
+            self.tagged(scope, packet, context);
         }
-        if let Some((header, tags)) = ethernet {
+        if let Some((header, tags)) = packet.ethernet() {
             self.header(header, tags, side, context);
-        }
-        for id in ids.into_iter().flatten() {
-            self.vlans.insert(id.into(), &mut context.memory);
         }
         Wants::More
     }

@@ -108,6 +108,7 @@ struct ConnectionReader<'a> {
 
 impl ConnectionReader<'_> {
     /// Shows a direction to the session that follows what it begins with.
+    #[inline]
     fn follow(&mut self, side: Side, run: &Run<'_>, again: bool) -> bool {
         let Self { readers, found, scratch, woken } = self;
         let Some(cursor) = &mut readers.stream else { return false };
