@@ -21,7 +21,7 @@ def capture():
 
 
 #: Groups of `all` whose values a flow has by itself; those of the graph need the whole run.
-GROUPS_OF_FLOWS = [g for g in joyfuljay._native.feature_groups() if g not in ("connection", "timestamps", "ja4plus")]
+GROUPS_OF_FLOWS = [g for g in joyfuljay._native.feature_groups() if g not in ("connection", "timestamps", "labels", "ja4plus")]
 
 
 def without_graph(row):
