@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use self::ring::{Noted, RETIRE, Ring};
 use self::tap::Tap;
+use super::block;
 use super::links::{self, Answer, Link};
 use super::timeline::Timeline;
 use super::{ANY, Check, LiveOptions};
@@ -135,6 +136,7 @@ impl LiveSource {
             source.open_any(&links)?;
         } else {
             for name in &names {
+                can_filter(name, &links, options)?;
                 source.taps.push(Tap::open(name, &links, options, &mut source.warnings)?);
             }
             source.warn_of_levels(&links);
@@ -437,4 +439,14 @@ pub fn check<S: AsRef<str>>(names: &[S], options: &LiveOptions) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// Whether the filter is one for the frames of an interface that is there: nothing would come of a run without a word otherwise.
+fn can_filter(name: &str, links: &[Link], options: &LiveOptions) -> Result<(), SourceError> {
+    let link = links.iter().find(|link| link.name == name).and_then(|link| block::link_type(link.hardware));
+    let Some((filter, link)) = options.filter.as_ref().zip(link) else { return Ok(()) };
+    match filter.program(link) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(SourceError::Interface { name: name.to_owned(), problem: error.to_string() }),
+    }
 }
