@@ -34,10 +34,10 @@ pub struct Labels {
     rules: usize,
 }
 
-/// What the rules of a table say: leading bits of addresses, and whether they have ports and a protocol.
+/// What the rules of a table say: leading bits of addresses of IPv4 or not, and whether they have ports and a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
-    bits: [Option<u8>; 2],
+    bits: [Option<(bool, u8)>; 2],
     ports: [bool; 2],
     protocol: bool,
 }
@@ -61,23 +61,22 @@ struct Span {
 }
 
 impl Labels {
-    /// Takes rules, of which the first ones come first.
-    pub fn new(rules: impl IntoIterator<Item = LabelRule>) -> Self {
+    /// Takes rules, of which the first ones come first; the error is the first of theirs.
+    pub fn new<E>(rules: impl IntoIterator<Item = Result<LabelRule, E>>) -> Result<Self, E> {
         let mut labels = Self::default();
         for (rank, rule) in rules.into_iter().enumerate() {
-            let LabelRule { addresses, ports, protocol, from, to, label } = rule;
-            let bits = addresses.map(|a| a.map(|(addr, bits)| significant(addr, bits)));
+            let LabelRule { addresses, ports, protocol, from, to, label } = rule?;
+            let bits = addresses.map(|a| a.map(|(addr, bits)| (addr.is_ipv4(), bits)));
             let shape = Shape { bits, ports: ports.map(|p| p.is_some()), protocol: protocol.is_some() };
-            let [a, b] = addresses;
-            let number = |a: Option<(IpAddr, u8)>, bits| a.map_or(0, |(addr, _)| masked(addr, bits));
-            let key = ([number(a, bits[0]), number(b, bits[1])], ports.map(|p| p.unwrap_or(0)), protocol.unwrap_or(0));
+            let numbers = addresses.map(|a| a.map_or(0, |(addr, bits)| masked(addr, bits)));
+            let key = (numbers, ports.map(|p| p.unwrap_or(0)), protocol.unwrap_or(0));
             let (from, to) = (from.unwrap_or(TimeNs::MIN), to.unwrap_or(TimeNs::MAX));
             let spans = labels.tables.entry(shape).or_default().entry(key).or_default();
             spans.0.push(Span { from, to, latest: to, rank, label });
             labels.rules += 1;
         }
         labels.tables.values_mut().flat_map(HashMap::values_mut).for_each(Spans::sort);
-        labels
+        Ok(labels)
     }
 
     /// How many rules there are.
@@ -103,12 +102,13 @@ impl Labels {
         for (shape, table) in &self.tables {
             for lo in [true, false] {
                 let addrs = [key.addr(lo), key.addr(!lo)];
-                let ports = [key.port(lo), key.port(!lo)];
-                if shape.ports.iter().zip(ports).any(|(wanted, port)| *wanted && port.is_none()) {
+                if shape.bits.iter().zip(addrs).any(|(bits, addr)| bits.is_some_and(|(v4, _)| v4 != addr.is_ipv4())) {
                     continue;
                 }
-                let number = |i: usize| shape.bits[i].map_or(0, |_| masked(addrs[i], shape.bits[i]));
-                let port = |i: usize| if shape.ports[i] { ports[i].unwrap_or(0) } else { 0 };
+                // Files have port 0 where a protocol has no ports.
+                let ports = [key.port(lo), key.port(!lo)].map(|port| port.unwrap_or(0));
+                let number = |i: usize| shape.bits[i].map_or(0, |(_, bits)| masked(addrs[i], bits));
+                let port = |i: usize| if shape.ports[i] { ports[i] } else { 0 };
                 let protocol = if shape.protocol { key.protocol } else { 0 };
                 let found = table.get(&([number(0), number(1)], [port(0), port(1)], protocol));
                 let spans = found.into_iter().flat_map(|spans| spans.of(first, last));
@@ -141,21 +141,13 @@ impl Spans {
     }
 }
 
-/// How many bits of an address count, of 128.
-fn significant(addr: IpAddr, bits: u8) -> u8 {
-    match addr {
-        IpAddr::V4(_) => 96 + bits.min(32),
-        IpAddr::V6(_) => bits.min(128),
-    }
-}
-
-/// An address as a number, IPv4 as in RFC 4291 section 2.5.5.2, of which so many leading bits count.
-fn masked(addr: IpAddr, bits: Option<u8>) -> u128 {
-    let number = match addr {
-        IpAddr::V4(addr) => addr.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(addr) => addr.to_bits(),
+/// An address as a number, of which so many leading bits count.
+fn masked(addr: IpAddr, bits: u8) -> u128 {
+    let (number, len) = match addr {
+        IpAddr::V4(addr) => (addr.to_bits().into(), 32),
+        IpAddr::V6(addr) => (addr.to_bits(), 128),
     };
-    let below = 128 - u32::from(bits.unwrap_or(0));
+    let below = len - u32::from(bits).min(len);
     number.checked_shr(below).and_then(|high| high.checked_shl(below)).unwrap_or(0)
 }
 
@@ -180,7 +172,8 @@ mod tests {
     }
 
     fn label(rules: Vec<LabelRule>, flow: &FlowBase) -> Option<String> {
-        Labels::new(rules).of(flow).map(|label| label.to_string())
+        let labels = Labels::new(rules.into_iter().map(Ok::<_, ()>)).unwrap();
+        labels.of(flow).map(|label| label.to_string())
     }
 
     #[test]
@@ -197,16 +190,17 @@ mod tests {
             (with([addr("192.0.3.255", 23), None], [None; 2], None), true),
             (with([addr("192.0.3.0", 24), None], [None; 2], None), false),
             (with([addr("0.0.0.0", 0), None], [None; 2], None), true),
-            (with([addr("::", 0), None], [None; 2], None), true),
+            (with([addr("::", 0), None], [None; 2], None), false),
             (with([addr("2001:db8::", 32), None], [None; 2], None), false),
             (with(ANY, [None; 2], Some(17)), false),
         ] {
             let shown = format!("{of:?}");
             assert_eq!(label(vec![of], &web).is_some(), has, "{shown}");
         }
-        // There are no ports to be wrong.
+        // Files have a port of 0 where there is none.
         let ping = flow([10, 0, 0, 1], 0, [192, 0, 2, 7], 0, 1, [0, 9]);
-        assert_eq!(label(vec![with(ANY, [Some(0), None], None)], &ping), None);
+        assert_eq!(label(vec![with(ANY, [Some(0), None], None)], &ping).as_deref(), Some("x"));
+        assert_eq!(label(vec![with(ANY, [Some(8), None], None)], &ping), None);
         assert_eq!(label(vec![with(ANY, [None; 2], Some(1))], &ping).as_deref(), Some("x"));
     }
 

@@ -1,8 +1,8 @@
 //! Labels of flows from a CSV file: which columns it has, and what may stand in them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use joyfuljay_core::Config;
 use joyfuljay_core::frame::TimeNs;
 use joyfuljay_core::labels::{LabelRule, Labels};
+use joyfuljay_core::packet::IpProtocol;
 use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -24,7 +25,7 @@ pub enum LabelsError {
         /// The file.
         path: String,
         /// What the system says.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// It is no file of labels.
     #[error("labels: {path}: {problem}")]
@@ -81,13 +82,15 @@ const COLUMNS: &[(Column, &[&str])] = &[
     (Column::Label, &["label", "class"]),
 ];
 
-/// Names of protocols, with their numbers (IANA).
-const PROTOCOLS: &[(&str, u8)] =
-    &[("icmp", 1), ("tcp", 6), ("udp", 17), ("gre", 47), ("esp", 50), ("icmpv6", 58), ("ipv6-icmp", 58), ("sctp", 132)];
+/// Names of protocols beside those of [`IpProtocol`], with their numbers (IANA).
+const PROTOCOLS: &[(&str, u8)] = &[("ipv6-icmp", 58), ("ospf", 89), ("udplite", 136)];
+
+/// Longest line: what is longer is no file of labels.
+const MAX_LINE: usize = 1 << 20;
 
 fn read(path: &str, input: impl Read) -> Result<Labels, LabelsError> {
     let columns_error = |problem: String| LabelsError::Columns { path: path.to_owned(), problem };
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(input);
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(Lines { input, len: 0 });
     let csv_error = |error: csv::Error| {
         let line = error.position().map_or(0, csv::Position::line);
         let problem = match error.into_kind() {
@@ -102,15 +105,48 @@ fn read(path: &str, input: impl Read) -> Result<Labels, LabelsError> {
     };
     let header = reader.headers().map_err(csv_error)?.clone();
     let columns = columns(&header).map_err(columns_error)?;
-    let mut rules = Vec::new();
+    let mut known = HashSet::new();
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(csv_error)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        let rule =
-            rule(&columns, &record).map_err(|problem| LabelsError::Line { path: path.to_owned(), line, problem })?;
-        rules.extend(rule);
+    Labels::new(std::iter::from_fn(|| {
+        loop {
+            match reader.read_record(&mut record) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(csv_error(error))),
+            }
+            let line = record.position().map_or(0, csv::Position::line);
+            match rule(&columns, &record, &mut known) {
+                Ok(None) => {}
+                Ok(Some(rule)) => return Some(Ok(rule)),
+                Err(problem) => return Some(Err(LabelsError::Line { path: path.to_owned(), line, problem })),
+            }
+        }
+    }))
+}
+
+/// Bytes in lines: input without any, such as a device's, is not read for ever.
+struct Lines<R> {
+    input: R,
+    /// Bytes since the last line feed.
+    len: usize,
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(to)?;
+        let read = to.get(..n).unwrap_or_default();
+        self.len = match read.iter().rposition(|b| *b == b'\n') {
+            Some(last) => n - last - 1,
+            None => self.len + n,
+        };
+        if self.len > MAX_LINE {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a line has more than 1 MiB: is it a CSV file of labels?",
+            ));
+        }
+        Ok(n)
     }
-    Ok(Labels::new(rules))
 }
 
 /// Where each column stands.
@@ -138,9 +174,25 @@ fn columns(header: &StringRecord) -> Result<HashMap<Column, usize>, String> {
 }
 
 /// The rule of a line; none where it has no label.
-fn rule(columns: &HashMap<Column, usize>, record: &StringRecord) -> Result<Option<LabelRule>, String> {
+fn rule(
+    columns: &HashMap<Column, usize>,
+    record: &StringRecord,
+    known: &mut HashSet<Arc<str>>,
+) -> Result<Option<LabelRule>, String> {
     let text = |column| columns.get(&column).and_then(|at| record.get(*at)).filter(|text| !text.is_empty());
     let Some(label) = text(Column::Label) else { return Ok(None) };
+    if label.contains(['\n', '\r']) {
+        return Err("has a label of several lines; is a quotation mark open?".to_owned());
+    }
+    // Many lines have few labels.
+    let label = match known.get(label) {
+        Some(label) => Arc::clone(label),
+        None => {
+            let label: Arc<str> = label.into();
+            known.insert(Arc::clone(&label));
+            label
+        }
+    };
     let address = |column| text(column).map(network).transpose();
     let port = |column| {
         let parse = |text: &str| text.parse().map_err(|_| format!("'{text}' is no port: a number from 0 to 65535"));
@@ -159,7 +211,7 @@ fn rule(columns: &HashMap<Column, usize>, record: &StringRecord) -> Result<Optio
         protocol: text(Column::Protocol).map(protocol).transpose()?,
         from,
         to,
-        label: label.into(),
+        label,
     }))
 }
 
@@ -174,8 +226,10 @@ fn network(text: &str) -> Result<(IpAddr, u8), String> {
 }
 
 fn protocol(text: &str) -> Result<u8, String> {
-    let named = PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| *number);
-    let wrong = || format!("'{text}' is no protocol: a number, or one of tcp, udp, icmp, icmpv6, sctp, gre, esp");
+    let names = IpProtocol::ALL.iter().map(|p| (p.name, p.number)).chain(PROTOCOLS.iter().copied());
+    let named = names.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| number);
+    let wrong =
+        || format!("'{text}' is no protocol: a number, or a name such as tcp, udp, icmp, icmpv6, sctp, gre, esp");
     named.or_else(|| text.parse().ok()).ok_or_else(wrong)
 }
 
@@ -212,13 +266,13 @@ fn written(text: &str) -> Result<(TimeNs, u32), String> {
             }
             Some(_) => return Err(wrong()),
         };
-        let ns = seconds.checked_mul(1_000_000_000).ok_or_else(wrong)?;
-        let before = text.starts_with('-');
-        let ns = if before { (-ns).checked_sub(fraction) } else { ns.checked_add(fraction) };
-        return Ok((ns.ok_or_else(wrong)?, number.split_once('.').map_or(0, |(_, fraction)| decimals(fraction))));
+        // What is beyond all times of packets may stand for ever.
+        let ns = seconds.saturating_mul(1_000_000_000).saturating_add(fraction);
+        let ns = if text.starts_with('-') { -ns } else { ns };
+        return Ok((ns, number.split_once('.').map_or(0, |(_, fraction)| decimals(fraction))));
     }
     let time = OffsetDateTime::parse(&text.replacen(' ', "T", 1), &Rfc3339).map_err(|_| wrong())?;
-    let ns = TimeNs::try_from(time.unix_timestamp_nanos()).map_err(|_| wrong())?;
+    let ns = time.unix_timestamp_nanos().clamp(TimeNs::MIN.into(), TimeNs::MAX.into()) as TimeNs;
     Ok((ns, text.split_once('.').map_or(0, |(_, fraction)| decimals(fraction))))
 }
 
@@ -251,6 +305,7 @@ mod tests {
             ("proto,label\nquic,a\n", "line 2: 'quic' is no protocol"),
             ("start,label\n7/7/2017 1:56,a\n", "line 2: '7/7/2017 1:56' is no time"),
             ("start,end,label\n2,1,a\n", "line 2: ends before it starts"),
+            ("dport,label\n1,a\n2,\"b\n3,c\n", "line 3: has a label of several lines; is a quotation mark open?"),
             (
                 "label,dport\nx,1\n\"y,2\nz,3\n",
                 "line 3: has 1 columns where the first line has 2; is a quotation mark open?",
@@ -259,6 +314,8 @@ mod tests {
             let error = rules(text).unwrap_err();
             assert!(error.contains(want), "{error}");
         }
+        let endless = read("l.csv", io::repeat(b'x')).unwrap_err().to_string();
+        assert!(endless.contains("a line has more than 1 MiB"), "{endless}");
         assert!(
             read("l.csv", &b"src_ip,label\n10.0.0.1,\xff\n"[..])
                 .unwrap_err()
@@ -279,7 +336,10 @@ mod tests {
         assert_eq!(of("7"), (Ok(7_000_000_000), Ok(7_999_999_999)));
         assert_eq!(of("2017-07-07T13:56:00Z"), (Ok(utc), Ok(utc + 999_999_999)));
         assert_eq!(of("2017-07-07 10:56:00.25-03:00"), around(utc + 250_000_000, 1_000_000));
-        for wrong in ["", ".", "1.2.3", "99999999999", "2017-07-07T13:56:00", "2017-07-07", "1e9", "-"] {
+
+        assert_eq!(moment("99999999999", true), Ok(TimeNs::MAX));
+        assert_eq!(moment("9999-01-01T00:00:00Z", true), Ok(TimeNs::MAX));
+        for wrong in ["", ".", "1.2.3", "99999999999999999999", "2017-07-07T13:56:00", "2017-07-07", "1e9", "-"] {
             assert!(moment(wrong, false).is_err(), "{wrong}");
         }
     }
