@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::http2;
 use super::start_line::{Family, Kind, MAX_LINE, StartLine, line, start_line};
 use super::{Probe, Session as StreamSession, Shown, Taken};
+use super::{http2, ssh};
 use crate::packet::Side;
 
 /// Requests without their response that are remembered: more than any client pipelines.
@@ -304,7 +304,7 @@ impl Session {
                 if method == Method::Connect {
                     let open = (200..300).contains(&status);
                     if *client == State::Tunnel {
-                        *client = if open { State::Done } else { State::Start };
+                        *client = if open { State::Opened } else { State::Start };
                     }
                     if open {
                         return (State::Opened, 0);
@@ -390,7 +390,7 @@ impl Session {
             },
             // Bytes that are no request are those of the tunnel; others wait for the response.
             State::Tunnel => match start_line(bytes) {
-                Probe::NotThis => (State::Done, Probe::NotThis),
+                Probe::NotThis if ssh::Banner::parse(bytes) == Probe::NotThis => (State::Done, Probe::NotThis),
                 _ => (State::Tunnel, Probe::NeedMore),
             },
             State::Http2 => (State::Http2, Probe::NeedMore),

@@ -14,6 +14,8 @@ const MAX_LINE: usize = 4096;
 /// Where commands of SMTP, FTP and POP3 are looked for.
 const COMMANDS_WITHIN: u64 = 4096;
 
+const GREETINGS: u32 = Start::Greeting220.bit() | Start::GreetingPop3.bit() | Start::GreetingImap.bit();
+
 /// What is to be followed behind its start. What is not, is recognised only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -40,6 +42,8 @@ enum Reader {
     Start,
     /// Lines of text, of which so many were read: commands, and those that may come before an identification string.
     Lines(u8),
+    /// What a client sends through a proxy that has let it.
+    Tunnel,
     Ssh,
     Http1,
     Http2,
@@ -143,6 +147,11 @@ impl Stream {
         }
     }
 
+    /// Whether a direction has come to what a response to CONNECT has opened.
+    fn is_opened(&self, side: Side) -> bool {
+        self.http1.as_ref().is_some_and(|http1| http1.is_opened(side))
+    }
+
     /// The start of a direction has come.
     fn start(&mut self, side: Side, shown: &Shown<'_>) -> Probe<Reader> {
         let bytes = shown.bytes;
@@ -231,8 +240,11 @@ impl Stream {
 
     /// One line of text: how long it is, and who reads what follows.
     fn line(&mut self, side: Side, offset: u64, bytes: &[u8], lines: u8) -> Probe<(usize, Reader)> {
+        let other = self.sides[side.other() as usize].reader;
         let d = &mut self.sides[side as usize];
-        let may_be_ssh = (1..=MAX_LINES).contains(&lines);
+        // Who is answered by something else than SSH has greeted in another protocol, in which anybody's text may follow.
+        let greets = d.starts & GREETINGS != 0 && !matches!(other, Reader::Start | Reader::Ssh);
+        let may_be_ssh = (1..=MAX_LINES).contains(&lines) && !greets;
         if may_be_ssh && bytes.starts_with(b"SSH-") {
             match ssh::Banner::parse(bytes) {
                 Probe::Certain(_) => {
@@ -294,13 +306,26 @@ impl Stream {
                 Reader::Ssh => self.ssh.as_mut().map(|s| s.read(side, &rest, scratch)),
                 Reader::Http1 => {
                     let taken = self.http1.as_mut().map(|s| s.read(side, &rest, scratch));
-                    if self.http1.as_ref().is_some_and(|s| s.is_opened(side)) {
-                        // The response was lines that a server may send before its identification string.
+                    if self.is_opened(side) {
                         at += taken.map_or(0, |taken| taken.bytes as usize);
-                        self.sides[side as usize].reader = Reader::Lines(1);
+                        let asked = self.began(side, Start::HttpRequest);
+                        // The response was lines that a server may send before its identification string.
+                        self.sides[side as usize].reader = if asked { Reader::Tunnel } else { Reader::Lines(1) };
                         continue;
                     }
                     taken
+                }
+                Reader::Tunnel => {
+                    self.sides[side as usize].reader = match ssh::Banner::parse(rest.bytes) {
+                        Probe::Certain(_) => {
+                            self.sides[side as usize].starts |= Start::SshBanner.bit();
+                            self.ssh.get_or_insert_default();
+                            if self.follow.ssh { Reader::Ssh } else { Reader::Done }
+                        }
+                        Probe::NeedMore => return Taken::bytes(at as u64),
+                        Probe::NotThis => Reader::Done,
+                    };
+                    continue;
                 }
                 Reader::Http2 => self.http2.as_mut().map(|s| s.read(side, &rest, scratch)),
                 Reader::OpenVpn => self.openvpn.as_mut().map(|s| s.read(side, &rest, scratch)),
@@ -332,10 +357,10 @@ fn commands(line: &[u8]) -> u8 {
 
 impl StreamSession for Stream {
     fn read(&mut self, side: Side, shown: &Shown<'_>, scratch: &mut Vec<u8>) -> Taken {
-        let before = self.is_http2(side);
+        let before = self.is_http2(side) || self.is_opened(side);
         let taken = self.read_on(side, shown, scratch);
-        // Frames of the other direction may have come before the preface, or before the answer to `Upgrade: h2c`.
-        Taken { wakes: !before && self.is_http2(side), ..taken }
+        // What follows the preface, or the answer to `Upgrade: h2c` or CONNECT, may have come before it in the other direction.
+        Taken { wakes: !before && (self.is_http2(side) || self.is_opened(side)), ..taken }
     }
 
     fn lost(&mut self, side: Side) {
@@ -416,6 +441,13 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_mail_is_no_identification_string() {
+        let mail = b"+OK\r\n\r\nSSH-2.0-x\r\n.\r\n";
+        assert!(wire(&[(B, b"+OK hi\r\n"), (A, b"USER a\r\n"), (B, mail)]).session.ssh().is_none());
+        assert!(wire(&[(B, b"+OK hi\r\n"), (A, b"SSH-2.0-y\r\n"), (B, mail)]).session.ssh().is_some());
+    }
+
+    #[test]
     fn an_identification_string_behind_a_proxy() {
         let (ask, answer) = (&b"CONNECT a:22 HTTP/1.1\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\nVia: b\r\n\r\nSSH-2.0-x\r\n");
         for cut in 0..answer.len() {
@@ -423,6 +455,20 @@ mod tests {
             assert!(w.session.ssh().is_some_and(|s| s.side(B).banner.is_some()), "{cut}");
             assert_eq!(w.session.http1().map(|h| (h.requests, h.responses)), Some((1, 1)));
         }
+        // The client's is read wherever it comes.
+        let banner = &b"SSH-2.0-y\r\n"[..];
+        let together = [ask, banner].concat();
+        for parts in [
+            [(A, ask), (B, answer), (A, banner)],
+            [(A, ask), (A, banner), (B, answer)],
+            [(A, &together[..30]), (A, &together[30..]), (B, answer)],
+        ] {
+            let w = wire(&parts);
+            let ssh = w.session.ssh().unwrap();
+            assert!(ssh.side(A).banner.is_some() && !ssh.side(A).after_lines && ssh.side(B).banner.is_some());
+        }
+        let refused = wire(&[(A, ask), (B, b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), (A, banner)]);
+        assert!(refused.session.ssh().is_none());
         let w = wire(&[(A, b"GET / HTTP/1.1\r\n\r\n"), (B, answer)]);
         assert!(w.session.ssh().is_none());
         let mut w = Wire::new(Stream::new(Follow { ssh: true, ..Follow::default() }));
