@@ -666,7 +666,7 @@ def test_labels_of_flows_come_from_a_file(capture, tmp_path):
     file = tmp_path / "labels.csv"
     file.write_text("src_port,label\n53,dns\n")
     frame = joyfuljay.extract(capture, labels=file)
-    asked = (frame["src_port"] == 53) | (frame["dst_port"] == 53)
+    asked = frame[["src_port", "dst_port"]].eq(53).any(axis=1).astype(bool)
     assert asked.any() and frame["label"].notna().equals(asked) and set(frame["label"].dropna()) == {"dns"}
     pipeline = Pipeline(Config(labels=file))
     assert [pipeline.extract_features(flow)["label"] for flow in pipeline.iter_flows(capture)] == [label if label == "dns" else None for label in frame["label"]]
