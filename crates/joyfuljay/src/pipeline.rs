@@ -8,7 +8,6 @@ use joyfuljay_capture::filter::Filter;
 use joyfuljay_core::Config;
 use joyfuljay_core::engine::{EngineSettings, Share};
 use joyfuljay_core::frame::FrameFilter;
-use joyfuljay_core::labels::Labels;
 use joyfuljay_core::metrics::{MetricsSink, Mode, NoMetrics, RunResult};
 use joyfuljay_core::rows::RowPlan;
 use joyfuljay_core::trackers::TrackerMask;
@@ -29,7 +28,6 @@ use crate::{Error, Progress, RunControl, Summary, parallel, separate, serial, wa
 pub struct Pipeline {
     config: Config,
     plan: RowPlan,
-    labels: Option<Arc<Labels>>,
     settings: EngineSettings,
     filter: Option<Filter>,
     saving: Option<Saving>,
@@ -51,9 +49,7 @@ impl Pipeline {
     /// When a value is out of range, a name does not exist, or the filter cannot be compiled; the error names the option and
     /// the way out.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let plan = RowPlan::new(&config)?;
-        let labels = labels(&config)?;
-        let plan = plan.with_labels(labels.clone());
+        let plan = RowPlan::new(&config)?.with_labels(labels(&config)?);
         let filter = match config.bpf_filter.as_deref() {
             // As for tcpdump, no expression is every frame; that needs no compiler.
             None => None,
@@ -67,7 +63,6 @@ impl Pipeline {
         Ok(Self {
             config,
             plan,
-            labels,
             settings,
             filter,
             saving: None,
@@ -107,7 +102,7 @@ impl Pipeline {
     /// When that group was named, without a window.
     pub fn turn_to_stream(&mut self) -> Result<(), Error> {
         // The group reads no trackers: theirs are as they were.
-        self.plan = RowPlan::for_stream(&self.config)?.with_labels(self.labels.clone());
+        self.plan = RowPlan::for_stream(&self.config)?.with_labels(self.plan.labels());
         self.settings = self.settings.with_connections(self.plan.connections());
         Ok(())
     }
@@ -123,7 +118,7 @@ impl Pipeline {
     /// # Errors
     /// When that group was named.
     pub fn turn_to_slice(&mut self) -> Result<(), Error> {
-        self.plan = RowPlan::for_slice(&self.config)?.with_labels(self.labels.clone());
+        self.plan = RowPlan::for_slice(&self.config)?.with_labels(self.plan.labels());
         self.settings = self.settings.with_connections(None);
         Ok(())
     }
@@ -134,7 +129,7 @@ impl Pipeline {
     /// # Errors
     /// When that group was named.
     pub fn turn_to_separate(&mut self) -> Result<(), Error> {
-        self.plan = RowPlan::for_separate(&self.config)?.with_labels(self.labels.clone());
+        self.plan = RowPlan::for_separate(&self.config)?.with_labels(self.plan.labels());
         self.settings = self.settings.with_connections(None);
         Ok(())
     }

@@ -122,6 +122,11 @@ impl RowPlan {
         self
     }
 
+    /// The labels that it was given.
+    pub fn labels(&self) -> Option<Arc<Labels>> {
+        self.settings.labels.clone()
+    }
+
     /// The trackers that the selected columns read.
     pub fn trackers(&self) -> TrackerMask {
         self.groups.iter().fold(TrackerMask::NONE, |m, g| m.union(g.group.uses()))
