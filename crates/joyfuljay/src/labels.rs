@@ -83,7 +83,7 @@ const COLUMNS: &[(Column, &[&str])] = &[
 ];
 
 /// Names of protocols beside those of [`IpProtocol`], with their numbers (IANA).
-const PROTOCOLS: &[(&str, u8)] = &[("ipv6-icmp", 58), ("ospf", 89), ("udplite", 136)];
+const PROTOCOLS: &[(&str, u8)] = &[("ipv6-icmp", 58), ("ospf", 89)];
 
 /// Longest line: what is longer is no file of labels.
 const MAX_LINE: usize = 1 << 20;
@@ -226,8 +226,8 @@ fn network(text: &str) -> Result<(IpAddr, u8), String> {
 }
 
 fn protocol(text: &str) -> Result<u8, String> {
-    let names = IpProtocol::ALL.iter().map(|p| (p.name, p.number)).chain(PROTOCOLS.iter().copied());
-    let named = names.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| number);
+    let mut names = IpProtocol::ALL.iter().map(|p| (p.name, p.number)).chain(PROTOCOLS.iter().copied());
+    let named = names.find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| number);
     let wrong =
         || format!("'{text}' is no protocol: a number, or a name such as tcp, udp, icmp, icmpv6, sctp, gre, esp");
     named.or_else(|| text.parse().ok()).ok_or_else(wrong)
@@ -254,7 +254,8 @@ fn written(text: &str) -> Result<(TimeNs, u32), String> {
             "'{text}' is no time: seconds since 1970 as 1499435760.25, or date, time and zone as 2017-07-07T13:56:00Z"
         )
     };
-    let decimals = |fraction: &str| fraction.bytes().take_while(u8::is_ascii_digit).count() as u32;
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let decimals = fraction.bytes().take_while(u8::is_ascii_digit).count() as u32;
     let number = text.strip_prefix('-').unwrap_or(text);
     if number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         let (seconds, fraction) = number.split_once('.').map_or((number, None), |(s, f)| (s, Some(f)));
@@ -269,11 +270,11 @@ fn written(text: &str) -> Result<(TimeNs, u32), String> {
         // What is beyond all times of packets may stand for ever.
         let ns = seconds.saturating_mul(1_000_000_000).saturating_add(fraction);
         let ns = if text.starts_with('-') { -ns } else { ns };
-        return Ok((ns, number.split_once('.').map_or(0, |(_, fraction)| decimals(fraction))));
+        return Ok((ns, decimals));
     }
     let time = OffsetDateTime::parse(&text.replacen(' ', "T", 1), &Rfc3339).map_err(|_| wrong())?;
     let ns = time.unix_timestamp_nanos().clamp(TimeNs::MIN.into(), TimeNs::MAX.into()) as TimeNs;
-    Ok((ns, text.split_once('.').map_or(0, |(_, fraction)| decimals(fraction))))
+    Ok((ns, decimals))
 }
 
 #[cfg(test)]
