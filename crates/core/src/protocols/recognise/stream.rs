@@ -147,6 +147,11 @@ impl Stream {
         }
     }
 
+    /// Whether a direction has come to another protocol than it began with, which lets the other one go on.
+    fn goes_on_otherwise(&self, side: Side) -> bool {
+        self.is_http2(side) || self.is_opened(side)
+    }
+
     /// Whether a direction has come to what a response to CONNECT has opened.
     fn is_opened(&self, side: Side) -> bool {
         self.http1.as_ref().is_some_and(|http1| http1.is_opened(side))
@@ -357,10 +362,10 @@ fn commands(line: &[u8]) -> u8 {
 
 impl StreamSession for Stream {
     fn read(&mut self, side: Side, shown: &Shown<'_>, scratch: &mut Vec<u8>) -> Taken {
-        let before = self.is_http2(side) || self.is_opened(side);
+        let before = self.goes_on_otherwise(side);
         let taken = self.read_on(side, shown, scratch);
         // What follows the preface, or the answer to `Upgrade: h2c` or CONNECT, may have come before it in the other direction.
-        Taken { wakes: !before && (self.is_http2(side) || self.is_opened(side)), ..taken }
+        Taken { wakes: !before && self.goes_on_otherwise(side), ..taken }
     }
 
     fn lost(&mut self, side: Side) {

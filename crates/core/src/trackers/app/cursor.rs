@@ -1,7 +1,7 @@
 //! How far one session has read the two directions of a connection.
 
 use crate::packet::Side;
-use crate::protocols::{Segment, Session, Shown, Taken};
+use crate::protocols::{Segment, Session, Shown};
 use crate::streams::Run;
 
 /// A place in each direction.
@@ -36,14 +36,14 @@ impl Place {
         run: &Run<'_>,
         segment: Segment,
         scratch: &mut Vec<u8>,
-    ) -> Taken {
+    ) -> Told {
         let bytes = run.range(self.taken, segment.end);
         scratch.clear();
         let taken = session.read(side, &Shown { offset: self.taken, bytes, segment }, scratch);
         self.taken = self.taken.saturating_add(taken.bytes);
         self.seen = segment.end;
         self.done = taken.done;
-        taken
+        Told { malformed: taken.malformed, wakes: taken.wakes }
     }
 }
 
@@ -56,10 +56,10 @@ impl Cursor {
             if place.done || segment.end <= place.seen {
                 continue;
             }
-            let taken = place.show(session, side, run, *segment, scratch);
-            told.wakes |= taken.wakes;
-            if taken.malformed {
-                return Told { malformed: true, ..told };
+            let Told { malformed, wakes } = place.show(session, side, run, *segment, scratch);
+            told.wakes |= wakes;
+            if malformed {
+                return Told { malformed, ..told };
             }
         }
         told
@@ -70,10 +70,7 @@ impl Cursor {
         let place = self.of(side);
         let waits = |segment: &&Segment| !place.done && place.taken < segment.end && segment.end <= place.seen;
         match run.segments.iter().rfind(waits) {
-            Some(segment) => {
-                let Taken { malformed, wakes, .. } = place.show(session, side, run, *segment, scratch);
-                Told { malformed, wakes }
-            }
+            Some(segment) => place.show(session, side, run, *segment, scratch),
             None => Told::default(),
         }
     }
